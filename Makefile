@@ -1,0 +1,64 @@
+# From a bare machine to running: every target installs what it needs first, and does nothing when that is up to date.
+#
+#   make demo       the main job on real data             DEMO_ARGS="--data generated"
+#   make test       every test                            PYTEST_ARGS="--require=neo4j -k ingest"
+#   make check      format, lint, types, architecture, fast tests
+#   make bench      the benchmarks, results under docs/benchmarks/
+#   make serve      the API on the newest bundle          SERVE_ARGS="--port 9000"
+#   make neo4j      a Neo4j 5.26 server to try things on (needs Java 17 or 21 and Maven)
+#   make install    everything into .venv, where whycart then is   PYTHON=python3.12
+#   make constraints  pin the newest versions anew
+#   make clean      remove .venv and what tools left behind; .whycart, your data, stays
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
+	$$name -c 'import sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null && { echo $$name; exit; }; \
+	done; echo python3)
+FAST := $(wildcard tests/unit tests/contract tests/property tests/docs tests/package)
+COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
+
+.PHONY: install demo test check format bench serve neo4j clean constraints
+.DEFAULT_GOAL := install
+
+install: $(STAMP)
+
+$(STAMP): constraints.txt pyproject.toml .ci/install.py
+	@$(PYTHON) .ci/install.py
+	@touch $@
+
+demo: $(STAMP)
+	@$(BIN)/whycart demo $(DEMO_ARGS)
+
+serve: $(STAMP)
+	@$(BIN)/whycart serve $(SERVE_ARGS)
+
+test: $(STAMP)
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/deptry .
+	$(BIN)/python -m pytest -m "not slow" $(FAST) $(PYTEST_ARGS)
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(STAMP)
+	$(BIN)/python -m bench $(BENCH_ARGS)
+
+neo4j: $(STAMP)
+	@$(BIN)/python -m tests.support.neo4j_server
+
+constraints: $(STAMP)
+	$(COMPILE) --extra demo --extra dev --upgrade --output-file constraints.txt --quiet
+	$(COMPILE) --extra gpu --extra demo --extra dev --constraint constraints.txt --no-emit-package faiss-cpu --output-file constraints-gpu.txt --quiet
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

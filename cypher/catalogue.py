@@ -1,0 +1,243 @@
+"""The catalogue of queries: reads the header of each `.cypher` file and hands out checked queries.
+
+A header is the comment block a file starts with: a sentence, then `params:`, `returns:` and `uses:` lines.
+This module checks parameters and fills in names of kinds; it never puts a value into a text and knows no server.
+"""
+
+import difflib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from typing import Any, Literal, get_args
+
+from cypher.errors import QueryError
+
+ParamType = Literal["str", "int", "float", "bool", "list[str]", "rows"]
+"""Types a header may name; `rows` is a list of maps that a write query unwinds."""
+WRITING = frozenset({"write", "schema"})
+"""Folders whose queries change the graph."""
+_PLACEHOLDER = re.compile(r"\{\{([a-z_]+)\}\}")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
+_FIELD = re.compile(r"([a-z_][a-z0-9_]*): ([a-z]+(?:\[[a-z]+\])?)(?: = (.+))?")
+_KEYS = ("params", "returns", "uses")
+_TRUE, _FALSE = frozenset({"true", "yes", "1"}), frozenset({"false", "no", "0"})
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """One parameter of a query, as its header declares it."""
+
+    name: str
+    type: ParamType
+    default: Any = None
+    """Value when the caller gives none; None is a value of its own when `required` is false."""
+    required: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One query: its text and what its header promises."""
+
+    name: str
+    """File name without its ending: `co_purchased`."""
+    path: str
+    """Path inside the package: `analytics/co_purchased.cypher`."""
+    text: str
+    """The statement without the header."""
+    params: Mapping[str, Param]
+    returns: Mapping[str, str]
+    """Type by column, in order; empty when the query returns nothing."""
+    description: str
+    uses: str
+    writes: bool
+    """Whether the query changes the graph."""
+
+    @property
+    def folder(self) -> str:
+        """First folder of the path: `analytics`."""
+        return self.path.split("/", 1)[0]
+
+    @property
+    def placeholders(self) -> frozenset[str]:
+        """Names of kinds that `bind` must fill in before the query can run."""
+        return frozenset(_PLACEHOLDER.findall(self.text))
+
+    def bind(self, **names: str) -> "Query":
+        """Return the query with its placeholders filled in by names of labels, keys or relationship types.
+
+        Raises:
+            QueryError: a placeholder is missing or unknown, or a name is not a plain identifier.
+        """
+        if set(names) != self.placeholders:
+            raise QueryError(f"query {self.path} needs {sorted(self.placeholders)} to be bound, got {sorted(names)}")
+        for slot, name in names.items():
+            if not _NAME.fullmatch(name):
+                raise QueryError(f"query {self.path}: {slot} must be letters, digits and underscores, got {name!r}")
+        return replace(self, text=_PLACEHOLDER.sub(lambda match: f"`{names[match[1]]}`", self.text))
+
+    def check(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the parameters to send, with defaults filled in and command-line strings converted.
+
+        Raises:
+            QueryError: a parameter is unknown, missing or of another type than the header declares.
+        """
+        for name in params:
+            if name not in self.params:
+                hint = _nearest(name, self.params, none="this query takes no parameters")
+                raise QueryError(f"query {self.name} has no parameter {name!r}; {hint}")
+        missing = [param.name for param in self.params.values() if param.required and param.name not in params]
+        if missing:
+            raise QueryError(f"query {self.name} needs the parameter {missing[0]!r} ({self.params[missing[0]].type})")
+        return {
+            param.name: _converted(self, param, params[param.name]) if param.name in params else param.default
+            for param in self.params.values()
+        }
+
+
+def load_query(name: str) -> Query:
+    """Return a query by its file name (`co_purchased`) or its path without ending (`schema/neo4j/full_text`).
+
+    Raises:
+        QueryError: no such query, or the bare name stands for several; the nearest name is offered.
+    """
+    queries = _queries()
+    if name in queries:
+        return queries[name]
+    found = [query for query in queries.values() if query.name == name]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        paths = ", ".join(query.path.removesuffix(".cypher") for query in found)
+        raise QueryError(f"the query name {name!r} stands for several; name one of {paths}")
+    names = [*queries, *(query.name for query in queries.values())]
+    raise QueryError(f"no query is named {name!r}; {_nearest(name, names, none='the catalogue is empty')}")
+
+
+def list_queries(*folders: str) -> tuple[Query, ...]:
+    """Return the queries of these folders (`read`, `schema/neo4j`), or of all, sorted by path."""
+    wanted = tuple(f"{folder.rstrip('/')}/" for folder in folders)
+    return tuple(query for query in _queries().values() if not wanted or query.path.startswith(wanted))
+
+
+def parse_query(path: str, source: str) -> Query:
+    """Read the header of one file.
+
+    Args:
+        path: path inside the package, for the query's name and error texts.
+        source: the whole text of the file.
+
+    Raises:
+        QueryError: the header lacks a sentence or a key, or declares a field that cannot be read.
+    """
+    lines = source.strip().splitlines()
+    count = next((i for i, line in enumerate(lines) if not line.startswith("//")), len(lines))
+    head = [line.removeprefix("//").strip() for line in lines[:count]]
+    text = "\n".join(lines[count:]).strip()
+    fields = _header(path, head)
+    if not fields["description"] or not text:
+        raise QueryError(f"query {path} must start with a sentence in a comment and hold a statement")
+    name = path.rsplit("/", 1)[-1].removesuffix(".cypher")
+    return Query(
+        name=name,
+        path=path,
+        text=text,
+        params={param.name: param for param in _params(path, fields["params"])},
+        returns={column: kind for column, kind, _ in _fields(path, fields["returns"])},
+        description=fields["description"],
+        uses=fields["uses"],
+        writes=path.split("/", 1)[0] in WRITING,
+    )
+
+
+@cache
+def _queries() -> dict[str, Query]:
+    found = (parse_query(path, entry.read_text("utf-8")) for path, entry in _walk(files("cypher"), ""))
+    return {query.path.removesuffix(".cypher"): query for query in sorted(found, key=lambda query: query.path)}
+
+
+def _walk(folder: Traversable, prefix: str) -> Iterator[tuple[str, Traversable]]:
+    for entry in folder.iterdir():
+        path = f"{prefix}{entry.name}"
+        if entry.is_dir():
+            yield from _walk(entry, f"{path}/")
+        elif entry.name.endswith(".cypher"):
+            yield path, entry
+
+
+def _header(path: str, lines: list[str]) -> dict[str, str]:
+    fields = {"description": "", **dict.fromkeys(_KEYS, "")}
+    current = "description"
+    for line in lines:
+        key, colon, rest = line.partition(":")
+        if colon and key in _KEYS:
+            current, line = key, rest.strip()
+        fields[current] = f"{fields[current]} {line}".strip()
+    if not fields["uses"]:
+        raise QueryError(f"query {path} has no 'uses:' line; name the constraint or index and the bound it relies on")
+    return fields
+
+
+def _fields(path: str, text: str) -> Iterator[tuple[str, str, str | None]]:
+    for part in text.split(", ") if text else ():
+        match = _FIELD.fullmatch(part.strip())
+        if match is None:
+            raise QueryError(f"query {path}: cannot read {part!r} in the header, write it as 'limit: int = 20'")
+        yield match[1], match[2], match[3]
+
+
+def _params(path: str, text: str) -> Iterator[Param]:
+    for name, kind, default in _fields(path, text):
+        if kind not in get_args(ParamType):
+            raise QueryError(
+                f"query {path}: {name} has the type {kind!r}, allowed are {', '.join(get_args(ParamType))}"
+            )
+        if default is None:
+            yield Param(name, kind)  # type: ignore[arg-type]  # checked against the Literal above
+            continue
+        try:
+            value = json.loads(default)
+        except json.JSONDecodeError as err:
+            raise QueryError(f"query {path}: the default of {name} must be JSON, got {default!r}") from err
+        yield Param(name, kind, value, required=False)  # type: ignore[arg-type]  # checked against the Literal above
+
+
+def _converted(query: Query, param: Param, value: Any) -> Any:
+    if value is None and not param.required and param.default is None:
+        return None
+    if isinstance(value, str) and param.type != "str":
+        value = _from_text(param.type, value)
+    fits = {
+        "str": isinstance(value, str),
+        "int": isinstance(value, int) and not isinstance(value, bool),
+        "float": isinstance(value, int | float) and not isinstance(value, bool),
+        "bool": isinstance(value, bool),
+        "list[str]": isinstance(value, list) and all(isinstance(item, str) for item in value),
+        "rows": isinstance(value, list) and all(isinstance(item, Mapping) for item in value),
+    }
+    if not fits[param.type]:
+        raise QueryError(f"query {query.name}: {param.name} must be of type {param.type}, got {value!r}")
+    return float(value) if param.type == "float" else value
+
+
+def _from_text(kind: ParamType, text: str) -> Any:
+    """Convert a string from a command line, or return it as it is when it does not fit."""
+    if kind == "bool":
+        return True if text.lower() in _TRUE else False if text.lower() in _FALSE else text
+    if kind == "list[str]":
+        return [item.strip() for item in text.split(",") if item.strip()]
+    try:
+        return int(text) if kind == "int" else float(text) if kind == "float" else text
+    except ValueError:
+        return text
+
+
+def _nearest(name: str, known: Any, *, none: str) -> str:
+    names = sorted(set(known))
+    near = difflib.get_close_matches(name, names, n=1)
+    if near:
+        return f"did you mean {near[0]!r}?"
+    return f"known: {', '.join(names)}" if names else none

@@ -1,0 +1,23 @@
+"""The root of every error of the project, and the errors of the query catalogue.
+
+The root lives in the lowest package because every other package may import this one and not the reverse.
+"""
+
+from typing import ClassVar
+
+
+class WhycartError(Exception):
+    """Anything Whycart raises on purpose. The text says what, the value, what is allowed and what to do."""
+
+    exit_code: ClassVar[int] = 1
+    """Exit code of the command line when this error ends it."""
+
+
+class InputError(WhycartError):
+    """Something handed to Whycart (file, flag, setting, request) cannot be used as it is."""
+
+    exit_code: ClassVar[int] = 2
+
+
+class QueryError(InputError):
+    """A query of the catalogue is not there, its header is wrong, or its parameters do not fit."""

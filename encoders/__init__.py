@@ -1,0 +1,1 @@
+"""Text of the nodes to vectors. Knows nothing of the learning in gnn."""

@@ -1,0 +1,117 @@
+"""Kernels with a closed form that need dense algebra: EASE and the nearest texts.
+
+Dense blocks go through torch, which is the fastest linear algebra at hand; what comes out is sparse and numpy.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from jaxtyping import Float
+
+from gnn.errors import ConfigError
+from kg.kernels import NeighbourKernel
+
+_PRIMAL_LIMIT = 16_000
+_BLOCK_BYTES = 256 * 2**20
+
+
+def fit_ease(
+    interactions: sp.csr_array, *, regularisation: float = 200.0, top_k: int = 200, name: str = "ease"
+) -> NeighbourKernel:
+    """Return EASE, the linear model whose zero diagonal forbids a product to predict itself.
+
+    The product-by-product system is solved where it is small; where users are fewer, the Woodbury identity gives the
+    same matrix from a user-by-user system, row block by row block, and the dense matrix never exists.
+
+    Args:
+        interactions: [user product], 0 or a positive weight.
+        regularisation: ridge on the squared weights; above 0.
+        top_k: entries kept a row, by absolute value.
+        name: name of the kernel.
+
+    Source: Steck, "Embarrassingly shallow autoencoders for sparse data", WWW 2019.
+    """
+    if regularisation <= 0:
+        raise ConfigError(f"EASE needs a regularisation above 0, got {regularisation}")
+    num_users, num_products = interactions.shape
+    if num_products <= _PRIMAL_LIMIT and num_products <= 4 * num_users:
+        rows = _primal_rows(interactions, regularisation)
+    else:
+        rows = _dual_rows(interactions, regularisation)
+    return NeighbourKernel(name, _stack_strongest(rows, num_products, top_k=top_k, by_size=True))
+
+
+def nearest_texts(
+    vectors: Float[np.ndarray, "product dim"],
+    boost: Float[np.ndarray, " product"],
+    *,
+    top_k: int = 100,
+    floor: float = 0.3,
+) -> NeighbourKernel:
+    """Return the products with the nearest texts, weighted by cosine above `floor` and by a boost of the candidate.
+
+    Args:
+        vectors: L2-normalised; a zero vector has no text and no neighbour.
+        boost: factor of each candidate, for example a power of its popularity.
+        top_k: entries kept a row.
+        floor: cosine that counts as nothing; vectors of one encoder share a common part.
+    """
+    table = torch.from_numpy(np.ascontiguousarray(vectors, dtype=np.float32))
+    factor = torch.from_numpy(np.ascontiguousarray(boost, dtype=np.float32))
+    has_text = table.abs().sum(dim=1) > 0
+
+    def rows() -> Iterator[torch.Tensor]:
+        for block in _blocks(table):
+            cosine = block @ table.T
+            yield (cosine - floor).clamp_min_(0.0).mul_(factor).mul_(has_text)
+
+    return NeighbourKernel("text", _stack_strongest(rows(), len(table), top_k=top_k, by_size=False))
+
+
+def _primal_rows(interactions: sp.csr_array, regularisation: float) -> Iterator[torch.Tensor]:
+    gram = torch.from_numpy(np.asarray((interactions.T @ interactions).toarray(), dtype=np.float32))
+    gram.diagonal().add_(regularisation)
+    precision = torch.cholesky_inverse(torch.linalg.cholesky(gram))
+    del gram
+    scale = -1.0 / precision.diagonal()
+    for block in _blocks(precision):
+        yield block * scale
+
+
+def _dual_rows(interactions: sp.csr_array, regularisation: float) -> Iterator[torch.Tensor]:
+    dense = torch.from_numpy(np.asarray(interactions.toarray(), dtype=np.float32))
+    gram = torch.from_numpy(np.asarray((interactions @ interactions.T).toarray(), dtype=np.float32))
+    gram.diagonal().add_(regularisation)
+    solved = torch.cholesky_solve(dense, torch.linalg.cholesky(gram))
+    scale = 1.0 / (1.0 - (dense * solved).sum(dim=0)).clamp_min(1e-6)
+    solved *= scale
+    for block in _blocks(dense.T):
+        yield block @ solved
+
+
+def _stack_strongest(rows: Iterator[torch.Tensor], num_products: int, *, top_k: int, by_size: bool) -> sp.csr_array:
+    """Keep the strongest entries of each row of dense row blocks; the diagonal is dropped."""
+    k = min(top_k, num_products - 1)
+    first, parts = 0, []
+    for block in rows:
+        number = torch.arange(len(block))
+        block[number, number + first] = 0.0
+        column = torch.topk(block.abs() if by_size else block, k, dim=1, sorted=False).indices
+        value = block.gather(1, column)
+        row = number.repeat_interleave(k).numpy()
+        part = sp.csr_array(
+            (value.numpy().ravel(), (row, column.numpy().ravel())), shape=(len(block), num_products), dtype=np.float32
+        )
+        part.eliminate_zeros()
+        part.sort_indices()
+        parts.append(part)
+        first += len(block)
+    return sp.csr_array(sp.vstack(parts, format="csr"), dtype=np.float32)
+
+
+def _blocks(table: torch.Tensor) -> Iterator[torch.Tensor]:
+    """Row blocks whose products with the whole table stay below a bound."""
+    size = max(1, _BLOCK_BYTES // (4 * max(1, len(table))))
+    return (table[start : start + size] for start in range(0, len(table), size))

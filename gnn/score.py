@@ -1,0 +1,251 @@
+"""The score, written once: evaluation, the release gate and the API all call this module.
+
+`s(u, i) = sum over history j, kernels r of  a_r(j) * W_r[j, i]  +  sum over priors p of  b_p * prior_p[i]`
+
+where `a_r(j) = type weight * sum over decays d of w_rd * decay_d(j)`. The score is a plain sum, so it splits exactly
+into (event, kernel) and deleting an event is arithmetic. Pure numpy; learning the weights is `gnn.fuse`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from gnn.errors import ConfigError
+from kg.kernels import Kernel
+from kg.snapshot import DAY_MS, Snapshot
+
+MAX_HISTORY = 1000
+"""Latest events of a user that take part in a score; older ones carry next to nothing and cost the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What a user (or a session) did, oldest first; parallel arrays."""
+
+    product: Int[np.ndarray, " event"]
+    """Product row of each event."""
+    weight: Float[np.ndarray, " event"]
+    """Declared weight of the event type; negative for a dislike or a return."""
+    rank: Int[np.ndarray, " event"]
+    """How many later steps the user took: 0 for the latest; events of one moment share a rank."""
+    age_days: Float[np.ndarray, " event"] | None
+    """Days before now; None where events have no time."""
+    half_life_days: Float[np.ndarray, " event"]
+    """Declared half-life of the event type."""
+    kind: Int[np.ndarray, " event"]
+    """Row of the event type in `Snapshot.event_names`."""
+    time: Int[np.ndarray, " event"]
+    """Epoch milliseconds, position or 0, as `Snapshot.order` says."""
+
+    def __len__(self) -> int:
+        return len(self.product)
+
+    def without(self, product: int) -> "History":
+        """Return the history as if the user had never had to do with a product; earlier steps move up where needed."""
+        keep = self.product != product
+        gone = np.setdiff1d(self.rank, self.rank[keep])
+        rank = self.rank[keep] - np.searchsorted(gone, self.rank[keep])
+        age = None if self.age_days is None else self.age_days[keep]
+        return History(
+            self.product[keep],
+            self.weight[keep],
+            rank,
+            age,
+            self.half_life_days[keep],
+            self.kind[keep],
+            self.time[keep],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Decay:
+    """How an event's say fades: with the steps since (`rank`), with time (`age`), or as its type declares."""
+
+    unit: Literal["rank", "age", "declared"]
+    scale: float = float("inf")
+    """Steps after which it falls to 1/e, or days after which it halves; inf: it never fades."""
+
+    def __post_init__(self) -> None:
+        if not self.scale > 0:
+            raise ConfigError(f"a decay's scale must be above 0, got {self.scale}")
+
+    def __call__(self, history: History) -> Float[np.ndarray, " event"]:
+        """Return the weight of each event in [0, 1]; 1 where the unit is time and there is none."""
+        if self.unit == "rank":
+            return np.asarray(np.exp(-history.rank / self.scale), dtype=np.float64)
+        if history.age_days is None:
+            return np.ones(len(history))
+        half_life = history.half_life_days if self.unit == "declared" else self.scale
+        return np.asarray(0.5 ** (history.age_days / half_life), dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class Blend:
+    """The learned numbers of the score: few, and all of them readable."""
+
+    kernels: tuple[str, ...]
+    """Kernel names in the order of `weights`."""
+    decays: tuple[Decay, ...]
+    """Decays in the order of the columns of `weights`."""
+    weights: Float[np.ndarray, "kernel decay"]
+    """What each kernel adds under each decay; 0 or more, float64."""
+    priors: tuple[str, ...]
+    """Names of scores that do not depend on the user."""
+    prior_weights: Float[np.ndarray, " prior"]
+    """What each prior adds; 0 or more, float64."""
+    mass_power: float = 1.0
+    """Each kernel's sum over a history is divided by all it gives to the whole catalogue, to this power: with 1 every
+    kernel hands out one unit a user, whatever the length of the history, with 0 long histories shout louder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """One user's score for some products, taken apart. Summing everything gives the score."""
+
+    products: Int[np.ndarray, " history"]
+    """Distinct products of the history, by the second axis of `parts`."""
+    parts: Float[np.ndarray, "kernel history target"]
+    """What each product of the history adds to each target through each kernel; float64."""
+    priors: Float[np.ndarray, "prior target"]
+    """What each prior adds to each target; float64."""
+
+    @property
+    def total(self) -> Float[np.ndarray, " target"]:
+        """The score of each target."""
+        return np.asarray(self.parts.sum(axis=(0, 1)) + self.priors.sum(axis=0))
+
+
+@dataclass(frozen=True, slots=True)
+class Scorer:
+    """Kernels, priors and the blend that joins them: the whole model as the API sees it."""
+
+    kernels: tuple[Kernel, ...]
+    priors: Float[np.ndarray, "prior product"]
+    """Scores that do not depend on the user, a row each; float32."""
+    blend: Blend
+
+    def __post_init__(self) -> None:
+        names = tuple(kernel.name for kernel in self.kernels)
+        if names != self.blend.kernels:
+            raise ConfigError(f"the blend was learned for kernels {self.blend.kernels}, got {names}")
+
+    def history_weights(self, history: History) -> Float[np.ndarray, "kernel event"]:
+        """Return how much each event of a history counts for each kernel."""
+        faded = decayed(history, self.blend.decays)
+        rows = [
+            weights @ (faded / mass_of(kernel, history, faded)[:, None] ** self.blend.mass_power)
+            if weights.any()
+            else np.zeros(len(history))
+            for kernel, weights in zip(self.kernels, self.blend.weights, strict=True)
+        ]
+        return np.stack(rows) if rows else np.zeros((0, len(history)))
+
+    def product_weights(
+        self, history: History
+    ) -> tuple[Int[np.ndarray, " product"], Float[np.ndarray, "kernel product"]]:
+        """Return the distinct products of a history, and how much all events of each count for each kernel."""
+        products, place = np.unique(history.product, return_inverse=True)
+        merged = np.zeros((len(products), len(self.kernels)))
+        np.add.at(merged, place, self.history_weights(history).T)
+        return products, merged.T
+
+    def score(self, history: History) -> Float[np.ndarray, " product"]:
+        """Return the score of every product; with an empty history only the priors speak. float64."""
+        total = np.asarray(self.blend.prior_weights @ self.priors, dtype=np.float64)
+        if len(history) == 0:
+            return total
+        products, weights = self.product_weights(history)
+        for kernel, row in zip(self.kernels, weights, strict=True):
+            if row.any():
+                total += kernel.spread(products, row.astype(np.float32)[:, None])[:, 0]
+        return total
+
+    def entries(
+        self, products: Int[np.ndarray, " history"], targets: Int[np.ndarray, " target"]
+    ) -> Float[np.ndarray, "kernel history target"]:
+        """Return what each product says for each target in each kernel, before any weight."""
+        found = np.zeros((len(self.kernels), len(products), len(targets)))
+        for index, kernel in enumerate(self.kernels):
+            if self.blend.weights[index].any():
+                found[index] = kernel.entries(products, targets)
+        return found
+
+    def split(self, history: History, targets: Int[np.ndarray, " target"]) -> Split:
+        """Return the score of some products by product of the history and kernel."""
+        products, weights = self.product_weights(history)
+        return Split(products, weights[:, :, None] * self.entries(products, targets), self.prior_parts(targets))
+
+    def prior_parts(self, targets: Int[np.ndarray, " target"]) -> Float[np.ndarray, "prior target"]:
+        """Return what each prior adds to each target."""
+        return np.asarray(self.blend.prior_weights[:, None] * self.priors[:, targets].astype(np.float64))
+
+    def without_idle_kernels(self) -> "Scorer":
+        """Return the same model without the kernels that validation gave no weight; every score stays."""
+        used = np.flatnonzero(self.blend.weights.any(axis=1))
+        kernels = tuple(self.kernels[index] for index in used)
+        names = tuple(kernel.name for kernel in kernels)
+        return Scorer(kernels, self.priors, replace(self.blend, kernels=names, weights=self.blend.weights[used]))
+
+
+def decayed(history: History, decays: Sequence[Decay]) -> Float[np.ndarray, "decay event"]:
+    """Return the weight of every event under each decay."""
+    return np.asarray(np.stack([decay(history) for decay in decays]) * history.weight)
+
+
+def mass_of(kernel: Kernel, history: History, faded: Float[np.ndarray, "decay event"]) -> Float[np.ndarray, " decay"]:
+    """Return what a kernel gives to the whole catalogue for a history under each decay; 1 where it gives nothing."""
+    mass = np.abs(faded) @ kernel.mass[history.product]
+    return np.where(mass > 0, mass, 1.0)
+
+
+def make_history(
+    products: Int[np.ndarray, " event"],
+    kinds: Int[np.ndarray, " event"],
+    times: Int[np.ndarray, " event"],
+    *,
+    snapshot: Snapshot,
+    now_ms: int,
+) -> History:
+    """Return the history of one user from raw event columns in order of time.
+
+    Args:
+        products: product row of each event.
+        kinds: row of each event type in `snapshot.event_names`.
+        times: epoch milliseconds, positions or zeros, as `snapshot.order` says; not falling.
+        snapshot: gives the declared weights and half-lives.
+        now_ms: the moment for which ages are counted; ignored where events have no clock.
+    """
+    products, kinds, times = products[-MAX_HISTORY:], kinds[-MAX_HISTORY:], times[-MAX_HISTORY:]
+    types = [snapshot.schema.events[name] for name in snapshot.event_names]
+    weight = np.array([kind.weight for kind in types])[kinds]
+    top = np.abs(weight).max(initial=0.0)
+    later = np.r_[times[1:] != times[:-1], False] if len(times) else np.zeros(0, dtype=bool)
+    rank = np.cumsum(later[::-1])[::-1]
+    if snapshot.order == "none":
+        rank = np.zeros(len(products), dtype=np.int64)
+    age = np.maximum(now_ms - times, 0) / DAY_MS if snapshot.order == "clock" else None
+    half_life = np.array([kind.half_life_days for kind in types])[kinds]
+    return History(products, weight / (top if top > 0 else 1.0), rank, age, half_life, kinds, times)
+
+
+def user_history(snapshot: Snapshot, user: int, *, now_ms: int) -> History:
+    """Return the history that a snapshot holds of a user."""
+    events, place = snapshot.events, snapshot.user_events(user)
+    return make_history(events.product[place], events.kind[place], events.time[place], snapshot=snapshot, now_ms=now_ms)
+
+
+def top_products(
+    scores: Float[np.ndarray, " product"], allowed: Bool[np.ndarray, " product"], *, k: int
+) -> Int[np.ndarray, " rank"]:
+    """Return the rows of the best allowed products, best first; equal scores in order of their row."""
+    candidates = np.flatnonzero(allowed)
+    if len(candidates) > k:
+        found = scores[candidates]
+        # All that tie with the k-th stay in, so that the rule for ties decides and not the partition.
+        limit = -np.partition(-found, k - 1)[k - 1]
+        candidates = candidates[found >= limit]
+    order = np.lexsort((candidates, -scores[candidates]))
+    return np.asarray(candidates[order[:k]])

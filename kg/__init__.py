@@ -1,0 +1,1 @@
+"""The graph: tables in, a property graph over Bolt, snapshots and typed path operators out. Knows no torch."""

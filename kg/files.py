@@ -1,0 +1,32 @@
+"""Hashes and syncing of files, for folders that are there whole or not at all."""
+
+import hashlib
+import os
+from pathlib import Path
+
+
+def hash_file(path: Path) -> str:
+    """Return the hex SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def hash_text(text: str) -> str:
+    """Return the hex SHA-256 of a text in UTF-8."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def sync_folder(folder: Path, *, recurse: bool = True) -> None:
+    """Ask the system to put a folder's entries, and with `recurse` every file below, onto the disk."""
+    for path in folder.rglob("*") if recurse else ():
+        if path.is_file() or path.is_dir():
+            _sync(path)
+    _sync(folder)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,228 @@
+"""Writes checked tables into the graph in batches. A second import of the same tables changes nothing.
+
+What is in the graph is read first (seconds, as it comes one row a user), and only what is new or differs is written:
+matching an event among the thousands of a heavy user costs more than creating it. This module trusts its tables:
+whatever reads files has checked them. It deletes nothing: what only an earlier import named stays.
+"""
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from cypher.catalogue import Query, load_query
+from cypher.errors import QueryError
+from kg.difference import changed_rows, new_rows
+from kg.errors import TableError
+from kg.extract import read_edges, read_events, read_nodes
+from kg.import_lock import import_lock
+from kg.progress import Progress, silent
+from kg.schema import EventKind, GraphSchema, NodeKind, RelationKind
+from kg.store import GraphStore, WriteResult
+from kg.tables import Tables
+
+logger = logging.getLogger(__name__)
+_EVENT_KEYS = ("event_id", "user_id", "product_id", "type")
+
+
+@dataclass(frozen=True, slots=True)
+class IngestReport:
+    """What one import was given and what of it was new."""
+
+    nodes: Mapping[str, int]
+    """Rows of the tables by label."""
+    edges: Mapping[str, int]
+    """Rows of the tables by relation."""
+    events: Mapping[str, int]
+    """Rows of the tables by event type."""
+    nodes_created: int
+    edges_created: int
+    events_created: int
+    took_s: float
+
+    @property
+    def num_rows(self) -> int:
+        """Rows of all tables."""
+        return sum(self.nodes.values()) + sum(self.edges.values()) + sum(self.events.values())
+
+    @property
+    def rows_per_s(self) -> float:
+        """Rows of the tables dealt with in a second."""
+        return self.num_rows / self.took_s if self.took_s > 0 else 0.0
+
+
+def ingest(store: GraphStore, tables: Tables, *, batch_rows: int = 5_000, progress: Progress = silent) -> IngestReport:
+    """Write the tables into the graph: constraints, then nodes, then edges, then events.
+
+    Args:
+        store: an open graph.
+        tables: checked tables.
+        batch_rows: rows a transaction, 1,000 to 5,000 are fastest.
+        progress: told the rows of each kind that are in the graph.
+
+    Raises:
+        GraphBusyError: another import is running.
+        GraphConnectionError: the server does not answer; the same import may simply be run again.
+        TableError: rows name nodes that are not in the graph.
+        QueryError: the server refuses a row, for example an event_id that belongs to another user's event.
+    """
+    started = time.perf_counter()
+    with import_lock(store):
+        store.create_schema(tables.schema)
+        writer = _Writer(store, batch_rows, progress)
+        nodes_created = sum(_import_nodes(writer, kind, tables=tables) for kind in tables.schema.nodes.values())
+        edges_created = sum(_import_edges(writer, kind, tables=tables) for kind in tables.schema.relations.values())
+        events_created = sum(_import_events(writer, kind, tables=tables) for kind in tables.schema.events.values())
+    report = IngestReport(
+        nodes={label: table.num_rows for label, table in tables.nodes.items()},
+        edges={name: table.num_rows for name, table in tables.edges.items()},
+        events={name: _of_type(tables.events, name).num_rows for name in tables.schema.events},
+        nodes_created=nodes_created,
+        edges_created=edges_created,
+        events_created=events_created,
+        took_s=time.perf_counter() - started,
+    )
+    logger.info("tables imported", extra={"num_rows": report.num_rows, "took_s": round(report.took_s, 3)})
+    return report
+
+
+def write_events(store: GraphStore, schema: GraphSchema, *, events: pa.Table, batch_rows: int = 1_000) -> int:
+    """Write events between users and products that are in the graph; return how many were new.
+
+    Args:
+        store: an open graph whose schema has been created.
+        schema: kinds in use.
+        events: canonical events; one whose event_id is there already is updated.
+        batch_rows: rows a transaction.
+
+    Raises:
+        TableError: an event names a user or a product that is not in the graph.
+    """
+    writer, merge = _Writer(store, batch_rows, silent), load_query("merge_events")
+    names = sorted(pc.unique(events["type"]).to_pylist())
+    return sum(
+        writer.write(merge.bind(relation=schema.event(name).relation), _event_rows(_of_type(events, name)), step=name)
+        for name in names
+    )
+
+
+def write_nodes(store: GraphStore, schema: GraphSchema, *, label: str, nodes: pa.Table, batch_rows: int = 1_000) -> int:
+    """Write nodes of one kind; return how many were new.
+
+    Args:
+        store: an open graph whose schema has been created.
+        schema: kinds in use.
+        label: a label of the schema.
+        nodes: canonical nodes; one whose key is there already is updated.
+        batch_rows: rows a transaction.
+    """
+    merge = load_query("merge_nodes").bind(label=label, key=schema.nodes[label].key)
+    return _Writer(store, batch_rows, silent).write(merge, nodes.to_pylist(), step=label)
+
+
+@dataclass(frozen=True, slots=True)
+class _Writer:
+    """Writes rows in batches and reports how far it is."""
+
+    store: GraphStore
+    batch_rows: int
+    progress: Progress
+
+    def write(
+        self, query: Query, rows: list[dict[str, Any]], *, step: str, otherwise: Query | None = None, skipped: int = 0
+    ) -> int:
+        """Run the query on all rows; return how many nodes or relationships it created.
+
+        Args:
+            query: a query of the folder `write`.
+            rows: as the query wants them.
+            step: the kind, for progress and errors.
+            otherwise: tried with a batch that the server refuses in `query`.
+            skipped: rows that need no writing, for progress.
+        """
+        created, total = 0, skipped + len(rows)
+        self.progress(step, skipped, total)
+        for first in range(0, len(rows), self.batch_rows):
+            batch = rows[first : first + self.batch_rows]
+            result = self._write_batch(query, batch, otherwise)
+            written = result.rows[0]["num_rows"]
+            if written != len(batch):
+                raise TableError(f"{len(batch) - written} of {len(batch)} rows of {step} name nodes not in the graph")
+            created += result.nodes_created + result.edges_created
+            self.progress(step, skipped + first + len(batch), total)
+        return created
+
+    def _write_batch(self, query: Query, batch: list[dict[str, Any]], otherwise: Query | None) -> WriteResult:
+        try:
+            return self.store.write(query, batch)
+        except QueryError:
+            if otherwise is None:
+                raise
+            return self.store.write(otherwise, batch)
+
+
+def _import_nodes(writer: _Writer, kind: NodeKind, *, tables: Tables) -> int:
+    wanted = tables.nodes[kind.label]
+    if not wanted.num_rows:
+        return 0
+    there = read_nodes(writer.store, kind)
+    rows = _new_or_changed(wanted, there, key=(kind.key,)).to_pylist()
+    merge = load_query("merge_nodes").bind(label=kind.label, key=kind.key)
+    return writer.write(merge, rows, step=kind.label, skipped=wanted.num_rows - len(rows))
+
+
+def _import_edges(writer: _Writer, kind: RelationKind, *, tables: Tables) -> int:
+    wanted, nodes = tables.edges[kind.name], tables.schema.nodes
+    if not wanted.num_rows:
+        return 0
+    there = read_edges(writer.store, kind, schema=tables.schema)
+    rows = _new_or_changed(wanted, there, key=("from_id", "to_id")).to_pylist()
+    merge = load_query("merge_edges").bind(
+        relation=kind.name,
+        source=kind.source,
+        source_key=nodes[kind.source].key,
+        target=kind.target,
+        target_key=nodes[kind.target].key,
+    )
+    return writer.write(merge, rows, step=kind.name, skipped=wanted.num_rows - len(rows))
+
+
+def _import_events(writer: _Writer, kind: EventKind, *, tables: Tables) -> int:
+    wanted = _of_type(tables.events, kind.name)
+    if not wanted.num_rows:
+        return 0
+    there = read_events(writer.store, [kind])
+    create = load_query("create_events").bind(relation=kind.relation)
+    merge = load_query("merge_events").bind(relation=kind.relation)
+    changed = _event_rows(changed_rows(wanted, there, key=("event_id",)))
+    new = _event_rows(_without_empty_columns(new_rows(wanted, there, key=("event_id",))))
+    unchanged = wanted.num_rows - len(changed) - len(new)
+    created = writer.write(merge, changed, step=kind.name, skipped=unchanged) if changed else 0
+    return created + writer.write(create, new, step=kind.name, otherwise=merge, skipped=unchanged + len(changed))
+
+
+def _new_or_changed(wanted: pa.Table, there: pa.Table, *, key: Sequence[str]) -> pa.Table:
+    return pa.concat_tables([new_rows(wanted, there, key=key), changed_rows(wanted, there, key=key)])
+
+
+def _of_type(events: pa.Table, name: str) -> pa.Table:
+    return events.filter(pc.equal(events["type"], name))
+
+
+def _without_empty_columns(events: pa.Table) -> pa.Table:
+    return events.select(
+        [name for name in events.column_names if name in _EVENT_KEYS or events[name].null_count < len(events)]
+    )
+
+
+def _event_rows(events: pa.Table) -> list[dict[str, Any]]:
+    """Shape events, those of a user together, as key columns and a map of the other properties; a null removes one."""
+    events = events.sort_by([("user_id", "ascending"), ("event_id", "ascending")])
+    names = [name for name in events.column_names if name not in _EVENT_KEYS]
+    properties = events.select(names).to_pylist() if names else [{} for _ in range(len(events))]
+    keys = events.select(["event_id", "user_id", "product_id"]).to_pylist()
+    return [{**key, "properties": values} for key, values in zip(keys, properties, strict=True)]

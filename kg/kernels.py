@@ -1,0 +1,177 @@
+"""Product-to-product matrices as values that spread a history over the catalogue and say what each entry rests on.
+
+A kernel `W` answers two questions without building a dense matrix: `spread` (how much does this history speak for
+every product) and `entries` (how much does one product of the history speak for one candidate). Both must agree, for
+the second is the explanation of the first. How the matrices come about is `kg.operators` and `gnn.kernels`.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+import scipy.sparse as sp
+from jaxtyping import Float, Int
+
+
+class Kernel(Protocol):
+    """A product-to-product matrix with zero weight where a product would speak for itself, own habit apart."""
+
+    @property
+    def name(self) -> str:
+        """Unique name within a bundle: `brand`, `co_purchase`."""
+
+    @property
+    def mass(self) -> Float[np.ndarray, " product"]:
+        """Sum of the absolute entries of each row: how much a product of the history has to say at all; float32."""
+
+    def spread(
+        self, products: Int[np.ndarray, " history"], weights: Float[np.ndarray, "history column"]
+    ) -> Float[np.ndarray, "product column"]:
+        """Return, for every product, the weighted sum of the history's rows; one result a column of weights."""
+
+    def entries(
+        self, products: Int[np.ndarray, " history"], targets: Int[np.ndarray, " target"]
+    ) -> Float[np.ndarray, "history target"]:
+        """Return the weight with which each product of the history speaks for each target."""
+
+
+@dataclass(frozen=True)
+class NeighbourKernel:
+    """A sparse matrix whose rows keep the strongest neighbours of each product."""
+
+    name: str
+    matrix: sp.csr_array
+    """Row: product of the history; column: candidate; float32."""
+
+    @cached_property
+    def mass(self) -> Float[np.ndarray, " product"]:
+        """Sum of the absolute entries of each row."""
+        return np.asarray(abs(self.matrix).sum(axis=1), dtype=np.float32)
+
+    def spread(
+        self, products: Int[np.ndarray, " history"], weights: Float[np.ndarray, "history column"]
+    ) -> Float[np.ndarray, "product column"]:
+        """Return, for every product, the weighted sum of the history's rows."""
+        return np.asarray(self.matrix[products].T @ weights)
+
+    def entries(
+        self, products: Int[np.ndarray, " history"], targets: Int[np.ndarray, " target"]
+    ) -> Float[np.ndarray, "history target"]:
+        """Return the weight with which each product of the history speaks for each target."""
+        return np.asarray(self.matrix[products][:, targets].toarray())
+
+
+@dataclass(frozen=True)
+class EntityKernel:
+    """`left @ right.T` over shared entities (brand, category, material) without a product's link to itself.
+
+    Kept in factors: no entry is cut off, and each splits exactly over the entities that two products share.
+    """
+
+    name: str
+    relation: str
+    """The relation both products have to the entity: `MADE_BY`."""
+    label: str
+    """Node kind of the entity: `Brand`."""
+    left: sp.csr_array
+    """How strongly a product of the history points to an entity; [product entity], float32."""
+    right: sp.csr_array
+    """How strongly an entity points to a candidate; [product entity], float32."""
+
+    @cached_property
+    def mass(self) -> Float[np.ndarray, " product"]:
+        """Sum of the absolute entries of each row."""
+        own = np.asarray(self.left.multiply(self.right).sum(axis=1))
+        return np.asarray(self.left @ np.asarray(self.right.sum(axis=0)) - own, dtype=np.float32)
+
+    def spread(
+        self, products: Int[np.ndarray, " history"], weights: Float[np.ndarray, "history column"]
+    ) -> Float[np.ndarray, "product column"]:
+        """Return, for every product, the weighted sum of the history's rows."""
+        rows = self.left[products]
+        result = np.asarray(self.right @ (rows.T @ weights))
+        own = np.asarray(rows.multiply(self.right[products]).sum(axis=1)).reshape(-1, 1)
+        np.subtract.at(result, products, (own * weights).astype(result.dtype))
+        return result
+
+    def entries(
+        self, products: Int[np.ndarray, " history"], targets: Int[np.ndarray, " target"]
+    ) -> Float[np.ndarray, "history target"]:
+        """Return the weight with which each product of the history speaks for each target."""
+        found = np.asarray((self.left[products] @ self.right[targets].T).toarray())
+        found[products[:, None] == targets[None, :]] = 0.0
+        return found
+
+    @cached_property
+    def num_members(self) -> Int[np.ndarray, " entity"]:
+        """Products that each entity links; an entity with many says little."""
+        return np.bincount(self.left.indices, minlength=self.left.shape[1])
+
+    def shared(self, product: int, target: int) -> list[tuple[int, float]]:
+        """Return (entity row, share of the entry) for every entity the two products share, strongest first."""
+        left, right = _row(self.left, product), _row(self.right, target)
+        pairs = [(entity, value * right[entity]) for entity, value in left.items() if entity in right]
+        return sorted(pairs, key=lambda pair: (-pair[1], pair[0]))
+
+
+@dataclass(frozen=True)
+class EmbeddingKernel:
+    """`<query_j, target_i>`: the learned kernel of a network, kept as two tables of vectors."""
+
+    name: str
+    query: Float[np.ndarray, "product dim"]
+    """Vector of a product as part of a history; float32."""
+    target: Float[np.ndarray, "product dim"]
+    """Vector of a product as a candidate; float32."""
+
+    @cached_property
+    def mass(self) -> Float[np.ndarray, " product"]:
+        """Sum of the absolute entries of each row."""
+        blocks = np.array_split(self.query, max(1, len(self.query) // 1024))
+        return np.concatenate([np.abs(block @ self.target.T).sum(axis=1) for block in blocks]).astype(np.float32)
+
+    def spread(
+        self, products: Int[np.ndarray, " history"], weights: Float[np.ndarray, "history column"]
+    ) -> Float[np.ndarray, "product column"]:
+        """Return, for every product, the weighted sum of the history's rows."""
+        return np.asarray(self.target @ (self.query[products].T @ weights).astype(np.float32))
+
+    def entries(
+        self, products: Int[np.ndarray, " history"], targets: Int[np.ndarray, " target"]
+    ) -> Float[np.ndarray, "history target"]:
+        """Return the weight with which each product of the history speaks for each target."""
+        return np.asarray(self.query[products] @ self.target[targets].T)
+
+
+@dataclass(frozen=True)
+class HabitKernel:
+    """The identity: a product of the history speaks for itself. People buy the same things again."""
+
+    num_products: int
+    name: str = "habit"
+
+    @cached_property
+    def mass(self) -> Float[np.ndarray, " product"]:
+        """Sum of the absolute entries of each row: 1."""
+        return np.ones(self.num_products, dtype=np.float32)
+
+    def spread(
+        self, products: Int[np.ndarray, " history"], weights: Float[np.ndarray, "history column"]
+    ) -> Float[np.ndarray, "product column"]:
+        """Return, for every product, the weight its own events carry."""
+        result = np.zeros((self.num_products, weights.shape[1]), dtype=np.float32)
+        np.add.at(result, products, weights.astype(np.float32))
+        return result
+
+    def entries(
+        self, products: Int[np.ndarray, " history"], targets: Int[np.ndarray, " target"]
+    ) -> Float[np.ndarray, "history target"]:
+        """Return 1 where the product of the history is the target."""
+        return np.asarray(products[:, None] == targets[None, :], dtype=np.float32)
+
+
+def _row(matrix: sp.csr_array, row: int) -> dict[int, float]:
+    """Entries of one row by column; rows of memberships are short."""
+    place = slice(matrix.indptr[row], matrix.indptr[row + 1])
+    return dict(zip(matrix.indices[place].tolist(), matrix.data[place].tolist(), strict=True))

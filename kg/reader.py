@@ -1,0 +1,145 @@
+"""Reading an input folder: finding its files, parsing them and handing them to the checks.
+
+What rows must look like is decided in `kg.validate`; nothing is written here except the quarantine file.
+"""
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from kg.errors import SchemaError, TableError
+from kg.formats import ENDINGS, parse_file
+from kg.node_rows import check_columns
+from kg.problems import RowChecks, settle
+from kg.progress import Progress, silent
+from kg.schema import GraphSchema, declare
+from kg.validate import ReadReport, check_raw
+from kg.values import check_ids, text_values
+
+SPLITS = ("split_train", "split_valid", "split_test")
+"""Tables of published splits, read by `read_splits` only."""
+DECLARATION = "whycart.toml"
+"""File in an input folder that declares its own kinds of nodes, relations and events."""
+
+
+def read_folder(
+    folder: Path, *, base: GraphSchema | None = None, quarantine: Path | None = None, progress: Progress = silent
+) -> ReadReport:
+    """Read and check an input folder.
+
+    Args:
+        folder: holds products and events and any further table, each as CSV, JSONL or Parquet, gzipped or not.
+        base: kinds known besides those of the folder's `whycart.toml`; None: the built-in ones.
+        quarantine: JSONL file where bad rows are set aside; None: a bad row is an error and nothing is returned.
+        progress: told after each file and each step of the checks.
+
+    Raises:
+        RowsError: rows are broken and there is no quarantine file; the first are named, all are counted.
+        TableError: the folder, a file, a table or a column is missing or not usable.
+        SchemaError: the folder's `whycart.toml` declares something wrong.
+    """
+    schema = read_declaration(folder, base=base)
+    files, warnings = find_files(folder, {kind.table for kind in schema.nodes.values()} | {"events", "relations"})
+    _refuse_overwriting(quarantine, files)
+    raws = {}
+    for done, (name, path) in enumerate(sorted(files.items()), start=1):
+        raws[name] = parse_file(path, name=name)
+        progress("read", done, len(files))
+    report = check_raw(raws, schema, quarantine=quarantine, progress=progress)
+    return ReadReport(report.tables, report.quarantined, report.files, (*warnings, *report.warnings))
+
+
+def read_splits(folder: Path) -> Mapping[str, pa.Table]:
+    """Read the published splits of an input folder.
+
+    Returns:
+        By name (`split_train`, ...), for each split that is there, a table of user_id, product_id and, where the
+        file has it, candidates (a list of product ids; in CSV separated by spaces). Rows keep the order of the file.
+
+    Raises:
+        RowsError: an id is missing or broken.
+        TableError: a file or a column is missing or not usable.
+    """
+    _require_folder(folder)
+    files, _ = find_files(folder, set(SPLITS))
+    return {name: _split_table(files[name], name=name) for name in SPLITS if name in files}
+
+
+def read_declaration(folder: Path, *, base: GraphSchema | None = None) -> GraphSchema:
+    """Return the schema of an input folder: the base (None: the built-in kinds) and what its `whycart.toml` declares.
+
+    Raises:
+        TableError: there is no such folder.
+        SchemaError: the file is not TOML or declares something wrong.
+    """
+    _require_folder(folder)
+    path = folder / DECLARATION
+    schema = base or GraphSchema()
+    if not path.is_file():
+        return schema
+    try:
+        declaration = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as err:
+        raise SchemaError(f"{path.name} is not a TOML file that can be read: {err}") from err
+    return declare(schema, declaration, where=path.name)
+
+
+def find_files(folder: Path, tables: set[str]) -> tuple[dict[str, Path], list[str]]:
+    """Return the file of each table in a folder, and warnings about table files that nobody reads.
+
+    Raises:
+        TableError: the folder is empty, two files hold one table, or a table has an ending that cannot be read.
+    """
+    names = [path for path in sorted(folder.iterdir()) if path.is_file() and not path.name.startswith(".")]
+    if not names:
+        raise TableError(f"folder {folder} is empty; it needs products and events ({', '.join(ENDINGS)}, or with .gz)")
+    files: dict[str, Path] = {}
+    warnings = []
+    for path in names:
+        table, _, ending = path.name.partition(".")
+        readable = f".{ending.lower().removesuffix('.gz')}" in ENDINGS
+        if table in tables and not readable:
+            raise TableError(
+                f"{path.name}: ending .{ending} is not read; allowed are {', '.join(ENDINGS)}, also with .gz"
+            )
+        if table in files:
+            raise TableError(f"{files[table].name} and {path.name} both hold the table {table!r}; keep one of them")
+        if table in tables:
+            files[table] = path
+        elif readable and table not in SPLITS and not table.startswith("split_"):
+            near = difflib.get_close_matches(table, sorted(tables), n=1)
+            warnings.append(f"{path.name} is not read: no table has this name" + (f"; {near[0]}?" if near else ""))
+    return files, warnings
+
+
+def _require_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        kind = "is a file" if folder.exists() else "does not exist"
+        raise TableError(f"folder {folder} {kind}; give a folder that holds products and events")
+
+
+def _refuse_overwriting(quarantine: Path | None, files: Mapping[str, Path]) -> None:
+    if quarantine is None:
+        return
+    for path in files.values():
+        if quarantine.resolve() == path.resolve():
+            raise TableError(f"the quarantine file {quarantine} is an input file; name another one")
+
+
+def _split_table(path: Path, *, name: str) -> pa.Table:
+    raw = parse_file(path, name=name)
+    check_columns(raw, ("user_id", "product_id"))
+    checks = RowChecks(raw)
+    columns = {key: check_ids(checks, key) for key in ("user_id", "product_id")}
+    settle([checks], None)
+    if "candidates" in raw.table.column_names:
+        given = raw.table["candidates"].type
+        if pa.types.is_list(given):
+            columns["candidates"] = raw.table["candidates"].cast(pa.list_(pa.string())).combine_chunks()
+        else:
+            columns["candidates"] = pc.utf8_split_whitespace(text_values(raw, "candidates"))
+    return pa.table(columns)

@@ -1,0 +1,1 @@
+"""Data sets that become an input folder: one module a source."""

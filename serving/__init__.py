@@ -1,0 +1,1 @@
+"""The processes: HTTP API, jobs and the command line."""

@@ -1,0 +1,141 @@
+"""What goes into a recommendation and what comes out: values shared by spines, API and command line."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why an item is in a list, in one word."""
+
+    PATH = "PATH"
+    """At least one verified path through the graph carried score."""
+    COLLABORATIVE = "COLLABORATIVE"
+    """Customers with similar histories, without one path that could be shown."""
+    CONTENT = "CONTENT"
+    """Its text is near to what the user had."""
+    BUY_AGAIN = "BUY_AGAIN"
+    """The user had it before and repeats such things."""
+    POPULAR_FALLBACK = "POPULAR_FALLBACK"
+    """Nothing is known of the user that speaks for it; many customers choose it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionEvent:
+    """One event handed in with a request or read from the event log."""
+
+    product_id: str
+    type: str = "viewed"
+    at_ms: int | None = None
+    """Epoch milliseconds; None: now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """What may be recommended at all."""
+
+    categories: tuple[str, ...] = ()
+    """Category ids or names; a product must be in or below each."""
+    brand: str | None = None
+    """Brand id or name."""
+    price_max: float | None = None
+    """Highest price; products without a price are left out."""
+    in_stock: bool = True
+    """Leave out products whose `available` is false."""
+    exclude_ids: tuple[str, ...] = ()
+    """Product ids that are not wanted."""
+    exclude_seen: bool | None = None
+    """Leave out what the user had before; None: as the model was measured."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecommendRequest:
+    """One wish for a list."""
+
+    user_id: str | None = None
+    """Known or unknown user; None for a session without one."""
+    session: tuple[SessionEvent, ...] = ()
+    """Further events, oldest first, that count as the latest of the history."""
+    n: int = 10
+    """How many; 1 to 500."""
+    offset: int = 0
+    """How many of the best to skip; 0 or more."""
+    filter: Filter = field(default_factory=Filter)
+    paths: int = 0
+    """Paths shown an item at most; 0 leaves explanations out."""
+
+
+@dataclass(frozen=True, slots=True)
+class PathNode:
+    """A node on a path. `id` is None for other users, who are never named."""
+
+    id: str | None
+    type: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class PathEdge:
+    """An edge on a path, in the direction it has in the graph. `source` and `target` are places in the node list."""
+
+    type: str
+    source: int
+    target: int
+    at_ms: int | None = None
+    weight: float | None = None
+    """Number of customers behind an aggregated edge; only from the anonymity bound up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """A way through the graph from the user to a product, and what it added to the score."""
+
+    nodes: tuple[PathNode, ...]
+    edges: tuple[PathEdge, ...]
+    contribution: float
+    """Part of the item's score that rests on this path."""
+    pattern: str
+    """Meta-path: `User-BOUGHT->Product-MADE_BY->Brand<-MADE_BY-Product`."""
+    text: str
+    """The path in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contribution:
+    """One term of an item's score; all terms of an item add up to its score."""
+
+    kernel: str
+    """Kernel or prior."""
+    product_id: str | None
+    """Product of the history the term rests on; None for a prior, and for the many small terms of a kernel together."""
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One recommended product."""
+
+    product_id: str
+    rank: int
+    """1 is the best."""
+    score: float
+    source: str
+    """Kernel or prior that added most."""
+    reasons: tuple[Reason, ...]
+    paths: tuple[Path, ...]
+    contributions: tuple[Contribution, ...]
+    """Largest terms first; empty unless explanations were asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A list and what it was made from."""
+
+    items: tuple[Item, ...]
+    model_version: str
+    """Bundle the list came from."""
+    graph_version: str
+    """Hash of the snapshot that the bundle was made from."""
+    events_used: int
+    """Events of the history that took part."""
+    removed: dict[str, int]
+    """Products left out, by cause: `filter`, `seen`."""

@@ -1,0 +1,99 @@
+"""Puts the API together: bundle, event log, routes, problems and the edge. It reads no settings and opens no port."""
+
+import contextlib
+import importlib.metadata
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from fastapi import FastAPI
+
+from gnn.bundle import BundleStore
+from kg.snapshot import Snapshot
+from kg.store import GraphStore
+from serving.api.applier import EventApplier
+from serving.api.current import CHECK_EVERY_S, CurrentBundle
+from serving.api.edge import Edge
+from serving.api.metrics import Metrics
+from serving.api.problems import install_problems
+from serving.api.routes import health, router
+from serving.api.schemas import problem_schema
+from serving.api.services import Services
+from serving.events import EventLog
+
+_DESCRIPTION = "Recommendations for a shop, each with the graph paths that carried its score."
+
+
+class RecommendationAPI(FastAPI):
+    """FastAPI whose document also describes the problems that errors are answered with."""
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the OpenAPI document; it is made once."""
+        if self.openapi_schema is None:
+            document = super().openapi()
+            parts = document["components"]["schemas"]
+            problem = problem_schema()
+            parts.update(problem.pop("$defs"))
+            parts["Problem"] = problem
+        return super().openapi()
+
+
+def create_app(
+    bundles: BundleStore,
+    log: EventLog,
+    *,
+    open_graph: Callable[[], GraphStore] | None = None,
+    check_every_s: float = CHECK_EVERY_S,
+) -> FastAPI:
+    """Return the API; its background threads live from the app's start to its end, which also closes the log.
+
+    Args:
+        bundles: where published bundles are; there may be none yet.
+        log: takes events in.
+        open_graph: opens the graph that events are written to; None: they stay in the log.
+        check_every_s: seconds between two looks for a new bundle.
+    """
+    metrics = Metrics()
+    current = CurrentBundle(bundles, metrics, check_every_s=check_every_s)
+
+    def snapshot() -> Snapshot | None:
+        served = current.loaded
+        return None if served is None else served.bundle.snapshot
+
+    applier = None if open_graph is None else EventApplier(log, open_graph, snapshot=snapshot)
+    services = Services(current, log, metrics, applier)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        _start(services)
+        try:
+            yield
+        finally:
+            _stop(services)
+
+    app = RecommendationAPI(
+        title="Whycart",
+        version=importlib.metadata.version("whycart"),
+        description=_DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.services = services
+    app.include_router(router)
+    app.include_router(health)
+    install_problems(app)
+    app.add_middleware(Edge, metrics=metrics)
+    return app
+
+
+def _start(services: Services) -> None:
+    services.current.start()
+    if services.applier is not None:
+        services.applier.start()
+
+
+def _stop(services: Services) -> None:
+    if services.applier is not None:
+        services.applier.stop()
+    services.current.stop()
+    services.log.close()

@@ -1,0 +1,108 @@
+"""Writes logged events to the graph in the background, and keeps trying while the graph is away.
+
+The graph is opened when the first event waits, so an API that only reads never needs one.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+
+from cypher.errors import WhycartError
+from kg.errors import GraphBusyError
+from kg.snapshot import Snapshot
+from kg.store import GraphStore
+from serving.events import PENDING, REFUSED, EventLog, apply_events, retry_refused
+
+logger = logging.getLogger(__name__)
+POLL_S = 2.0
+"""How often events of other processes are looked for."""
+FIRST_PAUSE_S = 1.0
+LONGEST_PAUSE_S = 60.0
+STOP_WAIT_S = 5.0
+
+
+class EventApplier:
+    """One background thread; `start` and `stop` it once."""
+
+    def __init__(
+        self,
+        log: EventLog,
+        open_graph: Callable[[], GraphStore],
+        *,
+        snapshot: Callable[[], Snapshot | None],
+        poll_s: float = POLL_S,
+    ) -> None:
+        """Take events of `log` to the graph that `open_graph` opens, once there is a snapshot that names the kinds."""
+        self._log, self._open_graph, self._snapshot, self._poll_s = log, open_graph, snapshot, poll_s
+        self._store: GraphStore | None = None
+        self._retried: str | None = None
+        self._failures = 0
+        self._wake, self._stop = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._run, name="event-apply", daemon=True)
+
+    @property
+    def failing(self) -> bool:
+        """Whether the last attempt to reach the graph failed."""
+        return self._failures > 0
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Say that events wait."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """End; what still waits, waits for the next start. A write under way is given STOP_WAIT_S."""
+        self._stop.set()
+        self._wake.set()
+        self._thread.join(STOP_WAIT_S)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            self._step()
+            if self._failures:
+                self._stop.wait(min(FIRST_PAUSE_S * 2 ** (self._failures - 1), LONGEST_PAUSE_S))
+            else:
+                self._wake.wait(self._poll_s)
+            self._wake.clear()
+        self._close()
+
+    def _step(self) -> None:
+        try:
+            self._apply()
+            self._failures = 0
+        except GraphBusyError:  # another process is at it
+            self._failures = 0
+        except Exception as err:  # the edge of a thread: events wait in the log, whatever happened
+            self._failures = min(self._failures + 1, 30)
+            ours = isinstance(err, WhycartError)
+            logger.warning("events wait, the graph was not written: %s", err, exc_info=not ours)
+            self._close()
+
+    def _apply(self) -> None:
+        snapshot = self._snapshot()
+        if snapshot is None:
+            return
+        # What the graph refused may have its product by now: tried again once a bundle.
+        refused = self._retried != snapshot.hash and self._log.count(REFUSED) > 0
+        if not refused and not self._log.read(PENDING, limit=1):
+            return
+        store = self._opened(snapshot)
+        if refused:
+            retry_refused(self._log, store, snapshot, wait_s=0)
+        self._retried = snapshot.hash
+        written = apply_events(self._log, store, snapshot, wait_s=0)
+        logger.info("events written to the graph", extra={"num_events": written})
+
+    def _opened(self, snapshot: Snapshot) -> GraphStore:
+        if self._store is None:
+            self._store = self._open_graph()
+            self._store.create_schema(snapshot.schema)
+        return self._store
+
+    def _close(self) -> None:
+        if self._store is not None:
+            self._store.close()
+            self._store = None

@@ -1,0 +1,112 @@
+"""The edge of the HTTP process: ids, sizes, times, metrics and one log line for every request.
+
+An ASGI wrapper around the whole app. It knows no route; it logs the route's template, never a path, a query or a body,
+because those name people.
+"""
+
+import json
+import logging
+import re
+import time
+import uuid
+from typing import Any
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from serving.api.metrics import Metrics
+from serving.api.problems import MEDIA_TYPE, internal_problem, problem_body
+
+logger = logging.getLogger(__name__)
+MAX_BODY_BYTES = 1024 * 1024
+HEADER = "X-Request-ID"
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_TOO_LARGE = f"the body is larger than {MAX_BODY_BYTES:,} bytes; send it in several requests"
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
+
+
+class Edge:
+    """Wraps an app; one instance serves all its requests."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        """Wrap `app` and count in `metrics`."""
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        await _Exchange(scope, receive, send).run(self._app, self._metrics)
+
+
+class _Exchange:
+    """One request on its way in and its answer on its way out."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._scope, self._receive_raw, self._send_raw = scope, receive, send
+        self._headers = Headers(scope=scope)
+        self._started = time.perf_counter()
+        self._status: int | None = None
+        self._received_bytes = 0
+        given = self._headers.get(HEADER, "")
+        self._request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+
+    async def run(self, app: ASGIApp, metrics: Metrics) -> None:
+        """Hand the request to the app, and answer for it where it fails."""
+        state = self._scope.setdefault("state", {})
+        state["request_id"], state["started"] = self._request_id, self._started
+        try:
+            if self._announced_bytes() > MAX_BODY_BYTES:
+                await self._answer(problem_body(413, _TOO_LARGE, request_id=self._request_id))
+            else:
+                await app(self._scope, self._receive, self._send)
+        except Exception:  # the edge of the process: whatever fails, the caller gets a problem
+            logger.exception("request failed", extra={"request_id": self._request_id})
+            if self._status is None:
+                await self._answer(internal_problem(self._request_id))
+        finally:
+            self._finish(metrics)
+
+    def _announced_bytes(self) -> int:
+        given = self._headers.get("content-length", "")
+        return int(given) if given.isdecimal() and len(given) < 16 else 0
+
+    async def _receive(self) -> Message:
+        message = await self._receive_raw()
+        self._received_bytes += len(message.get("body", b""))
+        if self._received_bytes > MAX_BODY_BYTES:
+            raise HTTPException(413, _TOO_LARGE)
+        return message
+
+    async def _send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._status = message["status"]
+            headers = MutableHeaders(scope=message)
+            headers[HEADER] = self._request_id
+            headers["X-Content-Type-Options"] = "nosniff"
+            headers["Cache-Control"] = "no-store"
+        await self._send_raw(message)
+
+    async def _answer(self, problem: dict[str, Any]) -> None:
+        body = json.dumps(problem).encode()
+        headers = [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", str(len(body)).encode())]
+        await self._send({"type": "http.response.start", "status": problem["status"], "headers": headers})
+        await self._send({"type": "http.response.body", "body": body})
+
+    def _finish(self, metrics: Metrics) -> None:
+        took_s = time.perf_counter() - self._started
+        route = getattr(self._scope.get("route"), "path", "other").replace(":path}", "}")
+        method = self._scope["method"] if self._scope["method"] in _METHODS else "other"
+        status = self._status or 499
+        metrics.observe(method, route, status=status, took_s=took_s)
+        facts = {
+            "method": method,
+            "route": route,
+            "status": status,
+            "took_ms": round(took_s * 1000, 2),
+            "request_id": self._request_id,
+        }
+        logger.log(logging.WARNING if status >= 500 else logging.INFO, "request", extra=facts)

@@ -1,0 +1,56 @@
+"""What Prometheus reads: requests, errors and latency by route, events, and the model in use.
+
+Every app has a registry of its own. With several API processes a scrape reads the process that answers it.
+"""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+
+
+class Metrics:
+    """The metrics of one app."""
+
+    def __init__(self) -> None:
+        """Create every metric in a new registry."""
+        self.registry = CollectorRegistry()
+        labels = ("method", "route")
+        self._requests = Counter("whycart_requests", "Requests answered.", (*labels, "status"), registry=self.registry)
+        self._errors = Counter("whycart_errors", "Requests answered with a 5xx.", labels, registry=self.registry)
+        self._latency = Histogram(
+            "whycart_request_seconds", "Time to answer.", labels, buckets=_BUCKETS_S, registry=self.registry
+        )
+        self._events = Counter("whycart_events", "Events handed in.", ("result",), registry=self.registry)
+        self._waiting = Gauge("whycart_events_waiting", "Events not yet in the graph.", registry=self.registry)
+        self._degraded = Gauge("whycart_degraded", "1 while answers are degraded.", registry=self.registry)
+        self._model = Gauge(
+            "whycart_model_info", "The model in use.", ("model_version", "graph_version"), registry=self.registry
+        )
+
+    def observe(self, method: str, route: str, *, status: int, took_s: float) -> None:
+        """Count one answered request."""
+        self._requests.labels(method, route, str(status)).inc()
+        self._latency.labels(method, route).observe(took_s)
+        if status >= 500:
+            self._errors.labels(method, route).inc()
+
+    def count_events(self, *, accepted: int, duplicates: int, rejected: int) -> None:
+        """Count what became of the events of one request."""
+        for result, number in (("accepted", accepted), ("duplicate", duplicates), ("rejected", rejected)):
+            self._events.labels(result).inc(number)
+
+    def set_model(self, model_version: str, graph_version: str) -> None:
+        """Say which model is in use from now on."""
+        self._model.clear()
+        self._model.labels(model_version, graph_version).set(1)
+
+    def render(self, *, waiting: int, degraded: bool) -> bytes:
+        """Return everything in Prometheus' text format.
+
+        Args:
+            waiting: events that are not yet in the graph.
+            degraded: whether answers are degraded now.
+        """
+        self._waiting.set(waiting)
+        self._degraded.set(degraded)
+        return generate_latest(self.registry)

@@ -1,0 +1,127 @@
+"""Errors over HTTP: every 4xx and 5xx is `application/problem+json` (RFC 9457) with the id of the request.
+
+A problem says what is wrong and what is allowed. It never shows a stack trace, and errors of ours say nothing about
+the inside.
+"""
+
+import json
+import logging
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from cypher.errors import InputError, WhycartError
+from gnn.errors import BundleError
+from serving.errors import NoBundleError, StateError, UnknownProduct
+
+logger = logging.getLogger(__name__)
+MEDIA_TYPE = "application/problem+json"
+TYPE_PREFIX = "urn:whycart:problem:"
+MAX_ERRORS = 20
+"""Most broken fields named in one problem."""
+RETRY_AFTER_S = 2
+_SHOWN = 100
+
+
+def problem_body(status: int, detail: str, *, request_id: str, slug: str | None = None, **more: Any) -> dict[str, Any]:
+    """Return a problem as the dictionary that is sent.
+
+    Args:
+        status: HTTP status, 400 to 599.
+        detail: one or two sentences for the caller.
+        request_id: id of the request.
+        slug: last word of the problem's type; None: made from the status.
+        more: further members.
+    """
+    phrase = HTTPStatus(status).phrase
+    kind = slug or phrase.lower().replace(" ", "-")
+    return {
+        "type": TYPE_PREFIX + kind,
+        "title": phrase,
+        "status": status,
+        "detail": detail,
+        "request_id": request_id,
+        **more,
+    }
+
+
+def problem_response(body: Mapping[str, Any], *, headers: Mapping[str, str] | None = None) -> Response:
+    """Return a problem as a response."""
+    return Response(json.dumps(body), int(body["status"]), dict(headers or {}), MEDIA_TYPE)
+
+
+def install_problems(app: FastAPI) -> None:
+    """Make the app answer every foreseen error with a problem; unforeseen ones are `serving.api.edge`'s."""
+    app.add_exception_handler(RequestValidationError, _on_validation)
+    app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(WhycartError, _on_whycart)
+
+
+def request_id_of(request: Request) -> str:
+    """Return the id that the edge gave to the request."""
+    return str(request.state.request_id)
+
+
+def _on_validation(request: Request, err: Exception) -> Response:
+    found = err.errors() if isinstance(err, RequestValidationError) else ()
+    request_id = request_id_of(request)
+    if any(entry["type"] == "json_invalid" for entry in found):
+        return problem_response(
+            problem_body(400, "the body is not valid JSON", request_id=request_id, slug="malformed-json")
+        )
+    errors = list(_fields(found))
+    named = "; ".join(f"{entry['field']}: {entry['detail']}" for entry in errors[:3])
+    detail = f"the request cannot be used as it is: {named}"
+    return problem_response(problem_body(422, detail, request_id=request_id, slug="invalid-request", errors=errors))
+
+
+def _fields(found: Iterable[Mapping[str, Any]]) -> Iterable[dict[str, str]]:
+    for entry in list(found)[:MAX_ERRORS]:
+        place, *names = entry["loc"]
+        text = str(entry["msg"]).removeprefix("Value error, ")
+        field = {"in": str(place), "field": ".".join(map(str, names)) or str(place), "detail": text}
+        given = entry.get("input")
+        if isinstance(given, str | int | float):
+            field["got"] = str(given)[:_SHOWN]
+        yield field
+
+
+def _on_http(request: Request, err: Exception) -> Response:
+    if not isinstance(err, HTTPException):
+        raise err
+    details = {
+        404: "there is nothing at this address; /openapi.json lists every route",
+        405: f"{request.method} is not allowed here; the header Allow names what is",
+    }
+    detail = details.get(err.status_code, str(err.detail))
+    body = problem_body(err.status_code, detail, request_id=request_id_of(request))
+    return problem_response(body, headers=err.headers)
+
+
+def _on_whycart(request: Request, err: Exception) -> Response:
+    request_id = request_id_of(request)
+    if isinstance(err, UnknownProduct):
+        return problem_response(problem_body(404, str(err), request_id=request_id, slug="unknown-product"))
+    if isinstance(err, InputError):
+        return problem_response(problem_body(422, str(err), request_id=request_id, slug="invalid-request"))
+    if isinstance(err, NoBundleError | BundleError):
+        return _unavailable("no-model", "no model is loaded yet; publish one with 'whycart retrain'", request_id)
+    if isinstance(err, StateError):
+        logger.error("the operational state cannot be used: %s", err, extra={"request_id": request_id})
+        return _unavailable("state", "the event log cannot be used now; nothing was taken, try again", request_id)
+    logger.error("request failed: %s", err, extra={"request_id": request_id})
+    return problem_response(internal_problem(request_id))
+
+
+def internal_problem(request_id: str) -> dict[str, Any]:
+    """Return the problem of an error that is ours."""
+    return problem_body(500, "an error of the server; its log has more under this request_id", request_id=request_id)
+
+
+def _unavailable(slug: str, detail: str, request_id: str) -> Response:
+    body = problem_body(503, detail, request_id=request_id, slug=slug)
+    return problem_response(body, headers={"Retry-After": str(RETRY_AFTER_S)})

@@ -1,0 +1,219 @@
+"""The routes of v1: each parses, calls one function and shapes the answer.
+
+What is taken stands in `serving.api.wishes`, what is sent in `serving.api.schemas`. Errors are raised here and become
+problems in `serving.api.problems`.
+"""
+
+import json
+import time
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.exceptions import HTTPException
+
+from kg.snapshot import Snapshot
+from serving.answer import Answer, RecommendRequest
+from serving.api.current import Served
+from serving.api.problems import MEDIA_TYPE, problem_body, problem_response, request_id_of
+from serving.api.schemas import EventsAnswer, ExplainAnswer, Live, Ready, RecommendAnswer
+from serving.api.services import services_of
+from serving.api.shape import shape_answer, shape_explanation
+from serving.api.wishes import EventsBody, ExplainQuery, Id, RecommendBody, RecommendQuery, SimilarQuery
+from serving.errors import EventsError
+from serving.events import PENDING, judge_events, unknown_type
+from serving.explain import explain
+from serving.recommend import recommend, similar
+
+_REFERENCE = {"content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
+
+
+def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    words = {
+        400: "The body is not JSON.",
+        404: "No such product.",
+        413: "The body is larger than 1 MiB.",
+        415: "The body is not sent as application/json.",
+        422: "The request cannot be used as it is.",
+        503: "No model is loaded yet, or the event log cannot be used now.",
+    }
+    return {status: {"description": words[status], **_REFERENCE} for status in statuses}
+
+
+def require_json(request: Request) -> None:
+    """Refuse a body that is not declared as JSON; a browser cannot send JSON across sites without asking."""
+    given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if given != "application/json":
+        raise HTTPException(415, f"send the body as application/json, got {given[:100] or 'no content type'!r}")
+
+
+UserPath = Annotated[Id, Path(description="User id; an unknown user gets popular products.", examples=["u1"])]
+ProductPath = Annotated[Id, Path(description="Product id.", examples=["p01"])]
+_BODY = [Depends(require_json)]
+router = APIRouter(prefix="/v1")
+health = APIRouter()
+
+
+@router.get(
+    "/recommend/{user_id:path}",
+    tags=["recommend"],
+    summary="Recommend products to a user",
+    response_model=RecommendAnswer,
+    responses=_problems(422, 503),
+)
+def recommend_to_user(request: Request, user_id: UserPath, query: Annotated[RecommendQuery, Query()]) -> Response:
+    """Return the best products for a user, with the graph paths that carried their score if `explain=paths`."""
+    return _recommend(request, query.wish(user_id))
+
+
+@router.post(
+    "/recommend",
+    tags=["recommend"],
+    summary="Recommend products to a user or to the visitor of a session",
+    response_model=RecommendAnswer,
+    responses=_problems(400, 413, 415, 422, 503),
+    dependencies=_BODY,
+)
+def recommend_to_session(request: Request, body: RecommendBody) -> Response:
+    """Return the best products for a user, for the events of a session, or for both together."""
+    snapshot = services_of(request).current.get().bundle.snapshot
+    for place, event in enumerate(body.events):
+        if event.type not in snapshot.schema.events:
+            raise EventsError(f"events.{place}.type: {unknown_type(event.type, snapshot)}")
+    return _recommend(request, body.wish())
+
+
+@router.get(
+    "/similar/{product_id:path}",
+    tags=["recommend"],
+    summary="Products like one product",
+    response_model=RecommendAnswer,
+    responses=_problems(404, 422, 503),
+)
+def similar_products(request: Request, product_id: ProductPath, query: Annotated[SimilarQuery, Query()]) -> Response:
+    """Return the products most like one product, best first."""
+    served = services_of(request).current.get()
+    found = similar(served.ready, product_id, n=query.n, offset=query.offset, filter=query.filter())
+    return _list(request, found, served)
+
+
+@router.get(
+    "/explain",
+    tags=["recommend"],
+    summary="Say why a product is, or is not, recommended to a user",
+    response_model=ExplainAnswer,
+    responses=_problems(404, 422, 503),
+)
+def explain_product(request: Request, query: Annotated[ExplainQuery, Query()]) -> Response:
+    """Return a product's score for a user taken apart, its place among all products, and what leaves it out."""
+    services = services_of(request)
+    served = services.current.get()
+    found = explain(served.ready, services.log, query.user, query.product, paths=query.paths)
+    body = shape_explanation(
+        found,
+        served.cards,
+        stamp=services.stamp(request),
+        model_version=served.bundle.version,
+        graph_version=served.bundle.snapshot.hash,
+    )
+    return _json(body)
+
+
+@router.post(
+    "/events",
+    tags=["events"],
+    summary="Take in what users did",
+    response_model=EventsAnswer,
+    responses=_problems(400, 413, 415, 422, 503),
+    dependencies=_BODY,
+)
+def take_events(request: Request, body: EventsBody) -> Response:
+    """Take in events; those accepted are on the disk, and the next recommendation takes them into account.
+
+    An event with an unknown product or type, or too far in the future, is rejected with its reason while the others
+    are taken. Sending the same `event_id` again changes nothing.
+    """
+    services = services_of(request)
+    now_ms = int(time.time() * 1000)
+    events = [event.event(now_ms=now_ms) for event in body.events]
+    snapshot: Snapshot = services.current.get().bundle.snapshot
+    good, bad = judge_events(events, snapshot, now_ms=now_ms)
+    appended = services.log.append(good)
+    services.metrics.count_events(accepted=appended.accepted, duplicates=appended.duplicates, rejected=len(bad))
+    rejected = [{"index": entry.index, "event_id": entry.event_id, "reason": entry.reason} for entry in bad]
+    request_id = request_id_of(request)
+    if not good:
+        detail = f"none of the {len(events)} events can be taken; the first: {bad[0].reason}"
+        return problem_response(
+            problem_body(422, detail, request_id=request_id, slug="events-rejected", rejected=rejected)
+        )
+    if services.applier is not None:
+        services.applier.wake()
+    return _json(
+        {
+            "request_id": request_id,
+            "accepted": appended.accepted,
+            "duplicates": appended.duplicates,
+            "event_ids": [event.event_id for event in events],
+            "rejected": rejected,
+        }
+    )
+
+
+@health.get("/health/live", tags=["operation"], summary="Whether the process answers", response_model=Live)
+def live() -> Response:
+    """Return 200 as long as the process answers."""
+    return _json({"status": "live"})
+
+
+@health.get(
+    "/health/ready",
+    tags=["operation"],
+    summary="Whether the process recommends",
+    response_model=Ready,
+    responses=_problems(503),
+)
+def ready(request: Request) -> Response:
+    """Return 200 once a bundle is loaded."""
+    services = services_of(request)
+    bundle = services.current.get().bundle
+    causes = services.causes
+    return _json(
+        {
+            "status": "ready",
+            "model_version": bundle.version,
+            "graph_version": bundle.snapshot.hash,
+            "degraded": bool(causes),
+            "causes": causes,
+        }
+    )
+
+
+@health.get(
+    "/metrics",
+    tags=["operation"],
+    summary="Metrics in Prometheus' text format",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **_problems(503)},
+)
+def metrics(request: Request) -> Response:
+    """Return the metrics of this process."""
+    services = services_of(request)
+    text = services.metrics.render(waiting=services.log.count(PENDING), degraded=bool(services.causes))
+    return Response(text, media_type=CONTENT_TYPE_LATEST)
+
+
+def _recommend(request: Request, wish: RecommendRequest) -> Response:
+    services = services_of(request)
+    served = services.current.get()
+    return _list(request, recommend(served.ready, services.log, wish), served)
+
+
+def _list(request: Request, answer: Answer, served: Served) -> Response:
+    """Shape a list with the cards of the bundle it came from, which may have been replaced meanwhile."""
+    stamp = services_of(request).stamp(request, recommends=True)
+    return _json(shape_answer(answer, served.cards, stamp=stamp))
+
+
+def _json(body: dict[str, Any]) -> Response:
+    return Response(json.dumps(body, ensure_ascii=False, allow_nan=False).encode(), media_type="application/json")

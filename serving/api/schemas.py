@@ -1,0 +1,171 @@
+"""The public JSON that v1 of the API answers with, as the OpenAPI document describes it.
+
+Answers are shaped by `serving.api.shape` without these classes, which would cost as much as the recommendation; a test
+checks real answers against them. What the API takes stands in `serving.api.wishes`.
+"""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from serving.answer import Reason
+
+
+class _Answer(BaseModel):
+    """An object that is sent."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Node(_Answer):
+    """A node on a path."""
+
+    id: str | None = Field(description="External id; null for other users, who are never named.", examples=["acme"])
+    type: str = Field(examples=["Brand"])
+    label: str = Field(examples=["Acme"])
+
+
+class Edge(_Answer):
+    """An edge on a path, in the direction it has in the graph."""
+
+    type: str = Field(examples=["MADE_BY"])
+    from_: int = Field(alias="from", description="Place in `nodes`.", examples=[1])
+    to: int = Field(description="Place in `nodes`.", examples=[2])
+    weight: float | None = Field(description="Customers behind an aggregated edge.", examples=[None])
+    at: str | None = Field(description="ISO 8601 in UTC.", examples=["2026-01-31T12:00:00.000Z"])
+
+
+class PathOut(_Answer):
+    """A way through the graph from the user to the product; each of its edges exists."""
+
+    nodes: list[Node]
+    edges: list[Edge]
+    contribution: float = Field(description="Part of the score that rests on this path.", examples=[0.21])
+    pattern: str = Field(examples=["User-BOUGHT->Product-MADE_BY->Brand<-MADE_BY-Product"])
+    text: str = Field(examples=["You bought Green tea, made by Acme; so is Black tea."])
+
+
+class ContributionOut(_Answer):
+    """One term of the score; all terms of an item add up to its score."""
+
+    kernel: str = Field(examples=["brand"])
+    product_id: str | None = Field(
+        description="Product of the history; null for a prior, and for the rest of a kernel.", examples=["p01"]
+    )
+    value: float = Field(examples=[0.21])
+
+
+class Metadata(_Answer):
+    """What is known of a product; null where the shop says nothing."""
+
+    title: str | None = Field(examples=["Black tea"])
+    brand: str | None = Field(examples=["Acme"])
+    price: float | None = Field(examples=[3.0])
+    image_url: str | None = Field(examples=[None])
+    categories: list[str] = Field(examples=[["Tea"]])
+
+
+class ItemOut(_Answer):
+    """One product of a list."""
+
+    product_id: str = Field(examples=["p02"])
+    rank: int = Field(description="1 is the best.", examples=[1])
+    score: float = Field(examples=[0.61])
+    source: str = Field(description="The evidence that added most.", examples=["brand"])
+    reasons: list[Reason] = Field(examples=[["PATH"]])
+    paths: list[PathOut]
+    contributions: list[ContributionOut]
+    metadata: Metadata
+
+
+class RecommendAnswer(_Answer):
+    """A list of products and what it was made from."""
+
+    request_id: str = Field(examples=["0b9f6c1e5a3d4c1f8f0e7a6b5c4d3e2f"])
+    recommendation_id: str = Field(examples=["5f1c1e5a3d4c1f8f0e7a6b5c4d3e2f0b"])
+    model_version: str = Field(examples=["20260131T120000Z-1a2b3c4d"])
+    graph_version: str = Field(description="Hash of the snapshot behind the model.", examples=["9f86d081884c7d65"])
+    took_ms: float = Field(examples=[4.2])
+    degraded: bool = Field(description="Something is not as fresh as it should be; /health/ready says what.")
+    events_used: int = Field(description="Events of the history that took part.", examples=[12])
+    items: list[ItemOut]
+    removed: dict[str, int] = Field(description="Products left out, by cause.", examples=[{"filter": 3, "seen": 12}])
+
+
+class ExplainAnswer(_Answer):
+    """Why a product is, or is not, recommended to a user."""
+
+    request_id: str = Field(examples=["0b9f6c1e5a3d4c1f8f0e7a6b5c4d3e2f"])
+    model_version: str = Field(examples=["20260131T120000Z-1a2b3c4d"])
+    graph_version: str = Field(examples=["9f86d081884c7d65"])
+    took_ms: float = Field(examples=[4.2])
+    degraded: bool
+    item: ItemOut
+    rank_of_all: int = Field(description="Place among all products, before anything is left out.", examples=[7])
+    num_products: int = Field(examples=[1500])
+    in_top: bool = Field(description="Whether it is among the ten best that may be recommended.", examples=[True])
+    removed_by: str | None = Field(
+        description="What keeps it out of lists: `seen`, `unavailable`; null: nothing.", examples=["seen"]
+    )
+
+
+class RejectedEvent(_Answer):
+    """An event that was not taken."""
+
+    index: int = Field(description="Place in the request; 0 is the first.", examples=[1])
+    event_id: str = Field(examples=["order-17-line-2"])
+    reason: str = Field(examples=["product 'p99' is not known to the served model"])
+
+
+class EventsAnswer(_Answer):
+    """What became of the events of a request; those accepted are on the disk."""
+
+    request_id: str = Field(examples=["0b9f6c1e5a3d4c1f8f0e7a6b5c4d3e2f"])
+    accepted: int = Field(examples=[1])
+    duplicates: int = Field(description="Known by their event_id; they changed nothing.", examples=[0])
+    event_ids: list[str] = Field(description="Id of each event of the request, in its order.")
+    rejected: list[RejectedEvent]
+
+
+class Live(_Answer):
+    """The process answers."""
+
+    status: Literal["live"]
+
+
+class Ready(_Answer):
+    """The process recommends."""
+
+    status: Literal["ready"]
+    model_version: str = Field(examples=["20260131T120000Z-1a2b3c4d"])
+    graph_version: str = Field(examples=["9f86d081884c7d65"])
+    degraded: bool
+    causes: list[str] = Field(description="Why answers are degraded.", examples=[["graph-unreachable"]])
+
+
+class FieldProblem(BaseModel):
+    """One part of a request that is wrong."""
+
+    place: str = Field(alias="in", description="path, query, header or body", examples=["query"])
+    field: str = Field(examples=["n"])
+    detail: str = Field(examples=["Input should be less than or equal to 500"])
+    got: str | None = Field(None, examples=["1000"])
+
+
+class Problem(BaseModel):
+    """An error (RFC 9457)."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = Field(examples=["urn:whycart:problem:invalid-request"])
+    title: str = Field(examples=["Unprocessable Content"])
+    status: int = Field(examples=[422])
+    detail: str = Field(examples=["the request cannot be used as it is"])
+    request_id: str = Field(examples=["0b9f6c1e5a3d4c1f8f0e7a6b5c4d3e2f"])
+    errors: list[FieldProblem] | None = Field(None, description="Only of an invalid request.")
+    rejected: list[RejectedEvent] | None = Field(None, description="Only when no event was taken.")
+
+
+def problem_schema() -> dict[str, Any]:
+    """Return the JSON schema of a problem with its parts inside, for the OpenAPI document."""
+    return Problem.model_json_schema(by_alias=True, ref_template="#/components/schemas/{model}")

@@ -1,0 +1,55 @@
+"""What the routes work with, and how a route reaches it. No route and no HTTP detail lives here."""
+
+import time
+import uuid
+from dataclasses import dataclass
+
+from fastapi import Request
+
+from serving.api.applier import EventApplier
+from serving.api.current import CurrentBundle
+from serving.api.metrics import Metrics
+from serving.api.problems import request_id_of
+from serving.api.shape import Stamp
+from serving.events import EventLog
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The parts of one API process."""
+
+    current: CurrentBundle
+    log: EventLog
+    metrics: Metrics
+    applier: EventApplier | None
+    """None: events stay in the log until somebody else writes them to the graph."""
+
+    @property
+    def causes(self) -> list[str]:
+        """Why answers are degraded; empty when they are not."""
+        found = []
+        if self.current.failed:
+            found.append("bundle-not-loadable")
+        if self.applier is not None and self.applier.failing:
+            found.append("graph-unreachable")
+        return found
+
+    def stamp(self, request: Request, *, recommends: bool = False) -> Stamp:
+        """Return what the answer to a request carries, with the time spent so far.
+
+        Args:
+            request: the request under way.
+            recommends: whether the answer is a recommendation and gets an id as one.
+        """
+        return Stamp(
+            request_id=request_id_of(request),
+            took_ms=round((time.perf_counter() - request.state.started) * 1000, 3),
+            degraded=bool(self.causes),
+            recommendation_id=uuid.uuid4().hex if recommends else None,
+        )
+
+
+def services_of(request: Request) -> Services:
+    """Return the services of the app that a request came to."""
+    services: Services = request.app.state.services
+    return services

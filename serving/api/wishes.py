@@ -1,0 +1,202 @@
+"""What v1 of the API takes: parameters and bodies, checked once, and turned into the values the inside works with.
+
+Answers are described in `serving.api.schemas`. Whether a product or an event type exists is not known here.
+"""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema, model_validator
+
+from serving.answer import Filter, RecommendRequest, SessionEvent
+from serving.events import ID_LIMIT, MAX_EVENTS, NewEvent, new_event_id
+
+MAX_N = 500
+MAX_OFFSET = 100_000
+MAX_PATHS = 10
+DEFAULT_PATHS = 3
+_NO_CONTROL = r"^[^\x00-\x1f\x7f-\x9f]+$"
+
+
+def _parse_time(given: Any) -> datetime:
+    """Return an aware UTC time; one without a zone counts as UTC."""
+    wanted = "must be a time in ISO 8601 such as 2026-01-31T12:00:00Z"
+    if isinstance(given, datetime):
+        return given
+    if not isinstance(given, str) or not 8 <= len(given) <= 40:
+        raise ValueError(wanted)
+    try:
+        parsed = datetime.fromisoformat(given)
+        return (parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed).astimezone(UTC)
+    except (ValueError, OverflowError) as err:
+        raise ValueError(wanted) from err
+
+
+Id = Annotated[str, Field(min_length=1, max_length=ID_LIMIT, pattern=_NO_CONTROL)]
+"""An external id: one line of plain text."""
+Word = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[a-z][a-z0-9_]*$")]
+Time = Annotated[datetime, PlainValidator(_parse_time), WithJsonSchema({"type": "string", "format": "date-time"})]
+Number = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class _Parameters(BaseModel):
+    """Query parameters: texts that are read as what they say; an unknown one is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Body(BaseModel):
+    """A JSON body: types are taken as they are, and an unknown field is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class SimilarQuery(_Parameters):
+    """Which products, and how many."""
+
+    n: int = Field(10, ge=1, le=MAX_N, description="How many products.", examples=[20])
+    offset: int = Field(0, ge=0, le=MAX_OFFSET, description="How many of the best to skip.", examples=[0])
+    category: list[Id] = Field(
+        [], max_length=20, description="Category id or name; a product must be in or below each.", examples=[["Tea"]]
+    )
+    brand: Id | None = Field(None, description="Brand id or name.", examples=["Acme"])
+    price_max: Annotated[Number, Field(ge=0)] | None = Field(
+        None, description="Highest price; products without a price are left out.", examples=[9.5]
+    )
+    in_stock: bool = Field(True, description="Leave out products that are not available.", examples=[True])
+    exclude_id: list[Id] = Field([], max_length=MAX_N, description="Products not wanted.", examples=[["p05"]])
+
+    def filter(self, *, exclude_seen: bool | None = None) -> Filter:
+        """Return what may be recommended."""
+        return Filter(
+            categories=tuple(self.category),
+            brand=self.brand,
+            price_max=self.price_max,
+            in_stock=self.in_stock,
+            exclude_ids=tuple(self.exclude_id),
+            exclude_seen=exclude_seen,
+        )
+
+
+class RecommendQuery(SimilarQuery):
+    """Which products, how many, and whether to say why."""
+
+    exclude_seen: bool | None = Field(
+        None, description="Leave out what the user had before; not given: as the model was measured.", examples=[True]
+    )
+    explain: Literal["paths"] | None = Field(None, description="`paths`: up to three graph paths an item.")
+
+    def wish(self, user_id: str) -> RecommendRequest:
+        """Return the request of a user."""
+        return RecommendRequest(
+            user_id=user_id,
+            n=self.n,
+            offset=self.offset,
+            filter=self.filter(exclude_seen=self.exclude_seen),
+            paths=DEFAULT_PATHS if self.explain == "paths" else 0,
+        )
+
+
+class ExplainQuery(_Parameters):
+    """Which user and which product."""
+
+    user: Id = Field(description="User id; an unknown user is answered too.", examples=["u1"])
+    product: Id = Field(description="Product id.", examples=["p05"])
+    paths: int = Field(DEFAULT_PATHS, ge=1, le=MAX_PATHS, description="Most paths shown.", examples=[3])
+
+
+class SessionEventIn(_Body):
+    """What an anonymous visitor, or a user just now, did."""
+
+    product_id: Id = Field(examples=["p01"])
+    type: Word = Field("viewed", description="A declared event type.", examples=["viewed"])
+    at: Time | None = Field(None, description="ISO 8601; not given: now.", examples=["2026-01-31T12:00:00Z"])
+
+    def event(self) -> SessionEvent:
+        """Return the value the inside works with."""
+        return SessionEvent(self.product_id, self.type, None if self.at is None else to_ms(self.at))
+
+
+class ExplainIn(_Body):
+    """How much of the why is wanted."""
+
+    paths: int = Field(DEFAULT_PATHS, ge=0, le=MAX_PATHS, description="Most paths shown an item.", examples=[3])
+
+
+class RecommendBody(_Body):
+    """A wish for recommendations: a user, the events of a session, or both."""
+
+    user_id: Id | None = Field(None, examples=["u1"])
+    events: list[SessionEventIn] = Field(
+        [], max_length=MAX_EVENTS, description="Events of the session, oldest first; newer than the user's history."
+    )
+    n: int = Field(10, ge=1, le=MAX_N, description="How many products.", examples=[20])
+    offset: int = Field(0, ge=0, le=MAX_OFFSET, description="How many of the best to skip.", examples=[0])
+    categories: list[Id] = Field([], max_length=20, description="A product must be in or below each.")
+    brand: Id | None = Field(None, description="Brand id or name.", examples=["Acme"])
+    price_max: Annotated[Number, Field(ge=0)] | None = Field(None, description="Highest price.", examples=[9.5])
+    in_stock: bool = Field(True, description="Leave out products that are not available.")
+    exclude_ids: list[Id] = Field([], max_length=MAX_N, description="Products not wanted.")
+    exclude_seen: bool | None = Field(None, description="Leave out what the user had before.")
+    explain: ExplainIn | None = Field(None, description="Not given: no paths and no contributions.")
+
+    @model_validator(mode="after")
+    def _somebody(self) -> "RecommendBody":
+        if self.user_id is None and not self.events:
+            raise ValueError("give user_id, events, or both")
+        return self
+
+    def wish(self) -> RecommendRequest:
+        """Return the request of the user or session."""
+        return RecommendRequest(
+            user_id=self.user_id,
+            session=tuple(event.event() for event in self.events),
+            n=self.n,
+            offset=self.offset,
+            filter=Filter(
+                categories=tuple(self.categories),
+                brand=self.brand,
+                price_max=self.price_max,
+                in_stock=self.in_stock,
+                exclude_ids=tuple(self.exclude_ids),
+                exclude_seen=self.exclude_seen,
+            ),
+            paths=0 if self.explain is None else self.explain.paths,
+        )
+
+
+class EventIn(_Body):
+    """One thing a user did with a product."""
+
+    user_id: Id = Field(examples=["u1"])
+    product_id: Id = Field(examples=["p05"])
+    type: Word = Field("viewed", description="A declared event type.", examples=["bought"])
+    at: Time | None = Field(None, description="ISO 8601; not given: now.", examples=["2026-01-31T12:00:00Z"])
+    quantity: Annotated[Number, Field(ge=0)] | None = Field(None, examples=[1])
+    value: Number | None = Field(None, description="Such as a rating.", examples=[4.5])
+    event_id: Id | None = Field(
+        None, description="Makes retries harmless; not given: one is made.", examples=["order-17-line-2"]
+    )
+
+    def event(self, *, now_ms: int) -> NewEvent:
+        """Return the value the inside works with."""
+        return NewEvent(
+            event_id=self.event_id or new_event_id(),
+            user_id=self.user_id,
+            product_id=self.product_id,
+            type=self.type,
+            at_ms=now_ms if self.at is None else to_ms(self.at),
+            quantity=self.quantity,
+            value=self.value,
+        )
+
+
+class EventsBody(_Body):
+    """Events to take in."""
+
+    events: list[EventIn] = Field(min_length=1, max_length=MAX_EVENTS)
+
+
+def to_ms(at: datetime) -> int:
+    """Return an aware time as epoch milliseconds."""
+    return int(at.timestamp() * 1000)

@@ -1,0 +1,70 @@
+"""The model card that travels in a bundle: data, figures with intervals, what carries the score, limits."""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from gnn.report import WHOLE, Report
+from kg.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from serving.retrain import RetrainConfig
+
+
+def model_card(report: Report, snapshot: Snapshot, config: "RetrainConfig") -> str:
+    """Return the card as Markdown."""
+    lines = [
+        "# Model card",
+        "",
+        *_data(report, snapshot),
+        "",
+        *_quality(report),
+        "",
+        *_blend(report),
+        "",
+        *_limits(config),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _data(report: Report, snapshot: Snapshot) -> list[str]:
+    events = snapshot.events
+    lines = [
+        "## Data",
+        f"- {snapshot.num_nodes('User'):,} users, {snapshot.num_nodes('Product'):,} products, {len(events):,} events",
+        f"- snapshot `{snapshot.hash[:16]}`, cutoff {_time(snapshot.cutoff_ms)}",
+    ]
+    if snapshot.order == "clock" and len(events):
+        lines.append(f"- events from {_time(int(events.time.min()))} to {_time(int(events.time.max()))}")
+    lines.append(f"- {report.split} split, {report.num_users:,} users measured, every product ranked")
+    return lines
+
+
+def _quality(report: Report) -> list[str]:
+    metrics = [f"{name}@{report.k}" for name in ("ndcg", "recall", "hit", "coverage")]
+    lines = ["## Quality", f"| model | {' | '.join(metrics)} | fit s |", f"|---|{'---|' * len(metrics)}---|"]
+    for row in report.models:
+        cells = [f"{row.metrics[m].mean:.4f} [{row.metrics[m].low:.4f}, {row.metrics[m].high:.4f}]" for m in metrics]
+        lines.append(f"| {row.name} | {' | '.join(cells)} | {row.fit_s:.1f} |")
+    return [*lines, "", *report.sentences()]
+
+
+def _blend(report: Report) -> list[str]:
+    chosen = report.result(WHOLE).chosen
+    lines = ["## What carries the score", "Weights that validation chose; a kernel that is not listed has weight 0."]
+    for kernel, decays in chosen["kernels"].items():
+        lines.append(f"- {kernel}: " + ", ".join(f"{weight:g} ({decay})" for decay, weight in decays.items()))
+    lines += [f"- {prior} (for everybody): {weight:g}" for prior, weight in chosen["priors"].items()]
+    return lines
+
+
+def _limits(config: "RetrainConfig") -> list[str]:
+    return [
+        "## Limits",
+        "- Measured offline on what users did, not on what they would have done with other recommendations.",
+        "- The intervals are over users; they do not cover another season or another shop.",
+        f"- Seed {config.learn.train.seed}; on a GPU or with another number format figures differ in the last digits.",
+    ]
+
+
+def _time(epoch_ms: int | None) -> str:
+    return "none" if epoch_ms is None else datetime.fromtimestamp(epoch_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")

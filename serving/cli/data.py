@@ -1,0 +1,115 @@
+"""`whycart validate` and `whycart ingest`: an input folder is checked, and imported into the graph.
+
+The checks are `kg.reader`'s and the writing is `kg.ingest`'s; here the answers are told.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import pyarrow.compute as pc
+import typer
+
+from kg.ingest import IngestReport
+from kg.ingest import ingest as write_tables
+from kg.reader import read_folder
+from kg.store import GraphStore
+from kg.validate import ReadReport
+from serving.cli.output import print_json, print_table, progress_bars, say
+from serving.settings import load_settings
+
+Folder = Annotated[Path, typer.Argument(help="Folder with products and events (CSV, JSONL or Parquet, also .gz).")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Quarantine = Annotated[
+    Path | None, typer.Option("--quarantine", metavar="FILE", help="Set bad rows aside in this JSONL file and go on.")
+]
+
+
+def validate(folder: Folder, as_json: AsJson = False) -> None:
+    """Check an input folder and change nothing.
+
+    Example: whycart validate shop
+    """
+    settings = load_settings()
+    with progress_bars(wanted=not as_json) as progress:
+        report = read_folder(folder, base=settings.schema, progress=progress)
+    if as_json:
+        print_json(_summary(report))
+        return
+    _tell(report, None)
+    say(f"{folder} can be imported: whycart ingest {folder}")
+
+
+def ingest(
+    folder: Folder,
+    quarantine: Quarantine = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and count, but leave the graph alone.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Import an input folder into the graph.
+
+    Importing the same folder again changes nothing. Without --quarantine a single bad row stops the import before
+    anything is written.
+
+    Example: whycart ingest shop --quarantine bad-rows.jsonl
+    """
+    settings = load_settings()
+    with progress_bars(wanted=not as_json) as progress:
+        report = read_folder(folder, base=settings.schema, quarantine=quarantine, progress=progress)
+        written: IngestReport | None = None
+        if not dry_run:
+            with GraphStore.open(settings.graph) as store:
+                written = write_tables(store, report.tables, progress=progress)
+    if as_json:
+        print_json(_summary(report) | {"dry_run": dry_run, "written": _written(written)})
+        return
+    _tell(report, quarantine)
+    if written is None:
+        say("the graph was left alone (--dry-run)")
+        return
+    say(
+        f"imported {written.num_rows:,} rows in {written.took_s:.1f} s ({written.rows_per_s:,.0f} rows/s); new: "
+        f"{written.nodes_created:,} nodes, {written.edges_created:,} relations, {written.events_created:,} events"
+    )
+
+
+def _written(report: IngestReport | None) -> Mapping[str, Any] | None:
+    if report is None:
+        return None
+    return {
+        "num_rows": report.num_rows,
+        "nodes_created": report.nodes_created,
+        "edges_created": report.edges_created,
+        "events_created": report.events_created,
+        "took_s": report.took_s,
+        "rows_per_s": report.rows_per_s,
+    }
+
+
+def _summary(report: ReadReport) -> dict[str, Any]:
+    tables = report.tables
+    counts = pc.value_counts(tables.events["type"]).to_pylist()
+    return {
+        "nodes": {label: table.num_rows for label, table in tables.nodes.items()},
+        "relations": {name: table.num_rows for name, table in tables.edges.items()},
+        "events": {
+            count["values"]: count["counts"] for count in sorted(counts, key=lambda count: str(count["values"]))
+        },
+        "order": tables.order,
+        "files": dict(report.files),
+        "quarantined": report.quarantined,
+        "warnings": list(report.warnings),
+    }
+
+
+def _tell(report: ReadReport, quarantine: Path | None) -> None:
+    summary = _summary(report)
+    groups = (("node", summary["nodes"]), ("relation", summary["relations"]), ("event", summary["events"]))
+    print_table(
+        ("kind", "name", "rows"), [(kind, name, rows) for kind, part in groups for name, rows in part.items() if rows]
+    )
+    for warning in report.warnings:
+        say(f"note: {warning}")
+    if report.quarantined:
+        noun = "row was" if report.quarantined == 1 else "rows were"
+        say(f"{report.quarantined} bad {noun} set aside in {quarantine}")

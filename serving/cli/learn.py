@@ -1,0 +1,363 @@
+"""`whycart snapshot`, `encode`, `train`, `evaluate` and `retrain`: learning, step by step or as one job.
+
+The job is `serving.retrain`'s and the learning is `gnn.learn`'s; here it is said where the input comes from, and the
+answers are told. Published models are looked after by `serving.cli.models`.
+"""
+
+import contextlib
+import json
+import os
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import typer
+
+from cypher.errors import InputError
+from encoders.config import EncoderConfig, EncodeReport
+from gnn.bundle import BundleStore
+from gnn.config import FuseConfig, KernelConfig, LearnConfig, ModelConfig, TrainConfig
+from gnn.errors import BundleError
+from gnn.learn import Tuned, measure, tune
+from gnn.measure import Measured
+from gnn.report import WHOLE, Report, describe_blend, report_to_json
+from gnn.split import SplitName
+from gnn.stopwatch import Stopwatch
+from kg.operators import OperatorConfig
+from kg.progress import Progress
+from kg.reader import read_folder
+from kg.snapshot import Snapshot, build_snapshot
+from kg.snapshot_files import save_snapshot
+from kg.store import GraphStore
+from serving.cli.output import print_json, print_table, progress_bars, say
+from serving.events import EventLog
+from serving.gate import GateConfig
+from serving.retrain import (
+    RetrainConfig,
+    Retrained,
+    StepOutcome,
+    encode_nodes,
+    snapshot_of_graph,
+    snapshot_with_events,
+)
+from serving.retrain import retrain as run_retrain
+from serving.settings import Settings, load_settings
+
+EVALUATION = "evaluation.json"
+"""File in the home folder that the latest evaluation is written to."""
+
+Data = Annotated[
+    Path | None, typer.Option("--data", metavar="FOLDER", help="Learn from this input folder instead of the graph.")
+]
+Cutoff = Annotated[
+    str | None, typer.Option("--cutoff", metavar="TIME", help="Use only what was before, such as 2026-01-31T00:00:00Z.")
+]
+Split = Annotated[
+    SplitName | None, typer.Option("--split", help="How to split; not given: by time where events have times.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def snapshot(
+    cutoff: Cutoff = None,
+    data: Data = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FOLDER", help="Where to write it; a new folder.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Cut the graph at a time and write it to disk.
+
+    Example: whycart snapshot --cutoff 2026-01-31T00:00:00Z
+    """
+    settings, until = load_settings(), parse_cutoff(cutoff)
+    with progress_bars(wanted=not as_json) as progress:
+        made = _read_snapshot(settings, data, cutoff=until, progress=progress)
+    folder = out or settings.snapshots / made.hash[:16]
+    is_new = out is not None or not folder.exists()
+    if is_new:
+        save_snapshot(made, folder)
+    facts = {"folder": folder, "new": is_new, "hash": made.hash, "cutoff_ms": made.cutoff_ms, "order": made.order}
+    counts = {"nodes": {label: made.num_nodes(label) for label in made.nodes}}
+    counts["relations"] = {name: len(edges) for name, edges in made.edges.items()}
+    if as_json:
+        print_json(facts | counts | {"events": len(made.events)})
+        return
+    rows = [("node", label, number) for label, number in counts["nodes"].items()]
+    rows += [("relation", name, number) for name, number in counts["relations"].items() if number]
+    print_table(("kind", "name", "rows"), [*rows, ("event", "all types", len(made.events))])
+    say(f"snapshot {made.hash[:16]} {'written to' if is_new else 'was there already, in'} {folder}")
+
+
+def encode(data: Data = None, as_json: AsJson = False) -> None:
+    """Turn the text of a snapshot into vectors.
+
+    Texts met before are not read again; 'whycart train' and 'whycart retrain' do the same step themselves.
+
+    Example: whycart encode --data shop
+    """
+    settings = load_settings()
+    use_all_cores()
+    with progress_bars(wanted=not as_json) as progress:
+        made = _read_snapshot(settings, data, cutoff=None, progress=progress)
+        config = settings.section("encoder", EncoderConfig)
+        encoder, vectors, reports = encode_nodes(made, config, cache=settings.cache, progress=progress)
+    by_label = dict(zip(vectors, reports, strict=True))
+    if as_json:
+        print_json({"dim": encoder.dim, "fingerprint": encoder.fingerprint, "nodes": by_label})
+        return
+    columns = ("node", "texts", "distinct", "encoded now", "from cache", "unknown tokens", "seconds")
+    print_table(columns, [_encode_row(label, report) for label, report in by_label.items()])
+    say(f"vectors of {encoder.dim} numbers, kept in {settings.cache}")
+
+
+def train(data: Data = None, cutoff: Cutoff = None, split: Split = None, as_json: AsJson = False) -> None:
+    """Train a model on a snapshot.
+
+    Fits and tunes, and prints what validation chose. Nothing is measured on test users and nothing is published:
+    that is for 'whycart evaluate' and 'whycart retrain'.
+
+    Example: whycart train --data shop
+    """
+    settings, until = load_settings(), parse_cutoff(cutoff)
+    config = read_config(settings, split=split, cutoff=until)
+    use_all_cores()
+    clock = Stopwatch()
+    with progress_bars(wanted=not as_json) as progress:
+        made = _read_snapshot(settings, data, cutoff=until, progress=progress)
+        _, vectors, _ = encode_nodes(made, config.encoder, cache=settings.cache, progress=progress)
+        tuned = tune(made, vectors, config=config.learn, clock=clock, split=split, progress=progress)
+    if as_json:
+        print_json(_tuned_facts(tuned, clock))
+    else:
+        _tell_tuned(tuned, clock)
+
+
+def evaluate(
+    data: Data = None,
+    cutoff: Cutoff = None,
+    split: Split = None,
+    k: Annotated[int | None, typer.Option("--k", min=1, help="Cut-off of the metrics.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Write the JSON here instead of into the home folder.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure a model beside the baselines.
+
+    Everything is fitted on the past and ranked against what users did next; nothing is published.
+
+    Example: whycart evaluate --data shop --k 10
+    """
+    settings, until = load_settings(), parse_cutoff(cutoff)
+    config = read_config(settings, split=split, cutoff=until, k=k)
+    use_all_cores()
+    clock = Stopwatch()
+    with progress_bars(wanted=not as_json) as progress:
+        made = _read_snapshot(settings, data, cutoff=until, progress=progress)
+        _, vectors, _ = encode_nodes(made, config.encoder, cache=settings.cache, progress=progress)
+        tuned = tune(made, vectors, config=config.learn, clock=clock, split=split, progress=progress)
+        _, report = measure(tuned, vectors, config=config.learn, clock=clock, progress=progress)
+    facts = report_to_json(report) | {"snapshot": made.hash, "seconds": clock.laps}
+    file = out or settings.home / EVALUATION
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    if as_json:
+        print_json(facts)
+        return
+    tell_report(report)
+    say(f"written to {file}")
+
+
+def retrain(data: Data = None, cutoff: Cutoff = None, split: Split = None, as_json: AsJson = False) -> None:
+    """Run everything from the snapshot to the published bundle.
+
+    Waiting events of the API are written to the graph first. Ends with exit code 3 when the gate refuses the model;
+    the one served so far then stays.
+
+    Example: whycart retrain
+    """
+    settings, until = load_settings(), parse_cutoff(cutoff)
+    config = read_config(settings, split=split, cutoff=until)
+    use_all_cores()
+    with progress_bars(wanted=not as_json) as progress:
+        made, last = _newest_snapshot(settings, data, cutoff=until, progress=progress)
+        done = run_retrain(
+            made,
+            BundleStore(settings.bundles),
+            config=config,
+            cache=settings.cache,
+            events_applied=last,
+            progress=progress,
+            step_done=None if as_json else _tell_step,
+        )
+    if as_json:
+        print_json(_retrained_facts(done))
+    else:
+        say(done.verdict.sentence)
+        say("whycart serve answers with it; it takes a new model up by itself")
+
+
+def parse_cutoff(text: str | None) -> datetime | None:
+    """Return the time of `--cutoff`.
+
+    Raises:
+        InputError: it is no time in ISO 8601, or has no time zone.
+    """
+    if text is None:
+        return None
+    try:
+        parsed = datetime.fromisoformat(text)
+    except ValueError as err:
+        raise InputError(f"--cutoff must be a time in ISO 8601 such as 2026-01-31T00:00:00Z, got {text!r}") from err
+    if parsed.tzinfo is None:
+        raise InputError(f"--cutoff needs a time zone, got {text!r}; for UTC write {parsed.isoformat()}Z")
+    return parsed
+
+
+def read_config(
+    settings: Settings, *, split: SplitName | None = None, cutoff: datetime | None = None, k: int | None = None
+) -> RetrainConfig:
+    """Return what file, environment and flags say about learning."""
+    kernels = {"operators": settings.section("operators", OperatorConfig)}
+    parts = {
+        "kernels": settings.section("kernels", KernelConfig, parts=kernels),
+        "fuse": settings.section("fuse", FuseConfig),
+        "model": settings.section("model", ModelConfig),
+        "train": settings.section("train", TrainConfig),
+    }
+    return RetrainConfig(
+        encoder=settings.section("encoder", EncoderConfig),
+        learn=settings.section("learn", LearnConfig, flags={"k": k}, parts=parts),
+        gate=settings.section("gate", GateConfig),
+        split=split,
+        cutoff=cutoff,
+    )
+
+
+def use_all_cores() -> None:
+    """Let torch use every core this process may run on."""
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
+
+
+def tell_report(report: Report, tell: Callable[[str], None] = say) -> None:
+    """Print the table of an evaluation and the sentences that sum it up.
+
+    Args:
+        report: what was measured.
+        tell: prints one line.
+    """
+    metrics = [f"{name}@{report.k}" for name in ("ndcg", "recall", "hit", "coverage")]
+    rows = [
+        (row.name, *(_measured(row.metrics[metric]) for metric in metrics), f"{row.fit_s:.1f}") for row in report.models
+    ]
+    print_table(("model", *metrics, "fit s"), rows)
+    again = "left out" if report.exclude_seen else "may be recommended again"
+    tell(
+        f"{report.split} split, {report.num_users:,} test users, all {report.num_products:,} products ranked, "
+        f"products of the history {again}; in brackets 95% intervals over users"
+    )
+    for sentence in report.sentences():
+        tell(sentence)
+
+
+def _read_snapshot(settings: Settings, data: Path | None, *, cutoff: datetime | None, progress: Progress) -> Snapshot:
+    if data is not None:
+        return build_snapshot(read_folder(data, base=settings.schema, progress=progress).tables, cutoff=cutoff)
+    with GraphStore.open(settings.graph) as store:
+        return _not_empty(snapshot_of_graph(store, settings.schema, cutoff=cutoff, progress=progress))
+
+
+def _newest_snapshot(
+    settings: Settings, data: Path | None, *, cutoff: datetime | None, progress: Progress
+) -> tuple[Snapshot, int]:
+    """Return the snapshot to retrain on, and the last number of the event log that is in it."""
+    if data is not None or not settings.state.exists():
+        return _read_snapshot(settings, data, cutoff=cutoff, progress=progress), 0
+    with EventLog.open(settings.state) as log, GraphStore.open(settings.graph) as store:
+        made, last = snapshot_with_events(
+            store, settings.schema, log=log, known=_served_snapshot(settings), cutoff=cutoff, progress=progress
+        )
+    return _not_empty(made), last
+
+
+def _served_snapshot(settings: Settings) -> Snapshot | None:
+    """Snapshot of the model that is served; None without one that can be read."""
+    with contextlib.suppress(BundleError):
+        return BundleStore(settings.bundles).current().snapshot
+    return None
+
+
+def _not_empty(made: Snapshot) -> Snapshot:
+    if not made.num_nodes("Product") or not len(made.events):
+        raise InputError("the graph holds no products with events; import a folder first: whycart ingest FOLDER")
+    return made
+
+
+def _encode_row(label: str, report: EncodeReport) -> tuple[object, ...]:
+    counts = (report.num_texts, report.num_distinct, report.num_encoded, report.num_cached)
+    return (label, *counts, f"{report.unknown_share:.1%}", f"{report.took_s:.1f}")
+
+
+def _tuned_facts(tuned: Tuned, clock: Stopwatch) -> dict[str, Any]:
+    trained = tuned.stage.trained
+    return {
+        "split": tuned.split.name,
+        "num_train_events": len(tuned.split.train.events),
+        "num_validation_users": len(tuned.split.valid.users),
+        "exclude_seen": tuned.exclude_seen,
+        "blends": {name: describe_blend(fused.blend) | {"value": fused.value} for name, fused in tuned.blends.items()},
+        "network": {"losses": trained.losses, "values": trained.values, "best_epoch": trained.best_epoch},
+        "baselines": {name: describe_blend(blend) for name, blend in tuned.baselines.items()},
+        "seconds": clock.laps,
+    }
+
+
+def _tell_tuned(tuned: Tuned, clock: Stopwatch) -> None:
+    chosen = describe_blend(tuned.blends[WHOLE].blend)
+    rows = list(_weight_rows(chosen, [kernel.name for kernel in tuned.stage.kernels]))
+    print_table(("evidence", "weight and decay that validation chose", "fit s"), _timed(rows, clock))
+    trained = tuned.stage.trained
+    say(f"network: {len(trained.losses)} epochs in {trained.took_s:.1f} s, the best was epoch {trained.best_epoch}")
+    for name, fused in tuned.blends.items():
+        say(f"{name}: value {fused.value:.4f} on {len(tuned.split.valid.users):,} validation users")
+    say("measure it with 'whycart evaluate', publish with 'whycart retrain'")
+
+
+def _weight_rows(chosen: dict[str, Any], kernels: list[str]) -> Iterator[tuple[str, str]]:
+    for kernel in kernels:
+        weights = chosen["kernels"].get(kernel, {})
+        yield kernel, ", ".join(f"{weight:.3g} ({decay})" for decay, weight in weights.items()) or "0"
+    for prior, weight in chosen["priors"].items():
+        yield f"{prior} (for everybody)", f"{weight:.3g}"
+
+
+def _timed(rows: list[tuple[str, str]], clock: Stopwatch) -> list[tuple[str, str, str]]:
+    laps = clock.laps
+    return [(name, weights, f"{laps[name]:.1f}" if name in laps else "") for name, weights in rows]
+
+
+def _tell_step(step: StepOutcome) -> None:
+    say(f"{step.name}: {step.line} ({step.took_s:.1f} s)")
+    if step.report is not None:
+        tell_report(step.report)
+
+
+def _retrained_facts(done: Retrained) -> dict[str, Any]:
+    return {
+        "version": done.bundle.version,
+        "published": done.verdict.passed,
+        "verdict": done.verdict.sentence,
+        "snapshot": done.bundle.snapshot.hash,
+        "events_applied": done.bundle.events_applied,
+        "report": report_to_json(done.report),
+        "seconds": dict(done.seconds),
+    }
+
+
+def _measured(value: Measured) -> str:
+    if value.low == value.high:
+        return f"{value.mean:.4f}"
+    return f"{value.mean:.4f} [{value.low:.4f}, {value.high:.4f}]"

@@ -1,0 +1,269 @@
+"""`whycart serve`, `whycart recommend` and `whycart explain`: recommendations over HTTP and on a terminal.
+
+Lists and reasons come from `serving.recommend` and `serving.explain`; here a port is opened and answers are told.
+"""
+
+import functools
+import http.client
+import ipaddress
+import signal
+import socket
+import threading
+import time
+from typing import Annotated, Literal
+
+import typer
+import uvicorn
+from fastapi import FastAPI
+from uvicorn.supervisors import Multiprocess
+
+from gnn.bundle import Bundle, BundleStore
+from kg.store import GraphStore
+from serving.answer import Item, Reason, RecommendRequest
+from serving.api.app import create_app
+from serving.api.cards import Cards
+from serving.api.shape import Stamp, shape_answer, shape_explanation
+from serving.cli.output import print_json, print_table, say
+from serving.errors import ConfigError, PortInUse
+from serving.events import EventLog
+from serving.explain import Explanation
+from serving.explain import explain as explain_product
+from serving.logs import Level, setup_logging
+from serving.ready import prepare
+from serving.recommend import recommend as recommend_products
+from serving.settings import Settings, load_settings
+
+GRACE_S = 10
+"""How long requests under way may take after SIGTERM."""
+WORKER_START_S = 90
+"""A worker that does not answer its supervisor for so long is replaced; imports alone may take many seconds."""
+_WORDS = {
+    Reason.PATH: "a path through the graph",
+    Reason.COLLABORATIVE: "customers with a similar history",
+    Reason.CONTENT: "its text is near to your products",
+    Reason.BUY_AGAIN: "you buy it again and again",
+    Reason.POPULAR_FALLBACK: "popular with many customers",
+}
+_REMOVED = {"seen": "the user had it before", "unavailable": "it is not available"}
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON as the API does.")]
+User = Annotated[str, typer.Argument(help="User id; an unknown user gets popular products.")]
+Product = Annotated[str, typer.Argument(help="Product id.")]
+
+
+def serve(
+    host: Annotated[str | None, typer.Option("--host", help="Address to listen on; loopback only.")] = None,
+    port: Annotated[int | None, typer.Option("--port", help="TCP port; 0 takes any free one.")] = None,
+    workers: Annotated[int | None, typer.Option("--workers", help="API processes that share the port.")] = None,
+    context: typer.Context = None,  # type: ignore[assignment]  # typer fills it in
+) -> None:
+    """Serve recommendations over HTTP.
+
+    Prints the address once requests are answered. A newly published bundle is taken up within a second or two.
+    Ends on Ctrl-C or SIGTERM after the requests under way.
+
+    Example: whycart serve --port 9000
+    """
+    settings = load_settings(flags={"serve": {"host": host, "port": port, "workers": workers}})
+    level, as_json = _log_options(context)
+    with listen(settings.serve.host, settings.serve.port) as listener:
+        address, taken = listener.getsockname()[:2]
+        config = uvicorn.Config(
+            functools.partial(build_app, settings, level=level, json_lines=as_json),
+            factory=True,
+            workers=settings.serve.workers,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=GRACE_S,
+            timeout_worker_healthcheck=WORKER_START_S,
+        )
+        _announce_when_live(address, taken, settings=settings)
+        # The server raises SIGTERM again when it has ended; ended well is not ended by a signal.
+        signal.signal(signal.SIGTERM, lambda number, frame: None)
+        if settings.serve.workers > 1:
+            Multiprocess(config, sockets=[listener]).run()
+        else:
+            uvicorn.Server(config).run(sockets=[listener])
+
+
+def recommend(
+    user: User,
+    n: Annotated[int, typer.Option("-n", min=1, max=500, help="How many products.")] = 10,
+    paths: Annotated[bool, typer.Option("--paths", help="Show the graph paths behind each product.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Recommend products to a user, with reasons.
+
+    Example: whycart recommend u42 -n 5 --paths
+    """
+    settings = load_settings()
+    started = time.perf_counter()
+    ready = prepare(BundleStore(settings.bundles).current())
+    cards = Cards(ready.bundle.snapshot)
+    with EventLog.open(settings.state) as log:
+        wanted = 3 if paths or not as_json else 0
+        answer = recommend_products(ready, log, RecommendRequest(user_id=user, n=n, paths=wanted))
+    if as_json:
+        print_json(shape_answer(answer, cards, stamp=_stamp(started)))
+        return
+    rows = [(item.rank, _name(item.product_id, cards), item.score, _why(item)) for item in answer.items]
+    print_table(("rank", "product", "score", "why"), rows)
+    if paths:
+        for item in answer.items:
+            _tell_paths(item, cards)
+    if not answer.items:
+        say("nothing is left to recommend; every product was removed: " + _counts(answer.removed))
+
+
+def explain(user: User, product: Product, as_json: AsJson = False) -> None:
+    """Say why a product is, or is not, recommended to a user.
+
+    Example: whycart explain u42 p17
+    """
+    settings = load_settings()
+    started = time.perf_counter()
+    ready = prepare(BundleStore(settings.bundles).current())
+    bundle, cards = ready.bundle, Cards(ready.bundle.snapshot)
+    with EventLog.open(settings.state) as log:
+        found = explain_product(ready, log, user, product)
+    if as_json:
+        versions = {"model_version": bundle.version, "graph_version": bundle.snapshot.hash}
+        print_json(shape_explanation(found, cards, stamp=_stamp(started), **versions))
+        return
+    _tell_explanation(found, bundle, cards)
+
+
+def build_app(settings: Settings, *, level: Level, json_lines: bool) -> FastAPI:
+    """Return the API of a project; called in every API process.
+
+    Args:
+        settings: of the project.
+        level: least level of log lines.
+        json_lines: whether log lines are JSON.
+    """
+    setup_logging(level, json=json_lines)
+    log = EventLog.open(settings.state)
+    return create_app(BundleStore(settings.bundles), log, open_graph=functools.partial(GraphStore.open, settings.graph))
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens on a loopback address.
+
+    Raises:
+        ConfigError: the host is not a loopback address, or does not exist.
+        PortInUse: another process listens there.
+    """
+    if not _is_loopback(host):
+        raise ConfigError(
+            f"[serve] host must be a loopback address such as 127.0.0.1, got {host!r}: the API has no keys yet, so "
+            "other machines may only reach it through a proxy of yours that checks who asks"
+        )
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # With the protocol named, accepted connections are sent on without Nagle's delay of 40 ms.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(2048)
+    except PermissionError as err:
+        listener.close()
+        raise ConfigError(f"[serve] port {port} needs rights this process lacks; take one from 1024 up") from err
+    except OSError as err:
+        listener.close()
+        raise PortInUse(
+            f"port {port} of {host} cannot be used ({err.strerror}); end the process that listens there, or choose "
+            "another port with --port (0 takes any free one)"
+        ) from err
+    listener.set_inheritable(True)
+    return listener
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _log_options(context: typer.Context | None) -> tuple[Level, bool]:
+    """Return level and form of log lines as the door was told."""
+    door = context.find_root().params if context is not None else {}
+    level: Level = "debug" if door.get("debug") else door.get("log_level", "warning")
+    return level, bool(door.get("log_json"))
+
+
+def _announce_when_live(host: str, port: int, *, settings: Settings) -> None:
+    """Print the address once the server answers, from a thread that ends with the process."""
+    place = f"[{host}]" if ":" in host else host
+
+    def wait() -> None:
+        while _status_of(host, port, "/health/live") != 200:
+            time.sleep(0.05)
+        say(f"serving at http://{place}:{port}")
+        if _status_of(host, port, "/health/ready") != 200:
+            say(f"no model is served yet: publish one with 'whycart retrain' (looked in {settings.bundles})")
+
+    threading.Thread(target=wait, name="announce", daemon=True).start()
+
+
+def _status_of(host: str, port: int, path: Literal["/health/live", "/health/ready"]) -> int | None:
+    connection = http.client.HTTPConnection(host, port, timeout=60)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status
+    except OSError:
+        return None
+    finally:
+        connection.close()
+
+
+def _stamp(started: float) -> Stamp:
+    took_ms = round((time.perf_counter() - started) * 1000, 3)
+    return Stamp(request_id="terminal", took_ms=took_ms, degraded=False, recommendation_id="terminal")
+
+
+def _name(product_id: str, cards: Cards) -> str:
+    title = cards.card(product_id)["title"]
+    return f"{title} ({product_id})" if title else product_id
+
+
+def _why(item: Item) -> str:
+    """Return the strongest path in words, else the reasons in words."""
+    if item.paths:
+        return item.paths[0].text
+    return "; ".join(_WORDS.get(reason, reason.value) for reason in item.reasons)
+
+
+def _counts(removed: dict[str, int]) -> str:
+    return ", ".join(f"{cause} {number}" for cause, number in removed.items()) or "none"
+
+
+def _tell_paths(item: Item, cards: Cards) -> None:
+    say(f"{item.rank}. {_name(item.product_id, cards)}")
+    for path in item.paths:
+        say(f"   {path.contribution:+.4f}  {path.text}")
+    if not item.paths:
+        say(f"   {_why(item)}")
+
+
+def _tell_explanation(found: Explanation, bundle: Bundle, cards: Cards) -> None:
+    item = found.item
+    say(
+        f"{_name(item.product_id, cards)}: rank {found.rank_of_all:,} of {found.num_products:,}, score {item.score:.4g}"
+    )
+    rows = [
+        (part.kernel, None if part.product_id is None else _name(part.product_id, cards), part.value)
+        for part in item.contributions
+    ]
+    print_table(("evidence", "because of", "adds"), rows)
+    for path in item.paths:
+        say(f"{path.contribution:+.4f}  {path.text}")
+    if found.removed_by is not None:
+        say(f"it is kept out of lists: {_REMOVED.get(found.removed_by, found.removed_by)}")
+    elif not found.in_top:
+        say("it is not among the ten best that may be recommended")
+    say(f"model {bundle.version}")

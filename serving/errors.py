@@ -1,0 +1,35 @@
+"""The errors of the processes: command line, API and jobs."""
+
+from typing import ClassVar
+
+from cypher.errors import InputError, WhycartError
+
+
+class ConfigError(InputError):
+    """A key of `whycart.toml`, an environment variable or a flag cannot be used as it is."""
+
+
+class GateRefused(WhycartError):
+    """The gate did not let a new bundle be published; the one served so far stays."""
+
+    exit_code: ClassVar[int] = 3
+
+
+class PortInUse(InputError):
+    """Another process listens on the address the API was told to use."""
+
+
+class UnknownProduct(InputError):
+    """A product is named that the served model does not know."""
+
+
+class EventsError(InputError):
+    """Events handed in cannot be taken as they are."""
+
+
+class StateError(WhycartError):
+    """The file of the operational state cannot be read or written, or has another format version."""
+
+
+class NoBundleError(WhycartError):
+    """No model has been published, or the first one is not loaded yet."""

@@ -1,0 +1,352 @@
+"""The event log: what users did since the last model, durable before anybody is told so, and on its way to the graph.
+
+Events are appended to the operational state (`serving.state`), read from there by recommendations at once, and written
+to the graph by `apply_events`. Both steps know an event by its `event_id`, so doing them again changes nothing.
+Checks of single events live here too; HTTP does not.
+"""
+
+import contextlib
+import difflib
+import logging
+import re
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import pyarrow as pa
+import sqlalchemy as sa
+from filelock import FileLock, Timeout
+from sqlalchemy.dialects.sqlite import insert
+
+from cypher.errors import QueryError
+from kg.errors import GraphBusyError, TableError
+from kg.ingest import write_events, write_nodes
+from kg.snapshot import DAY_MS, Snapshot
+from kg.store import GraphStore
+from kg.tables import EVENT_COLUMNS
+from serving.answer import SessionEvent
+from serving.errors import EventsError
+from serving.state import EVENTS, open_state, translated
+
+logger = logging.getLogger(__name__)
+MAX_EVENTS = 1000
+"""Most events of one request, and most of one user that a recommendation reads."""
+ID_LIMIT = 200
+"""Most characters of an id."""
+FUTURE_MS = DAY_MS
+"""How far an event may lie in the future; clocks differ."""
+APPLY_BATCH = 1000
+PENDING, APPLIED, REFUSED = 0, 1, 2
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+def new_event_id() -> str:
+    """Return an id for an event that came without one."""
+    return uuid.uuid4().hex
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewEvent:
+    """One event as it was handed in."""
+
+    user_id: str
+    product_id: str
+    type: str = "viewed"
+    at_ms: int
+    """Epoch milliseconds."""
+    quantity: float | None = None
+    value: float | None = None
+    event_id: str = field(default_factory=new_event_id)
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedEvent:
+    """One event of the log."""
+
+    seq: int
+    event: NewEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """What became of appended events."""
+
+    accepted: int
+    """Events that are new in the log."""
+    duplicates: int
+    """Events whose event_id was there already; they changed nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """An event that was not taken."""
+
+    index: int
+    """Place in the list that was handed in; 0 is the first."""
+    event_id: str
+    reason: str
+
+
+class EventLog:
+    """Received events in order of arrival; several processes may use the same file."""
+
+    def __init__(self, path: Path, engine: sa.Engine) -> None:
+        """Wrap an open state file; `EventLog.open` is the usual way."""
+        self.path = path
+        self._engine = engine
+        self._lock = FileLock(path.with_name(f"{path.name}.apply.lock"))
+
+    @classmethod
+    def open(cls, path: Path) -> "EventLog":
+        """Open the log in a state file, which is created when it is not there.
+
+        Raises:
+            StateError: the file cannot be opened or has another format version.
+        """
+        return cls(path, open_state(path))
+
+    def __enter__(self) -> Self:
+        """Return the log itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the file."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._engine.dispose()
+
+    def append(self, events: Sequence[NewEvent]) -> Appended:
+        """Write events to the log in one transaction; they are on the disk when this returns.
+
+        Args:
+            events: checked events (`judge_events`), in order. One whose event_id is known changes nothing.
+
+        Raises:
+            StateError: the file cannot be written; none of the events was taken.
+        """
+        if not events:
+            return Appended(0, 0)
+        now = int(time.time() * 1000)
+        rows = [_row_of(event) | {"received_at_ms": now} for event in events]
+        statement = insert(EVENTS).on_conflict_do_nothing(index_elements=["event_id"])
+        with translated(self.path), self._engine.begin() as connection:
+            accepted = connection.execute(statement, rows).rowcount
+        logger.info("events appended", extra={"accepted": accepted, "duplicates": len(rows) - accepted})
+        return Appended(accepted, len(rows) - accepted)
+
+    def events_of(self, user_id: str, *, after: int = 0) -> tuple[SessionEvent, ...]:
+        """Return a user's events with a sequence number above `after`, oldest first; the latest MAX_EVENTS of them.
+
+        Raises:
+            StateError: the file cannot be read.
+        """
+        values = {"user_id": user_id, "after": after}
+        with translated(self.path), self._engine.connect() as connection:
+            rows = connection.execute(_EVENTS_OF, values).all()
+        found = sorted((row.at_ms, row.seq, row.product_id, row.type) for row in rows)
+        return tuple(SessionEvent(product_id, kind, at_ms) for at_ms, _, product_id, kind in found)
+
+    def last_seq(self) -> int:
+        """Return the sequence number of the newest event; 0 when there is none."""
+        return self._number(sa.select(sa.func.coalesce(sa.func.max(EVENTS.c.seq), 0)))
+
+    def applied_seq(self) -> int:
+        """Return the sequence number up to which no event waits to be written to the graph; 0 when there is none.
+
+        Hold `applying` while a snapshot is read from the graph, and this number says what the snapshot holds.
+        """
+        first = sa.select(sa.func.min(EVENTS.c.seq)).where(EVENTS.c.state == PENDING).scalar_subquery()
+        last = sa.select(sa.func.coalesce(sa.func.max(EVENTS.c.seq), 0)).scalar_subquery()
+        return self._number(sa.select(sa.func.coalesce(first - 1, last)))
+
+    def count(self, state: int) -> int:
+        """Return how many events are in a state: PENDING, APPLIED or REFUSED."""
+        return self._number(sa.select(sa.func.count()).where(EVENTS.c.state == state))
+
+    def read(self, state: int, *, after: int = 0, limit: int = APPLY_BATCH) -> tuple[LoggedEvent, ...]:
+        """Return the oldest events of a state with a sequence number above `after`, in order."""
+        statement = sa.select(EVENTS).where(EVENTS.c.state == state, EVENTS.c.seq > after)
+        with translated(self.path), self._engine.connect() as connection:
+            rows = connection.execute(statement.order_by(EVENTS.c.seq).limit(limit)).all()
+        return tuple(LoggedEvent(row.seq, _event_of(row)) for row in rows)
+
+    def mark(self, seqs: Sequence[int], state: int, *, note: str | None = None) -> None:
+        """Put events into a state.
+
+        Args:
+            seqs: their sequence numbers.
+            state: PENDING, APPLIED or REFUSED.
+            note: why they were refused.
+        """
+        statement = sa.update(EVENTS).where(EVENTS.c.seq == sa.bindparam("wanted")).values(state=state, note=note)
+        if seqs:
+            with translated(self.path), self._engine.begin() as connection:
+                connection.execute(statement, [{"wanted": seq} for seq in seqs])
+
+    @contextlib.contextmanager
+    def applying(self, *, wait_s: float = 60.0) -> Iterator[None]:
+        """Keep other processes from writing events of this log to the graph meanwhile.
+
+        Raises:
+            GraphBusyError: another process does so and did not end within `wait_s`.
+        """
+        try:
+            self._lock.acquire(timeout=wait_s)
+        except Timeout as err:
+            raise GraphBusyError(f"another process is writing the events of {self.path} to the graph; wait") from err
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+    def _number(self, statement: sa.Select[Any]) -> int:
+        with translated(self.path), self._engine.connect() as connection:
+            return int(connection.execute(statement).scalar_one())
+
+
+def judge_events(
+    events: Sequence[NewEvent], snapshot: Snapshot, *, now_ms: int
+) -> tuple[tuple[NewEvent, ...], tuple[Rejection, ...]]:
+    """Return the events that may be appended, and those that may not with the reason.
+
+    Args:
+        events: at most MAX_EVENTS.
+        snapshot: knows products and event types.
+        now_ms: the moment that "in the future" is counted from.
+
+    Raises:
+        EventsError: more than MAX_EVENTS.
+    """
+    if len(events) > MAX_EVENTS:
+        raise EventsError(
+            f"{len(events)} events in one request, at most {MAX_EVENTS} are allowed; send several requests"
+        )
+    judged = [(event, reject_reason(event, snapshot, now_ms=now_ms)) for event in events]
+    good = tuple(event for event, reason in judged if reason is None)
+    bad = tuple(
+        Rejection(index, event.event_id, reason) for index, (event, reason) in enumerate(judged) if reason is not None
+    )
+    return good, bad
+
+
+def reject_reason(event: NewEvent, snapshot: Snapshot, *, now_ms: int) -> str | None:
+    """Return why an event cannot be taken, None when it can."""
+    for name in ("event_id", "user_id", "product_id"):
+        value = getattr(event, name)
+        if not 1 <= len(value) <= ID_LIMIT or _CONTROL.search(value):
+            return f"{name} must have 1 to {ID_LIMIT} characters without control characters"
+    if event.type not in snapshot.schema.events:
+        return unknown_type(event.type, snapshot)
+    if snapshot.row("Product", event.product_id) is None:
+        return f"product {event.product_id!r} is not known to the served model"
+    if event.at_ms > now_ms + FUTURE_MS:
+        return "at lies more than one day in the future"
+    if event.at_ms < 0:
+        return "at lies before 1970"
+    return None
+
+
+def unknown_type(name: str, snapshot: Snapshot) -> str:
+    """Return the sentence about an event type that the shop has not declared."""
+    known = sorted(snapshot.schema.events)
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+    return f"no event type is named {name[:ID_LIMIT]!r}; {hint}"
+
+
+def apply_events(log: EventLog, store: GraphStore, snapshot: Snapshot, *, wait_s: float = 60.0) -> int:
+    """Write the waiting events of the log to the graph, in order; return how many are there now.
+
+    An event is marked only after the graph has it, and the graph knows it by its event_id: stopped at any moment and
+    called again, nothing is lost and nothing doubled. An event that the graph refuses (its product is not there) is
+    set aside with the reason; `retry_refused` tries those again.
+
+    Args:
+        log: where the events wait.
+        store: an open graph whose schema has been created.
+        snapshot: says which kinds there are, and whether events have a time or only an order.
+        wait_s: how long to wait for another process that does the same.
+
+    Raises:
+        GraphBusyError: another process is still at it.
+        GraphConnectionError: the server does not answer; the events keep waiting.
+        StateError: the log cannot be read or written.
+    """
+    return _apply(log, store, snapshot, state=PENDING, wait_s=wait_s)
+
+
+def retry_refused(log: EventLog, store: GraphStore, snapshot: Snapshot, *, wait_s: float = 60.0) -> int:
+    """Offer the graph again what it refused before, for example after an import of new products; arguments as above."""
+    return _apply(log, store, snapshot, state=REFUSED, wait_s=wait_s)
+
+
+def _apply(log: EventLog, store: GraphStore, snapshot: Snapshot, *, state: int, wait_s: float) -> int:
+    written, last = 0, 0
+    with log.applying(wait_s=wait_s):
+        while batch := log.read(state, after=last):
+            written += _apply_batch(log, store, snapshot, batch=batch)
+            last = batch[-1].seq
+    return written
+
+
+def _apply_batch(log: EventLog, store: GraphStore, snapshot: Snapshot, *, batch: Sequence[LoggedEvent]) -> int:
+    try:
+        _write(store, snapshot, batch)
+    except (TableError, QueryError) as err:
+        if len(batch) == 1:
+            log.mark([batch[0].seq], REFUSED, note=str(err))
+            logger.warning("the graph refused an event; it is set aside", extra={"seq": batch[0].seq})
+            return 0
+        half = len(batch) // 2
+        return sum(_apply_batch(log, store, snapshot, batch=part) for part in (batch[:half], batch[half:]))
+    log.mark([logged.seq for logged in batch], APPLIED)
+    return len(batch)
+
+
+def _write(store: GraphStore, snapshot: Snapshot, batch: Sequence[LoggedEvent]) -> None:
+    users = pa.table({"user_id": pa.array(sorted({logged.event.user_id for logged in batch}), pa.string())})
+    write_nodes(store, snapshot.schema, label="User", nodes=users)
+    # A shop without events has no order yet; its first events bring the clock.
+    order = snapshot.order if len(snapshot.events) else "clock"
+    rows = [_graph_row(logged.event, order) for logged in batch]
+    write_events(store, snapshot.schema, events=pa.Table.from_pylist(rows, schema=EVENT_COLUMNS))
+
+
+def _graph_row(event: NewEvent, order: str) -> dict[str, object]:
+    """Return an event with a time where the shop's events have one, else with a position after all imported ones."""
+    row = _row_of(event)
+    at_ms = row.pop("at_ms")
+    return row | {"at": at_ms if order == "clock" else None, "position": at_ms if order == "position" else None}
+
+
+def _row_of(event: NewEvent) -> dict[str, object]:
+    names = ("event_id", "user_id", "product_id", "type", "at_ms", "quantity", "value")
+    return {name: getattr(event, name) for name in names}
+
+
+def _event_of(row: sa.Row[Any]) -> NewEvent:
+    return NewEvent(
+        event_id=row.event_id,
+        user_id=row.user_id,
+        product_id=row.product_id,
+        type=row.type,
+        at_ms=row.at_ms,
+        quantity=row.quantity,
+        value=row.value,
+    )
+
+
+_EVENTS_OF = (
+    sa.select(EVENTS.c.seq, EVENTS.c.at_ms, EVENTS.c.product_id, EVENTS.c.type)
+    .where(EVENTS.c.user_id == sa.bindparam("user_id"), EVENTS.c.seq > sa.bindparam("after"))
+    .order_by(EVENTS.c.seq.desc())
+    .limit(MAX_EVENTS)
+)

@@ -1,0 +1,52 @@
+"""Nearest products by vector: text and use side by side, searched by FAISS. The only module that imports faiss.
+
+The vector of a product is its text vector beside its learned vector, each scaled so that the inner product of two
+products is the mean of their two cosines; the score of a neighbour therefore splits into the two parts exactly.
+"""
+
+import faiss
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from gnn.bundle import Bundle
+from kg.kernels import EmbeddingKernel
+
+
+class ProductIndex:
+    """An exact inner-product index over the products of one bundle."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        parts = {"text": _unit(np.asarray(bundle.text_vectors, dtype=np.float32))}
+        for kernel in bundle.scorer.kernels:
+            if isinstance(kernel, EmbeddingKernel):
+                parts[kernel.name] = _unit(np.asarray(kernel.target, dtype=np.float32))
+        weight = np.float32(1.0 / np.sqrt(len(parts)))
+        self.parts = {name: part * weight for name, part in parts.items()}
+        vectors = np.ascontiguousarray(np.hstack(list(self.parts.values())))
+        self._vectors = vectors
+        self._index = faiss.IndexFlatIP(vectors.shape[1])
+        self._index.add(vectors)
+
+    def nearest(
+        self, product: int, allowed: Bool[np.ndarray, " product"], *, k: int
+    ) -> tuple[Int[np.ndarray, " rank"], Float[np.ndarray, "part rank"]]:
+        """Return the nearest allowed products, best first, and what each part adds to their similarity.
+
+        Args:
+            product: row of the product.
+            allowed: which products may come out.
+            k: how many at most.
+        """
+        rows = np.flatnonzero(allowed)
+        if not len(rows):
+            return rows, np.zeros((len(self.parts), 0))
+        wish = faiss.SearchParameters(sel=faiss.IDSelectorBatch(rows))  # type: ignore[call-arg]  # added at import
+        _, found = self._index.search(self._vectors[product : product + 1], min(k, len(rows)), params=wish)
+        rank = found[0][found[0] >= 0]
+        similarity = [part[rank] @ part[product] for part in self.parts.values()]
+        return rank, np.stack(similarity).astype(np.float64)
+
+
+def _unit(vectors: Float[np.ndarray, "product dim"]) -> Float[np.ndarray, "product dim"]:
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.where(length > 0, length, 1.0), dtype=np.float32)

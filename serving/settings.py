@@ -1,0 +1,170 @@
+"""Where settings come from: the only module that reads `whycart.toml` and the environment.
+
+Flag > environment > file > default. Each part owns a frozen dataclass next to its code; sections that only some
+commands need (`encoder`, `train`, ...) are read by those commands with `Settings.section`, so that reading settings
+loads no learning library. This module does not log, print or create folders.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from kg.schema import GraphSchema, declare
+from kg.store import GraphConfig
+from serving.errors import ConfigError
+from serving.sections import Source, read_section, reject_unknown
+
+Config = TypeVar("Config")
+FILE_NAME = "whycart.toml"
+HOME_NAME = ".whycart"
+SECTIONS = (
+    *("graph", "events", "encoder", "operators", "kernels", "model", "train", "fuse", "learn", "gate", "serve"),
+)
+"""Tables that `whycart.toml` may hold; `serving.cli.config` names the dataclass of each."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServeConfig:
+    """How the HTTP API listens."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on."""
+    port: int = 8000
+    """TCP port, 0 to 65535; 0 takes any free one."""
+    workers: int = 1
+    """API processes that share the port; at least 1."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.port <= 65535:
+            raise ConfigError(f"[serve] port must be between 0 and 65535, got {self.port}")
+        if self.workers < 1:
+            raise ConfigError(f"[serve] workers must be at least 1, got {self.workers}")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything one process of a project was told."""
+
+    home: Path
+    """The project's working folder; holds everything Whycart writes. It may not exist yet."""
+    schema: GraphSchema
+    """Node, relation and event kinds, the declared ones included."""
+    graph: GraphConfig
+    """The graph server in use."""
+    serve: ServeConfig
+    """How the HTTP API listens."""
+    source: Source
+    """File and environment, for the sections that are read on demand."""
+
+    @property
+    def snapshots(self) -> Path:
+        """Folder of the snapshots."""
+        return self.home / "snapshots"
+
+    @property
+    def cache(self) -> Path:
+        """Folder of what can be computed again, such as text vectors."""
+        return self.home / "cache"
+
+    @property
+    def bundles(self) -> Path:
+        """Folder of the bundles and of the pointer to the one served."""
+        return self.home / "bundles"
+
+    @property
+    def state(self) -> Path:
+        """File of the operational state (events received, runs)."""
+        return self.home / "state.db"
+
+    def section(
+        self,
+        name: str,
+        config_class: type[Config],
+        *,
+        flags: Mapping[str, object] | None = None,
+        parts: Mapping[str, object] | None = None,
+    ) -> Config:
+        """Return the config of a section that only some commands need.
+
+        Args:
+            name: one of SECTIONS.
+            config_class: frozen dataclass whose fields are the keys of the section.
+            flags: values of the command line by key; None as a value means the flag was not given.
+            parts: configs that the dataclass holds, each read from a section of its own.
+
+        Raises:
+            ConfigError: an unknown key (the nearest one is offered), or a value of the wrong type.
+            ValueError: no such section.
+        """
+        if name not in SECTIONS:
+            raise ValueError(f"{name!r} is not in serving.settings.SECTIONS")
+        return read_section(self.source, config_class, section=name, flags=flags, defaults=parts)
+
+
+def load_settings(
+    *,
+    flags: Mapping[str, Mapping[str, object]] | None = None,
+    environment: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+) -> Settings:
+    """Read `whycart.toml` (of the folder or the nearest one above it) and the environment.
+
+    Args:
+        flags: values of the command line by section and key, such as `{"serve": {"port": 9000}}`.
+        environment: variables to look at; None: those of this process.
+        folder: where the search for the file starts; None: the current folder.
+
+    Raises:
+        ConfigError: the file cannot be read, a key is unknown, or a value is of the wrong type.
+        SchemaError: a declared node kind, relation or event type is wrong.
+    """
+    variables = dict(os.environ if environment is None else environment)
+    source = _read_source(variables, (folder or Path.cwd()).absolute())
+    given = flags or {}
+    home = _home(source)
+    return Settings(
+        home=home,
+        schema=declare(GraphSchema(), source.tables, where=FILE_NAME),
+        graph=read_section(
+            source,
+            GraphConfig,
+            section="graph",
+            flags=given.get("graph"),
+            defaults={"folder": home / "graph"},
+            ignore=("nodes", "relations"),
+        ),
+        serve=read_section(source, ServeConfig, section="serve", flags=given.get("serve")),
+        source=source,
+    )
+
+
+def _read_source(environment: Mapping[str, str], start: Path) -> Source:
+    file = _find_file(environment, start)
+    if file is None:
+        return Source(None, {}, environment, start)
+    try:
+        tables = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as err:
+        raise ConfigError(f"{file}: cannot be read ({err.strerror}); WHYCART_CONFIG names another file") from err
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
+        raise ConfigError(f"{file}: not a TOML file: {err}") from err
+    reject_unknown(list(tables), ("home", *SECTIONS), where=file.name)
+    return Source(file, tables, environment, file.absolute().parent)
+
+
+def _find_file(environment: Mapping[str, str], start: Path) -> Path | None:
+    if named := environment.get("WHYCART_CONFIG"):
+        return start / Path(named).expanduser()
+    return next((folder / FILE_NAME for folder in (start, *start.parents) if (folder / FILE_NAME).is_file()), None)
+
+
+def _home(source: Source) -> Path:
+    if named := source.environment.get("WHYCART_HOME"):
+        return Path(named).expanduser().absolute()
+    named = source.tables.get("home", HOME_NAME)
+    if not isinstance(named, str):
+        raise ConfigError(f"{FILE_NAME}: home must be a path, got {named!r}")
+    return source.folder / Path(named).expanduser()

@@ -1,0 +1,104 @@
+"""The catalogue of one bundle as arrays: what a filter lets through, and how nodes are called in words."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+from jaxtyping import Bool, Float
+
+from cypher.errors import InputError
+from kg.operators import category_levels
+from kg.snapshot import Snapshot
+from serving.answer import Filter
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """Properties of all products by row, made once a bundle."""
+
+    snapshot: Snapshot
+    price: Float[np.ndarray, " product"]
+    """NaN where the shop gave none."""
+    available: Bool[np.ndarray, " product"]
+    """True where the shop said nothing."""
+    in_category: sp.csc_array
+    """Which categories a product is in or below; [product category]."""
+    of_brand: sp.csc_array
+    """Which brand a product is of; [product brand]."""
+    names: dict[str, dict[str, list[int]]]
+    """Rows by id and by name, for `Brand` and `Category`."""
+
+    def matching(self, wish: Filter) -> Bool[np.ndarray, " product"]:
+        """Return which products a filter lets through.
+
+        Raises:
+            InputError: a category or brand that the shop does not have.
+        """
+        fits = self.available.copy() if wish.in_stock else np.ones(len(self.available), dtype=bool)
+        for category in wish.categories:
+            fits &= self._members(self.in_category, "Category", category)
+        if wish.brand is not None:
+            fits &= self._members(self.of_brand, "Brand", wish.brand)
+        if wish.price_max is not None:
+            fits &= np.nan_to_num(self.price, nan=np.inf) <= wish.price_max
+        for product in wish.exclude_ids:
+            if (row := self.snapshot.row("Product", product)) is not None:
+                fits[row] = False
+        return fits
+
+    def keeps_out(self, product: int, wish: Filter) -> bool:
+        """Return whether a filter keeps one product out."""
+        return not bool(self.matching(wish)[product])
+
+    def label(self, kind: str, row: int) -> str:
+        """Return what a node is called: its first text property, else its id."""
+        table = self.snapshot.nodes[kind]
+        for name in (*self.snapshot.schema.nodes[kind].text, "name", "title"):
+            if name in table.column_names and (value := table[name][row].as_py()):
+                return str(value)
+        return self.snapshot.ids(kind)[row]
+
+    def _members(self, matrix: sp.csc_array, kind: str, wanted: str) -> Bool[np.ndarray, " product"]:
+        rows = self.names[kind].get(wanted) or self.names[kind].get(wanted.casefold())
+        if rows is None:
+            raise InputError(f"no {kind.lower()} {wanted!r} in this shop; give its id or its name")
+        fits = np.zeros(matrix.shape[0], dtype=bool)
+        for row in rows:
+            fits[matrix.indices[matrix.indptr[row] : matrix.indptr[row + 1]]] = True
+        return fits
+
+
+def build_shelf(snapshot: Snapshot) -> Shelf:
+    """Read the arrays off a snapshot."""
+    products = snapshot.nodes["Product"]
+    num = products.num_rows
+    columns = products.column_names
+    price = products["price"].to_numpy() if "price" in columns else np.full(num, np.nan)
+    available = (
+        products["available"].fill_null(True).to_numpy(zero_copy_only=False)
+        if "available" in columns
+        else np.ones(num, dtype=bool)
+    )
+    brand = snapshot.edges["MADE_BY"]
+    of_brand = sp.csc_array(
+        (np.ones(len(brand), dtype=bool), (brand.source, brand.target)), shape=(num, snapshot.num_nodes("Brand"))
+    )
+    levels = category_levels(snapshot)
+    shape = (num, snapshot.num_nodes("Category"))
+    in_category = sp.csc_array(sum(levels[1:], levels[0])) if levels else sp.csc_array(shape, dtype=np.float32)
+    names = {kind: _names(snapshot, kind) for kind in ("Brand", "Category")}
+    return Shelf(snapshot, price, available.astype(bool), in_category, of_brand, names)
+
+
+def _names(snapshot: Snapshot, kind: str) -> dict[str, list[int]]:
+    """Rows by id, by name and by case-folded name; a name may stand for several nodes."""
+    table = snapshot.nodes[kind]
+    found: dict[str, list[int]] = {}
+    if "name" in table.column_names:
+        for row, name in enumerate(table["name"].to_pylist()):
+            if name:
+                for key in {name, name.casefold()}:
+                    found.setdefault(key, []).append(row)
+    for row, key in enumerate(snapshot.ids(kind)):
+        found[key] = [row]
+    return found

@@ -1,0 +1,108 @@
+"""The operational state of a project: one SQLite file that several API processes and jobs share.
+
+It says which tables there are, opens the file so that a commit is on the disk when it returns, and turns the
+database's errors into ours. What the tables mean is said by their users (`serving.events`); no model and no graph
+is kept here.
+"""
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DatabaseError, OperationalError
+
+from serving.errors import StateError
+
+FORMAT_VERSION = 1
+"""Format of the file, kept in SQLite's `user_version`."""
+BUSY_TIMEOUT_S = 10.0
+"""How long a writer waits for another process's transaction."""
+_POOL_SIZE = 8
+_POOL_OVERFLOW = 40
+
+METADATA = sa.MetaData()
+EVENTS = sa.Table(
+    "events",
+    METADATA,
+    sa.Column("seq", sa.Integer, primary_key=True),
+    sa.Column("event_id", sa.Text, nullable=False, unique=True),
+    sa.Column("user_id", sa.Text, nullable=False),
+    sa.Column("product_id", sa.Text, nullable=False),
+    sa.Column("type", sa.Text, nullable=False),
+    sa.Column("at_ms", sa.Integer, nullable=False),
+    sa.Column("quantity", sa.Float),
+    sa.Column("value", sa.Float),
+    sa.Column("received_at_ms", sa.Integer, nullable=False),
+    sa.Column("state", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("note", sa.Text),
+    sa.Index("events_of_user", "user_id", "seq"),
+    sqlite_autoincrement=True,
+)
+"""Received events in the order of their arrival; `state` is 0 pending, 1 in the graph, 2 refused by the graph."""
+sa.Index("events_by_state", EVENTS.c.state, EVENTS.c.seq, sqlite_where=EVENTS.c.state != 1)
+
+
+def open_state(path: Path) -> sa.Engine:
+    """Return an engine on the state file, which is created with its tables when it is not there.
+
+    Args:
+        path: the file; its folder is created, and only the owner may read the file.
+
+    Raises:
+        StateError: the file cannot be opened, is no SQLite file, or has another format version.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    except OSError as err:
+        raise StateError(f"{path}: the state file cannot be opened ({err.strerror})") from err
+    engine = sa.create_engine(
+        sa.URL.create("sqlite", database=str(path)),
+        pool_size=_POOL_SIZE,
+        max_overflow=_POOL_OVERFLOW,
+        connect_args={"timeout": BUSY_TIMEOUT_S},
+    )
+    sa.event.listen(engine, "connect", _prepare_connection)
+    try:
+        with translated(path):
+            _create_tables(engine, path)
+    except StateError:
+        engine.dispose()
+        raise
+    return engine
+
+
+@contextlib.contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Turn errors of the database into a StateError that says what to do."""
+    try:
+        yield
+    except OperationalError as err:
+        raise StateError(f"{path}: {err.orig}; nothing was changed, check disk space and access and try again") from err
+    except DatabaseError as err:
+        raise StateError(f"{path}: not a usable state file ({err.orig}); move it away to begin a new one") from err
+
+
+def _prepare_connection(connection: sqlite3.Connection, record: object) -> None:
+    cursor = connection.cursor()
+    for setting in ("journal_mode = WAL", "synchronous = FULL", f"busy_timeout = {int(BUSY_TIMEOUT_S * 1000)}"):
+        cursor.execute(f"PRAGMA {setting}")
+    cursor.close()
+
+
+def _create_tables(engine: sa.Engine, path: Path) -> None:
+    with engine.connect() as connection:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
+        if version not in (0, FORMAT_VERSION):
+            raise StateError(
+                f"{path}: has format version {version}, this release reads {FORMAT_VERSION}; "
+                "use the release that wrote it"
+            )
+        if version == 0:
+            METADATA.create_all(connection)
+            connection.exec_driver_sql(f"PRAGMA user_version = {FORMAT_VERSION}")
+        connection.commit()

@@ -1,0 +1,24 @@
+"""What every test folder shares: the option that turns a missing requirement from a skip into a failure, and one model."""
+
+import pytest
+
+from gnn.bundle import Bundle
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--require=NAME`; see tests.support.needs."""
+    parser.addoption(
+        "--require",
+        action="append",
+        default=[],
+        choices=("neo4j", "local", "gpu", "browser"),
+        help="fail instead of skip when this cannot be had; may be given several times",
+    )
+
+
+@pytest.fixture(scope="session")
+def small_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """Give the bundle of the small generated shop, trained once a run; nobody writes into its folder."""
+    from tests.support.bundles import train_small_shop
+
+    return train_small_shop(tmp_path_factory.mktemp("small")).bundle

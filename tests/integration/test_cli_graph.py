@@ -1,0 +1,110 @@
+"""`whycart graph` on a local server: what people and machines are told."""
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from cypher.errors import InputError, QueryError
+from kg import local_server
+from kg.ingest import ingest
+from kg.store import GraphConfig, GraphStore
+from serving.cli.graph import app
+from tests.worlds import tiny_shop
+
+
+@pytest.fixture
+def project(tmp_path: Path, local_config: GraphConfig, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give a working folder whose settings point at the run's local server, filled with the tiny shop."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("WHYCART_GRAPH_URI", "WHYCART_CONFIG", "WHYCART_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("WHYCART_GRAPH_FOLDER", str(local_config.folder))
+    with GraphStore.open(local_config) as store:
+        ingest(store, tiny_shop())
+    return tmp_path
+
+
+def run(*args: str) -> str:
+    result = CliRunner().invoke(app, args, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_a_query_answers_in_json(project: Path) -> None:
+    rows = json.loads(run("query", "co_purchased", "--param", "product_id=p05", "-p", "limit=1", "--json"))
+
+    assert rows == [{"product_id": "p01", "title": "Green tea", "buyers": 1}]
+
+
+def test_a_query_answers_in_csv(project: Path) -> None:
+    rows = list(csv.DictReader(io.StringIO(run("query", "product_card", "-p", "product_id=p09", "--csv"))))
+
+    assert [row["categories"] for row in rows] == ['["Snacks"]']
+
+
+def test_a_query_answers_in_a_table(project: Path) -> None:
+    lines = run("query", "top_brands_for_user", "-p", "user_id=u1").splitlines()
+
+    assert lines[0].split() == ["brand_id", "brand", "purchases", "products"]
+    assert lines[1].split() == ["acme", "Acme", "3", "2"]
+
+
+def test_stats_count_nodes_and_relations(project: Path) -> None:
+    stats = json.loads(run("stats", "--json"))
+
+    assert (stats["nodes"]["Product"], stats["relations"]["BOUGHT"]) == (10, 13)
+    assert "Product" in run("stats")
+
+
+def test_status_names_the_server(project: Path) -> None:
+    status = json.loads(run("status", "--json"))
+
+    assert (status["running"], status["product"]) == (True, "arcadedb")
+
+
+def test_queries_are_listed_with_their_parameters(project: Path) -> None:
+    listed = {query["name"]: query for query in json.loads(run("queries", "--json"))}
+
+    assert listed["co_purchased"]["params"]["limit"] == {"type": "int", "required": False, "default": 20}
+    assert "merge_nodes" not in listed
+    assert "co_purchased" in run("queries")
+
+
+@pytest.mark.parametrize(
+    ("args", "problem"),
+    [
+        (("query", "merge_nodes"), "is not for the command line"),
+        (("query", "nodes_of_kind"), "is not for the command line"),
+        (("query", "co_purchased", "-p", "limit"), "--param must be KEY=VALUE"),
+        (("query", "co_purchased", "-p", "product_id=p1", "-p", "limit=x"), "limit must be of type int"),
+    ],
+)
+def test_a_wrong_query_is_refused(project: Path, args: tuple[str, ...], problem: str) -> None:
+    with pytest.raises(QueryError, match=problem):
+        run(*args)
+
+
+def test_two_forms_at_once_are_refused(project: Path) -> None:
+    with pytest.raises(InputError, match="exclude each other"):
+        run("query", "ping", "--json", "--csv")
+
+
+def test_a_server_of_somebody_else_is_not_started(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WHYCART_GRAPH_URI", "bolt://graph.example:7687")
+
+    with pytest.raises(InputError, match="starts and stops only its local server"):
+        run("start")
+
+
+def test_start_and_stop_tell_what_they_did(project: Path, own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WHYCART_GRAPH_FOLDER", str(own_folder))
+
+    assert "answers at bolt://127.0.0.1:" in run("start")
+    assert local_server.status(own_folder) is not None
+    assert run("stop") == "stopped\n"
+    assert "no local graph server runs" in run("stop")
+    assert not json.loads(run("status", "--json"))["running"]

@@ -1,0 +1,97 @@
+"""The wheel holds what it should, and works where the repository is not."""
+
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+ROOMS = ("cypher", "encoders", "gnn", "kg", "serving")
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The scripts folder of an environment outside the repository that holds the wheel and what it requires."""
+    folder = tmp_path_factory.mktemp("elsewhere") / "venv"
+    venv.create(folder, symlinks=True, with_pip=False)
+    python = folder / "bin" / "python"
+    site = Path(
+        subprocess.run(
+            [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+    )
+    for entry in Path(sysconfig.get_path("purelib")).iterdir():
+        if not _is_ours(entry):
+            (site / entry.name).symlink_to(entry)
+    subprocess.run(
+        [_uv(), "pip", "install", "--quiet", "--offline", "--no-deps", "--python", python, wheel], check=True
+    )
+    return folder / "bin"
+
+
+def _is_ours(entry: Path) -> bool:
+    """Whether this is what `make install` made of the repository, which the wheel must do without."""
+    return entry.name.lower().startswith(("whycart", "__editable__"))
+
+
+def _uv() -> str:
+    return str(Path(sys.executable).parent / "uv")
+
+
+def _run(command: list[str | Path], folder: Path) -> subprocess.CompletedProcess[str]:
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("WHYCART_", "PYTHON"))}
+    return subprocess.run(command, cwd=folder, env=kept, capture_output=True, text=True, check=False, timeout=240)
+
+
+def test_the_wheel_holds_the_five_packages_and_nothing_else_at_the_top(wheel: Path) -> None:
+    top = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
+
+    assert set(ROOMS) == {name for name in top if not name.endswith(".dist-info")}
+
+
+def test_every_module_and_every_query_is_in_the_wheel(wheel: Path) -> None:
+    in_repository = {
+        str(path.relative_to(ROOT))
+        for room in ROOMS
+        for pattern in ("*.py", "*.cypher")
+        for path in (ROOT / room).rglob(pattern)
+    }
+
+    assert set() == in_repository - set(zipfile.ZipFile(wheel).namelist())
+
+
+def test_the_wheel_carries_its_licence(wheel: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+
+    assert [] != [name for name in names if name.endswith(".dist-info/licenses/LICENSE")]
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_an_installed_package_comes_from_the_wheel(room: str, installed: Path, tmp_path: Path) -> None:
+    done = _run([installed / "python", "-c", f"import {room}; print({room}.__file__)"], tmp_path)
+
+    assert str(installed.parent) in done.stdout
+
+
+def test_the_doctor_finds_nothing_wrong_with_an_installed_wheel(installed: Path, tmp_path: Path) -> None:
+    done = _run([installed / "whycart", "doctor", "--json"], tmp_path)
+
+    failed = [check for check in json.loads(done.stdout)["checks"] if check["status"] == "FAIL"]
+    assert ([], 0) == (failed, done.returncode)
+
+
+def test_the_installed_command_says_its_version(installed: Path, tmp_path: Path) -> None:
+    done = _run([installed / "whycart", "--version"], tmp_path)
+
+    assert (0, "whycart ") == (done.returncode, done.stdout[:8])

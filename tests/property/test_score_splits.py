@@ -1,0 +1,159 @@
+"""The score is a plain sum: it equals the sum of its parts for any history, and deleting an event is arithmetic."""
+
+import functools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gnn.closed_form import fit_ease
+from gnn.fuse import default_decays
+from gnn.kernels import PRIORS, build_priors
+from gnn.learn import LearnConfig
+from gnn.score import Blend, History, Scorer, make_history, top_products, user_history
+from kg.kernels import EmbeddingKernel, HabitKernel
+from kg.operators import OperatorConfig, build_operators, interactions
+from kg.snapshot import DAY_MS, Snapshot
+from tests.support.shops import ORDERS, random_snapshot
+from tests.worlds import MONDAY
+
+NUM = 12
+NOW = MONDAY + 14 * DAY_MS
+EVERY = np.arange(NUM)
+HISTORIES = st.lists(st.tuples(st.integers(0, NUM - 1), st.integers(0, 4), st.integers(0, 5)), max_size=10)
+
+
+@functools.cache
+def scorer_of(seed: int, mass_power: float = 1.0) -> tuple[Scorer, Snapshot]:
+    """Return a scorer with every kernel, random weights and some kernels without any."""
+    snapshot = random_snapshot(seed, order=ORDERS[seed % 3])
+    rng = np.random.default_rng(seed)
+    query, target = rng.normal(size=(2, NUM, 4)).astype(np.float32)
+    kernels = (
+        *build_operators(snapshot, OperatorConfig()),
+        fit_ease(interactions(snapshot), regularisation=2.0),
+        EmbeddingKernel("network", query, target),
+        HabitKernel(NUM),
+    )
+    decays = default_decays(snapshot)
+    weights = rng.random((len(kernels), len(decays))) * (rng.random((len(kernels), len(decays))) < 0.5)
+    weights[1] = 0.0
+    names = tuple(kernel.name for kernel in kernels)
+    blend = Blend(names, decays, weights, PRIORS, np.array([0.3, 0.7]), mass_power)
+    return Scorer(kernels, build_priors(snapshot, config=LearnConfig().kernels), blend), snapshot
+
+
+def history_of(snapshot: Snapshot, rows: list[tuple[int, int, int]]) -> History:
+    """Return the history of (product, kind, day) rows."""
+    rows = sorted(rows, key=lambda row: row[2])
+    scale = {"clock": DAY_MS, "position": 1, "none": 0}[snapshot.order]
+    start = MONDAY if snapshot.order == "clock" else 0
+    products, kinds, days = (np.array([row[place] for row in rows], dtype=np.int64) for place in range(3))
+    return make_history(
+        products, kinds % len(snapshot.event_names), start + days * scale, snapshot=snapshot, now_ms=NOW
+    )
+
+
+def slow_scores(scorer: Scorer, history: History) -> np.ndarray:
+    """The formula of the module, event by event, with the normalisation written out."""
+    blend = scorer.blend
+    total = np.zeros(NUM)
+    for row, kernel in enumerate(scorer.kernels):
+        matrix = kernel.entries(EVERY, EVERY).astype(np.float64)
+        for column, decay in enumerate(blend.decays):
+            faded = [float(decay(history)[e] * history.weight[e]) for e in range(len(history))]
+            mass = sum(abs(f) * abs(matrix[p]).sum() for f, p in zip(faded, history.product, strict=True))
+            scale = mass**blend.mass_power if mass > 0 else 1.0
+            for f, product in zip(faded, history.product, strict=True):
+                total += blend.weights[row, column] * f / scale * matrix[product]
+    for weight, prior in zip(blend.prior_weights, scorer.priors, strict=True):
+        total += weight * prior.astype(np.float64)
+    return total
+
+
+@settings(max_examples=80, deadline=None)
+@given(seed=st.integers(0, 11), rows=HISTORIES, mass_power=st.sampled_from([0.0, 0.5, 1.0]))
+def test_the_score_is_the_sum_of_its_parts(seed: int, rows: list[tuple[int, int, int]], mass_power: float) -> None:
+    scorer, snapshot = scorer_of(seed, mass_power)
+    history = history_of(snapshot, rows)
+
+    scores = scorer.score(history)
+
+    np.testing.assert_allclose(scores, scorer.split(history, EVERY).total, atol=1e-5)
+    np.testing.assert_allclose(scores, slow_scores(scorer, history), atol=1e-5)
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 11), rows=HISTORIES)
+def test_leaving_out_idle_kernels_keeps_every_score(seed: int, rows: list[tuple[int, int, int]]) -> None:
+    scorer, snapshot = scorer_of(seed)
+    history = history_of(snapshot, rows)
+
+    lean = scorer.without_idle_kernels()
+
+    assert len(lean.kernels) < len(scorer.kernels)
+    np.testing.assert_array_equal(scorer.score(history), lean.score(history))
+
+
+@settings(max_examples=80, deadline=None)
+@given(seed=st.integers(0, 8), rows=HISTORIES, product=st.integers(0, NUM - 1))
+def test_a_history_without_a_product_is_the_history_of_who_never_had_it(
+    seed: int, rows: list[tuple[int, int, int]], product: int
+) -> None:
+    _, snapshot = scorer_of(seed)
+    history = history_of(snapshot, rows)
+
+    rest = history.without(product)
+
+    never = history_of(snapshot, [row for row in rows if row[0] != product])
+    for name in ("product", "rank", "half_life_days", "kind", "time"):
+        np.testing.assert_array_equal(getattr(never, name), getattr(rest, name), err_msg=name)
+    kept = [place for place in range(len(history)) if history.product[place] != product]
+    np.testing.assert_array_equal(history.weight[kept], rest.weight)
+    if history.age_days is not None and rest.age_days is not None:
+        np.testing.assert_array_equal(history.age_days[kept], rest.age_days)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_with_an_empty_history_only_the_priors_speak(seed: int) -> None:
+    scorer, snapshot = scorer_of(seed)
+    nothing = history_of(snapshot, [])
+
+    expected = 0.3 * scorer.priors[0].astype(np.float64) + 0.7 * scorer.priors[1]
+
+    np.testing.assert_allclose(scorer.score(nothing), expected, atol=1e-9)
+    np.testing.assert_allclose(scorer.split(nothing, EVERY).total, expected, atol=1e-9)
+
+
+def test_with_neither_history_nor_priors_every_score_is_zero() -> None:
+    scorer, snapshot = scorer_of(0)
+    bare = Scorer(scorer.kernels, scorer.priors[:0], replace(scorer.blend, priors=(), prior_weights=np.zeros(0)))
+
+    assert [0.0] * NUM == bare.score(history_of(snapshot, [])).tolist()
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    scores=st.lists(st.sampled_from([0.0, 0.5, 1.0, -2.0]), min_size=1, max_size=12),
+    k=st.integers(1, 14),
+    draw=st.integers(0, 100),
+)
+def test_equal_scores_are_ranked_by_row(scores: list[float], k: int, draw: int) -> None:
+    allowed = np.random.default_rng(draw).random(len(scores)) < 0.7
+    expected = sorted((row for row in range(len(scores)) if allowed[row]), key=lambda row: (-scores[row], row))[:k]
+
+    assert expected == top_products(np.array(scores), allowed, k=k).tolist()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_history_of_a_user_counts_steps_from_the_latest(seed: int) -> None:
+    snapshot = random_snapshot(seed)
+
+    for user in range(snapshot.num_nodes("User")):
+        history = user_history(snapshot, user, now_ms=NOW)
+        times = history.time.tolist()
+        assert [len({later for later in times if later > time}) for time in times] == history.rank.tolist()
+        assert history.age_days is not None
+        assert pytest.approx([(NOW - time) / DAY_MS for time in times]) == history.age_days.tolist()

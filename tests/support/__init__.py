@@ -1,0 +1,1 @@
+"""What tests lean on: servers and requirements."""

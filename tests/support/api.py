@@ -1,0 +1,41 @@
+"""An API over a tiny bundle, for tests of its routes."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from fastapi.testclient import TestClient
+
+from gnn.bundle import BundleStore
+from kg.store import GraphStore
+from serving.api.app import create_app
+from serving.events import EventLog
+
+
+@contextlib.contextmanager
+def running_api(
+    bundles: BundleStore,
+    folder: Path,
+    *,
+    open_graph: Callable[[], GraphStore] | None = None,
+    check_every_s: float = 0.02,
+) -> Iterator[TestClient]:
+    """Give a client of an API whose event log lies in `folder`."""
+    app = create_app(bundles, EventLog.open(folder / "state.db"), open_graph=open_graph, check_every_s=check_every_s)
+    with TestClient(app) as client:
+        yield client
+
+
+def product_ids(answer: Any) -> list[str]:
+    """Return the products of a list in their order."""
+    return [item["product_id"] for item in answer.json()["items"]]
+
+
+def problem(answer: Any) -> tuple[int, str, str]:
+    """Return status, last word of the type and detail of a problem, after checking that it is one."""
+    body = answer.json()
+    assert "application/problem+json" == answer.headers["content-type"]
+    assert {"type", "title", "status", "detail", "request_id"} <= set(body)
+    assert (answer.status_code, answer.headers["x-request-id"]) == (body["status"], body["request_id"])
+    return body["status"], body["type"].removeprefix("urn:whycart:problem:"), body["detail"]

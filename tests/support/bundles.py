@@ -1,0 +1,41 @@
+"""A published bundle of a small generated shop, trained for real in some seconds. For tests of what is served."""
+
+from pathlib import Path
+
+from encoders.config import EncoderConfig
+from gnn.bundle import BundleStore
+from gnn.fuse import FuseConfig
+from gnn.learn import LearnConfig
+from gnn.model import ModelConfig
+from gnn.train import TrainConfig
+from kg.snapshot import build_snapshot
+from kg.sources.generated import GeneratedShop, generated_shop
+from serving.retrain import RetrainConfig, Retrained, retrain
+
+
+def small_shop(seed: int = 0) -> GeneratedShop:
+    """Return a shop that is small enough to learn from in seconds and large enough to have habits."""
+    return generated_shop(products=240, brands=14, users=160, events=5_000, seed=seed)
+
+
+def quick_config(seed: int = 0) -> RetrainConfig:
+    """Return settings that learn in seconds and give the same bundle for the same seed."""
+    learn = LearnConfig(
+        fuse=FuseConfig(max_users=100, candidates=20, mass_powers=(1.0,), k=10),
+        model=ModelConfig(dim=16, heads=2, layers=1),
+        train=TrainConfig(epochs=2, batch_size=256, seed=seed, device="cpu"),
+        k=10,
+    )
+    return RetrainConfig(encoder=EncoderConfig(precision="fp32"), learn=learn)
+
+
+def train_small_shop(room: Path, *, shop: GeneratedShop | None = None, cache: Path | None = None) -> Retrained:
+    """Train on the small shop and publish into `room/bundles`."""
+    snapshot = build_snapshot((shop or small_shop()).tables)
+    return retrain(snapshot, BundleStore(room / "bundles"), config=quick_config(), cache=cache or room / "cache")
+
+
+def tiny_bundle_store(room: Path) -> BundleStore:
+    """Return a store below `room` with one published bundle of the small shop."""
+    train_small_shop(room)
+    return BundleStore(room / "bundles")

@@ -1,0 +1,52 @@
+"""Input folders of learnable shops: a generated one, and one whose customers change their mind overnight."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from unittest import mock
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from kg.sources import generated
+from tests.support.folders import Row, write_shop
+
+START = datetime(2024, 1, 1, tzinfo=UTC)
+
+
+def write_generated(folder: Path, *, products: int = 90, users: int = 50, events: int = 2400) -> Path:
+    """Write a small generated shop as Parquet files."""
+    tables: dict[str, pa.Table] = {}
+
+    def keep(raw: dict[str, pa.Table], *rest: object) -> generated.ReadReport:
+        tables.update(raw)
+        return check(raw, *rest)  # type: ignore[arg-type]  # what generated_shop gives
+
+    check = generated.check_tables
+    with mock.patch.object(generated, "check_tables", keep):
+        generated.generated_shop(products=products, brands=6, users=users, events=events)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, table in tables.items():
+        pq.write_table(table, folder / f"{name}.parquet")
+    return folder
+
+
+def write_fickle(folder: Path, *, users: int = 40) -> Path:
+    """Write a shop that teaches the wrong thing: everybody comes back for their own, until the last days.
+
+    First everybody buys the same five products; then, for long, each user only a product of its own, again and again,
+    which is what validation sees; in the last days, which are the test, everybody wants the five again. A model that
+    learned from validation does worse than plain popularity.
+    """
+    common = [f"c{number}" for number in range(5)]
+    own = [f"o{user:02d}" for user in range(users)]
+    events: list[Row] = []
+    for user in range(users):
+        days = [(day, product) for day, product in enumerate(common * 2)]
+        days += [(20 + day, own[user]) for day in range(25)]
+        days += [(60 + day, product) for day, product in enumerate(common)]
+        for day, product in days:
+            at = START + timedelta(days=day, minutes=user)
+            events.append({"user_id": f"u{user:02d}", "product_id": product, "type": "bought", "at": at.isoformat()})
+    return write_shop(
+        folder, products=[{"product_id": key, "title": f"Thing {key}"} for key in [*common, *own]], events=events
+    )

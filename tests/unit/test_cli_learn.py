@@ -1,0 +1,206 @@
+"""The commands of learning on input folders, in empty projects; from the graph they are tested in tests/integration."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from cypher.errors import InputError
+from gnn.bundle import BundleStore
+from kg.snapshot_files import load_snapshot
+from serving.cli.learn import parse_cutoff
+from serving.cli.main import app, main
+from serving.settings import load_settings
+from tests.support.shops import write_fickle, write_generated
+
+Run = Callable[..., Any]
+QUICK = "[train]\nepochs = 1\n[model]\ndim = 16\nheads = 2\n[learn]\nk = 10\nshare = 0.15\n"
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_generated(tmp_path_factory.mktemp("generated"))
+
+
+@pytest.fixture(scope="module")
+def trained(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project in which one model was published."""
+    project = tmp_path_factory.mktemp("trained")
+    (project / "whycart.toml").write_text(QUICK, encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(project)
+        result = CliRunner().invoke(app, ["retrain", "--data", str(shop)], catch_exceptions=False)
+    assert 0 == result.exit_code, result.output
+    return project
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty project with settings that learn quickly."""
+    (tmp_path / "whycart.toml").write_text(QUICK, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(*args: str | Path) -> str:
+    result = CliRunner().invoke(app, list(map(str, args)), catch_exceptions=False)
+    assert 0 == result.exit_code, result.output
+    return result.stdout
+
+
+def published(project: Path) -> str | None:
+    return BundleStore(project / ".whycart" / "bundles").current_version()
+
+
+def test_a_snapshot_of_a_folder_is_written_below_the_home_folder(project: Path, shop: Path) -> None:
+    facts = json.loads(run("snapshot", "--data", shop, "--json"))
+
+    assert (2400, facts["hash"]) == (facts["events"], load_snapshot(Path(facts["folder"])).hash)
+
+
+def test_the_same_snapshot_is_not_written_twice(project: Path, shop: Path) -> None:
+    run("snapshot", "--data", shop)
+
+    assert "was there already" in run("snapshot", "--data", shop)
+
+
+def test_a_cutoff_leaves_later_events_out(project: Path, shop: Path) -> None:
+    facts = json.loads(run("snapshot", "--data", shop, "--cutoff", "2025-06-01T00:00:00Z", "--out", "cut", "--json"))
+
+    assert 0 < facts["events"] < 2400
+    assert (project / "cut").is_dir()
+
+
+def test_a_cutoff_without_a_time_zone_says_what_to_write() -> None:
+    with pytest.raises(InputError, match="for UTC write 2026-01-31T00:00:00Z"):
+        parse_cutoff("2026-01-31")
+
+
+def test_a_cutoff_that_is_no_time_is_bad_input() -> None:
+    with pytest.raises(InputError, match="must be a time in ISO 8601"):
+        parse_cutoff("yesterday")
+
+
+def test_encoding_again_reads_no_text_again(project: Path, shop: Path) -> None:
+    first = json.loads(run("encode", "--data", shop, "--json"))["nodes"]["Product"]
+    again = json.loads(run("encode", "--data", shop, "--json"))["nodes"]["Product"]
+
+    assert (first["num_distinct"], 0) == (first["num_encoded"], again["num_encoded"])
+
+
+def test_training_tells_what_validation_chose_and_publishes_nothing(project: Path, shop: Path) -> None:
+    text = run("train", "--data", shop)
+
+    assert "co_purchase" in text
+    assert "validation users" in text
+    assert published(project) is None
+
+
+def test_training_tells_machines_the_weights(project: Path, shop: Path) -> None:
+    facts = json.loads(run("train", "--data", shop, "--json"))
+
+    assert {"whycart", "whycart without the network"} == set(facts["blends"])
+    assert 1 == len(facts["network"]["losses"])
+
+
+def test_evaluating_prints_the_table_and_two_sentences_and_publishes_nothing(project: Path, shop: Path) -> None:
+    text = run("evaluate", "--data", shop)
+
+    rows = [name for name in ("popularity", "habit", "itemknn", "rp3beta", "ease", "whycart ") if f"\n{name}" in text]
+    assert 6 == len(rows)
+    assert "the best baseline" in text
+    assert "Without the network ndcg@10" in text
+    assert published(project) is None
+
+
+def test_evaluating_writes_the_same_as_json(project: Path, shop: Path) -> None:
+    printed = json.loads(
+        run("evaluate", "--data", shop, "--k", 5, "--split", "leave-one-out", "--out", "e.json", "--json")
+    )
+
+    assert printed == json.loads((project / "e.json").read_text(encoding="utf-8"))
+    assert (5, "leave-one-out") == (printed["k"], printed["split"])
+
+
+def test_retraining_publishes_a_model_that_is_listed_and_shown(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(trained)
+    version = published(trained)
+
+    listed = json.loads(run("models", "list", "--json"))
+
+    assert [(version, True)] == [(entry["version"], entry["served"]) for entry in listed]
+    assert "# Model card" in run("models", "show")
+    assert version == json.loads(run("models", "show", str(version), "--json"))["manifest"]["version"]
+    assert str(version) in run("models", "list")
+
+
+def test_a_model_can_be_rolled_back_and_promoted_again(
+    trained: Path, shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(trained)
+    first = published(trained)
+    second = json.loads(run("retrain", "--data", shop, "--json"))["version"]
+
+    assert f"{first} is served from now on, {second} was before" in run("models", "rollback")
+    assert first == published(trained)
+    run("models", "promote", second)
+    assert second == published(trained)
+    run("models", "promote", str(first))
+
+
+def test_there_is_nothing_before_the_first_model(
+    trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(trained)
+    while True:
+        if main_code("models", "rollback") != 0:
+            break
+
+    assert "no version before" in capsys.readouterr().err
+
+
+def test_an_unknown_version_is_named(
+    trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(trained)
+
+    assert 0 != main_code("models", "promote", "20200101T000000Z-00000000")
+    assert "no bundle '20200101T000000Z-00000000'" in capsys.readouterr().err
+
+
+def test_a_model_worse_than_the_best_baseline_is_refused_with_exit_code_three(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = write_fickle(project / "fickle")
+
+    code = main_code("retrain", "--data", str(folder))
+
+    assert (3, None) == (code, published(project))
+    assert "Refused: the model is worse than popularity" in capsys.readouterr().err
+
+
+def test_settings_of_learning_come_from_the_file(project: Path) -> None:
+    from serving.cli.learn import read_config
+
+    text = QUICK + "[operators]\ntop_k = 7\n[gate]\ntolerance = 0.25\n"
+    (project / "whycart.toml").write_text(text, encoding="utf-8")
+
+    config = read_config(load_settings(), k=3)
+
+    assert (7, 16, 3, 0.25) == (
+        config.learn.kernels.operators.top_k,
+        config.learn.model.dim,
+        config.learn.k,
+        config.gate.tolerance,
+    )
+
+
+def main_code(*args: str) -> int:
+    """Return the exit code of the command line."""
+    try:
+        return main(args)
+    except SystemExit as end:
+        return int(end.code or 0)

@@ -1,0 +1,198 @@
+"""`whycart serve`, `recommend` and `explain` as a person at a terminal meets them."""
+
+import contextlib
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.parse
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from serving.api.schemas import ExplainAnswer, RecommendAnswer
+from serving.cli.main import main
+from tests.support.tiny_bundle import publish_tiny_bundle
+
+COMMAND = [sys.executable, "-c", "import sys; from serving.cli.main import main; sys.exit(main())"]
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("home")
+    publish_tiny_bundle(folder / "bundles")
+    return folder
+
+
+@pytest.fixture
+def at_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("WHYCART_HOME", str(home))
+    return home
+
+
+def environment(home: Path) -> dict[str, str]:
+    return {**os.environ, "WHYCART_HOME": str(home), "PYTHONPATH": str(ROOT)}
+
+
+@contextlib.contextmanager
+def serving(home: Path, *arguments: str) -> Iterator[tuple["subprocess.Popen[str]", str, int]]:
+    """Give a running `whycart serve` with host and port; it is ended in any case."""
+    process = subprocess.Popen(
+        [*COMMAND, "serve", "--port", "0", *arguments], env=environment(home), stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    try:
+        address = urllib.parse.urlsplit(process.stdout.readline().strip().removeprefix("serving at "))
+        yield process, str(address.hostname), int(address.port or 0)
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+        process.stdout.close()
+
+
+def get(host: str, port: int, path: str) -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection(host, port, timeout=20)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()
+
+
+def children(pid: int) -> list[int]:
+    found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *(grandchild for child in found for grandchild in children(int(child)))]
+
+
+def still_there(pids: list[int]) -> list[int]:
+    """Return the processes that are there after some seconds; Python's own resource tracker ends a moment later."""
+    deadline = time.monotonic() + 10
+    while (left := [pid for pid in pids if Path(f"/proc/{pid}").exists()]) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return left
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs /proc/PID/maps")
+def test_the_serving_process_loads_no_torch_and_ends_well_on_sigterm(home: Path) -> None:
+    with serving(home) as (process, host, port):
+        status, body = get(host, port, "/v1/recommend/u1?n=5&explain=paths")
+        maps = Path(f"/proc/{process.pid}/maps").read_text()
+        process.send_signal(signal.SIGTERM)
+        code = process.wait(timeout=20)
+
+    assert (200, 5, 0) == (status, len(json.loads(body)["items"]), code)
+    assert [] == [name for name in ("torch", "transformers") if name in maps]
+
+
+def test_importing_the_api_loads_no_learning_library() -> None:
+    code = (
+        "import sys, serving.api.app, serving.cli.serve\n"
+        "print([name for name in ('torch', 'sentence_transformers', 'transformers') if name in sys.modules])"
+    )
+
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert "[]\n" == done.stdout
+
+
+def test_several_processes_share_a_port_and_end_together(home: Path) -> None:
+    with serving(home, "--workers", "2") as (process, host, port):
+        statuses = [get(host, port, "/v1/recommend/u1")[0] for _ in range(8)]
+        pids = children(process.pid)
+        process.send_signal(signal.SIGTERM)
+        code = process.wait(timeout=20)
+
+    assert ([200] * 8, 0) == (statuses, code)
+    assert [] == still_there(pids)
+
+
+def test_without_a_model_it_serves_and_says_what_to_do(tmp_path: Path) -> None:
+    with serving(tmp_path) as (process, host, port):
+        assert process.stdout is not None
+        hint = process.stdout.readline()
+
+        assert 503 == get(host, port, "/health/ready")[0]
+
+    assert "whycart retrain" in hint
+
+
+def test_a_port_in_use_is_named(at_home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        code = main(["serve", "--port", str(port)])
+
+    message = capsys.readouterr().err
+    assert (2, 1) == (code, message.count("\n"))
+    assert f"port {port} of 127.0.0.1" in message
+    assert "--port" in message
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org"])
+def test_an_address_beyond_this_machine_is_refused(
+    host: str, at_home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = main(["serve", "--host", host, "--port", "0"])
+
+    message = capsys.readouterr().err
+    assert (2, 1) == (code, message.count("\n"))
+    assert f"got '{host}'" in message
+
+
+def test_recommend_prints_rank_product_score_and_reasons(at_home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with contextlib.suppress(SystemExit):
+        main(["recommend", "u1", "-n", "3", "--paths"])
+
+    lines = capsys.readouterr().out.splitlines()
+    assert ["rank", "product", "score", "why"] == lines[0].split()
+    assert ["1", "2", "3"] == [line.split()[0] for line in lines[1:4]]
+    assert any(line.startswith("   +") for line in lines[4:])
+
+
+def test_recommend_gives_the_json_of_the_api(at_home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with contextlib.suppress(SystemExit):
+        main(["recommend", "nobody", "-n", "2", "--json"])
+
+    found = RecommendAnswer.model_validate_json(capsys.readouterr().out)
+    assert 2 == len(found.items)
+
+
+def test_explain_takes_the_score_apart(at_home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with contextlib.suppress(SystemExit):
+        main(["explain", "u1", "p05"])
+
+    text = capsys.readouterr().out
+    assert text.startswith("Oat biscuits (p05): rank ")
+    assert ["evidence", "because", "of", "adds"] == text.splitlines()[1].split()
+
+
+def test_explain_gives_the_json_of_the_api(at_home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with contextlib.suppress(SystemExit):
+        main(["explain", "u1", "p05", "--json"])
+
+    assert "p05" == ExplainAnswer.model_validate_json(capsys.readouterr().out).item.product_id
+
+
+def test_an_unknown_product_is_bad_input(at_home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code = main(["explain", "u1", "p99"])
+
+    assert 2 == code
+    assert "'p99'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["recommend", "u1"], ["explain", "u1", "p01"]])
+def test_without_a_model_the_way_to_one_is_said(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WHYCART_HOME", str(tmp_path / "empty"))
+
+    code = main(arguments)
+
+    assert 1 == code
+    assert "whycart retrain" in capsys.readouterr().err

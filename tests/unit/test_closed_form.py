@@ -1,0 +1,102 @@
+"""EASE and the nearest texts against the textbook and against brute force."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from gnn import closed_form
+from gnn.closed_form import fit_ease, nearest_texts
+from gnn.errors import ConfigError
+
+
+def random_interactions(seed: int, *, users: int, products: int) -> sp.csr_array:
+    rng = np.random.default_rng(seed)
+    return sp.csr_array((rng.random((users, products)) < 0.3).astype(np.float32))
+
+
+def textbook_ease(matrix: sp.csr_array, regularisation: float) -> np.ndarray:
+    """B = I - P diag(1 / diag P) with P the inverse of the regularised Gram matrix; float64 all the way."""
+    dense = matrix.toarray().astype(np.float64)
+    precision = np.linalg.inv(dense.T @ dense + regularisation * np.eye(dense.shape[1]))
+    weights = np.eye(len(precision)) - precision / np.diag(precision)
+    np.fill_diagonal(weights, 0.0)
+    return weights
+
+
+@pytest.mark.parametrize(("users", "products"), [(30, 12), (5, 40)], ids=["primal", "dual"])
+@pytest.mark.parametrize("regularisation", [0.5, 20.0])
+def test_ease_is_the_textbook_formula(users: int, products: int, regularisation: float) -> None:
+    matrix = random_interactions(1, users=users, products=products)
+
+    found = fit_ease(matrix, regularisation=regularisation, top_k=products).matrix.toarray()
+
+    np.testing.assert_allclose(found, textbook_ease(matrix, regularisation), atol=2e-5)
+
+
+def test_both_ways_to_ease_give_the_same_matrix(monkeypatch: pytest.MonkeyPatch) -> None:
+    matrix = random_interactions(2, users=20, products=15)
+    primal = fit_ease(matrix, regularisation=5.0, top_k=15).matrix.toarray()
+
+    monkeypatch.setattr(closed_form, "_PRIMAL_LIMIT", 0)
+
+    np.testing.assert_allclose(primal, fit_ease(matrix, regularisation=5.0, top_k=15).matrix.toarray(), atol=1e-5)
+
+
+@pytest.mark.parametrize("products", [15, 60], ids=["primal", "dual"])
+def test_small_blocks_give_the_same_matrix(products: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    matrix = random_interactions(3, users=10, products=products)
+    whole = fit_ease(matrix, regularisation=5.0, top_k=4).matrix.toarray()
+
+    monkeypatch.setattr(closed_form, "_BLOCK_BYTES", 4 * products * 4)
+
+    np.testing.assert_allclose(whole, fit_ease(matrix, regularisation=5.0, top_k=4).matrix.toarray(), atol=1e-5)
+
+
+def test_ease_keeps_the_largest_entries_whatever_their_sign() -> None:
+    matrix = random_interactions(4, users=30, products=10)
+    full = textbook_ease(matrix, 2.0)
+
+    found = fit_ease(matrix, regularisation=2.0, top_k=3).matrix.toarray()
+
+    for row in range(10):
+        kept = set(np.flatnonzero(found[row]).tolist())
+        assert set(sorted(range(10), key=lambda column, row=row: -abs(full[row, column]))[:3]) == kept  # type: ignore[misc]
+    assert found.min() < 0
+
+
+def test_a_product_nobody_had_neither_speaks_nor_is_spoken_for() -> None:
+    matrix = random_interactions(5, users=20, products=8).toarray()
+    matrix[:, 3] = 0
+
+    found = fit_ease(sp.csr_array(matrix), regularisation=5.0, top_k=8).matrix.toarray()
+
+    assert (0.0, 0.0) == (abs(found[3]).sum(), abs(found[:, 3]).sum())
+
+
+@pytest.mark.parametrize("regularisation", [0.0, -1.0])
+def test_ease_without_a_ridge_is_refused(regularisation: float) -> None:
+    with pytest.raises(ConfigError, match="above 0"):
+        fit_ease(random_interactions(0, users=3, products=3), regularisation=regularisation)
+
+
+def test_a_catalogue_of_one_product_has_an_empty_ease() -> None:
+    assert 0 == fit_ease(sp.csr_array(np.ones((3, 1), dtype=np.float32))).matrix.nnz
+
+
+@pytest.mark.parametrize("block_bytes", [2**28, 4 * 20 * 3])
+def test_the_nearest_texts_are_those_of_brute_force(block_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(closed_form, "_BLOCK_BYTES", block_bytes)
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(20, 6)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    vectors[7] = 0.0
+    boost = rng.random(20).astype(np.float32) + 0.5
+    expected = np.zeros((20, 20))
+    for j in range(20):
+        near = {i: (float(vectors[j] @ vectors[i]) - 0.1) * float(boost[i]) for i in range(20) if i not in (j, 7)}
+        for i in sorted(near, key=lambda i, near=near: -near[i])[:5]:  # type: ignore[misc]
+            expected[j, i] = 0.0 if j == 7 else max(near[i], 0.0)
+
+    found = nearest_texts(vectors, boost, top_k=5, floor=0.1).matrix.toarray()
+
+    np.testing.assert_allclose(found, expected, atol=1e-6)
