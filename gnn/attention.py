@@ -4,6 +4,7 @@ Logits depend on the relation and on both ends; one softmax runs over everything
 relation. The weighted sum and its gradients are sparse-dense products, so nothing of size edges x dim is ever built.
 """
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -151,7 +152,7 @@ class RelationAttention(nn.Module):
     def forward(self, x: Float[Tensor, "node dim"], graph: TypedGraph) -> Float[Tensor, "node dim"]:
         """Return what each node gathers from its neighbours."""
         value = self.value(x).view(len(x), self.heads, -1)
-        weight = self.attend(value, graph) * self.gate[graph.relation]
+        weight = self.attend(value, graph) * _rows(self.gate, graph.relation)
         gathered: Tensor = WeightedSum.apply(weight, value, graph)
         return gathered.reshape(len(x), -1)
 
@@ -161,13 +162,21 @@ class RelationAttention(nn.Module):
         source = torch.einsum("nhd,rhd->nrh", value, self.from_source).flatten(0, 1)
         target = torch.einsum("nhd,rhd->nrh", value, self.from_target).flatten(0, 1)
         num = graph.num_relations
-        logit = source[graph.source * num + graph.relation] + target[graph.target * num + graph.relation]
+        logit = _rows(source, graph.source * num + graph.relation) + _rows(target, graph.target * num + graph.relation)
         return softmax_by_target(nn.functional.leaky_relu(logit, 0.2), graph)
+
+
+def _rows(table: Float[Tensor, "row head"], index: Int[Tensor, " edge"]) -> Float[Tensor, "edge head"]:
+    """`table[index]`, whose gradient is added up in the same order in every run, however many threads there are."""
+    return nn.functional.embedding(index, table)
 
 
 def _csr(indptr: Tensor, column: Tensor, value: Tensor) -> Tensor:
     size = (len(indptr) - 1, len(indptr) - 1)
-    return torch.sparse_csr_tensor(indptr, column, value.contiguous(), size=size, check_invariants=False)
+    with warnings.catch_warnings():
+        # torch says once a process that CSR is in beta; what is used of it here is tested against PyG's layer.
+        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta", category=UserWarning)
+        return torch.sparse_csr_tensor(indptr, column, value.contiguous(), size=size, check_invariants=False)
 
 
 def _pointers(sorted_or_not: Int[Tensor, " edge"], num_nodes: int) -> Int[Tensor, " node_plus_one"]:

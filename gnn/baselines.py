@@ -5,6 +5,7 @@ without any history get the most popular products from each of them.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -86,5 +87,8 @@ def baseline_blends(name: BaselineName, decays: Sequence[Decay]) -> list[Blend]:
 
 
 def baseline_scorer(blend: Blend, kernels: Sequence[Kernel], priors: Float[np.ndarray, "prior product"]) -> Scorer:
-    """Return the scorer of a baseline from kernels fitted on any snapshot."""
-    return Scorer(tuple(kernel for kernel in kernels if kernel.name in blend.kernels), priors, blend)
+    """Return the scorer of a baseline from kernels fitted on any snapshot; one that came out empty adds nothing."""
+    found = tuple(kernel for kernel in kernels if kernel.name in blend.kernels)
+    rows = [blend.kernels.index(kernel.name) for kernel in found]
+    names = tuple(kernel.name for kernel in found)
+    return Scorer(found, priors, replace(blend, kernels=names, weights=blend.weights[rows]))

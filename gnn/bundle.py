@@ -297,18 +297,22 @@ def _manifest(content: BundleContent, files: Mapping[str, str], made: datetime) 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:
     try:
-        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        manifest: Any = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except FileNotFoundError as err:
         raise BundleError(f"{folder} is not a bundle: {MANIFEST} is missing") from err
     except (json.JSONDecodeError, UnicodeDecodeError) as err:
         raise BundleError(f"{folder / MANIFEST} cannot be read: {err}; publish another bundle") from err
+    if not isinstance(manifest, dict):
+        raise BundleError(f"{folder / MANIFEST} holds no manifest; publish another bundle")
     found = manifest.get("format_version")
     if found != FORMAT_VERSION:
         raise BundleError(
             f"bundle {folder.name} has format version {found}, this program reads {FORMAT_VERSION}; "
             "make a new one with 'whycart retrain'"
         )
-    return manifest
+    if missing := {"version", "files", "kernels", "snapshot", "exclude_seen", "events_applied"} - manifest.keys():
+        raise BundleError(f"{folder / MANIFEST} lacks {', '.join(sorted(missing))}; publish another bundle")
+    return dict(manifest)
 
 
 def _verify(folder: Path, files: Mapping[str, str]) -> None:

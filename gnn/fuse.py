@@ -29,6 +29,10 @@ logger = logging.getLogger(__name__)
 
 _RANKS = tuple(Decay("rank", scale) for scale in (1.0, 3.0, 10.0, float("inf")))
 _AGES = tuple(Decay("age", days) for days in (7.0, 30.0, 120.0))
+_FALLBACK = 1e-6
+"""Least weight of a prior: too little to move anything, enough to order what nothing else speaks for."""
+_START = 0.05
+"""Weight of every standardised feature before anything is learned."""
 Link = Literal["softmax", "share"]
 LINKS: tuple[Link, ...] = ("softmax", "share")
 """How a score becomes a probability while the blend is learned; the better one on validation stays."""
@@ -55,10 +59,15 @@ class Fused:
     """A learned blend and how it came about."""
 
     blend: Blend
-    value: float
-    """NDCG on the candidates of the validation users it was learned from."""
+    values: Float[np.ndarray, " user"]
+    """NDCG of each validation user it was learned from, on the user's candidates."""
     link: Link
     """The likelihood that led to it."""
+
+    @property
+    def value(self) -> float:
+        """Mean NDCG of the validation users."""
+        return float(self.values.mean())
 
 
 def default_decays(snapshot: Snapshot) -> tuple[Decay, ...]:
@@ -100,12 +109,23 @@ def fuse(
             part, kept = _leave_out(lists, blank, without)
             for link in LINKS:
                 weights = _polish(part, _fit(part, link, config.ridge), blank, config.k)
-                value = _mean_ndcg(part, weights, config.k)
-                facts = {"variant": name, "mass_power": mass_power, "link": link, "ndcg": value}
+                values = _ndcg_of(part, part.features @ weights.astype(np.float32), config.k)
+                found = Fused(_unfold(blank, weights * kept / part.scale), values, link)
+                facts = {"variant": name, "mass_power": mass_power, "link": link, "ndcg": found.value}
                 logger.info("blend learned", extra=facts)
-                if name not in best or value > best[name].value:
-                    best[name] = Fused(_unfold(blank, weights * kept / part.scale), value, link)
+                if name not in best or found.value > best[name].value:
+                    best[name] = found
     return best
+
+
+def settle(rich: Fused, plain: Fused) -> Fused:
+    """Return the richer of two variants only when it earns its place: a gain above one standard error over users.
+
+    Source: the one-standard-error rule of Breiman et al., "Classification and regression trees", 1984.
+    """
+    gain = rich.values - plain.values
+    error = gain.std(ddof=1) / np.sqrt(len(gain)) if len(gain) > 1 else 0.0
+    return rich if gain.mean() > error else plain
 
 
 def _leave_out(lists: Lists, blend: Blend, without: Container[str]) -> tuple[Lists, Float[np.ndarray, " feature"]]:
@@ -194,6 +214,8 @@ def _pad(rows: list[tuple[Float[np.ndarray, "candidate feature"], Bool[np.ndarra
 def _fit(lists: Lists, link: Link, ridge: float) -> Float[np.ndarray, " feature"]:
     """Maximise the likelihood of the targets among their candidates; every user counts the same."""
     known = lists.target.any(axis=1)
+    if not known.any():
+        return np.full(lists.features.shape[2], _START)
     features, present = lists.features[known], lists.present[known]
     share = lists.target[known] / lists.target[known].sum(axis=1, keepdims=True)
     loss = _softmax_loss if link == "softmax" else _share_loss
@@ -204,7 +226,7 @@ def _fit(lists: Lists, link: Link, ridge: float) -> Float[np.ndarray, " feature"
         gradient = np.einsum("ucf,uc->f", features, slope.astype(np.float32), optimize=True) / len(features)
         return value / len(features) + ridge * float(weights @ weights), gradient + 2 * ridge * weights
 
-    start = np.full(features.shape[2], 0.05)
+    start = np.full(features.shape[2], _START)
     bounds = [(0, None)] * len(start)
     # Thousands of products too small to share: on a busy machine the threads of BLAS wait for each other for minutes.
     with threadpool_limits(limits=1, user_api="blas"):
@@ -270,10 +292,6 @@ def _polish(
     return result
 
 
-def _mean_ndcg(lists: Lists, weights: Float[np.ndarray, " feature"], k: int) -> float:
-    return float(_ndcg_of(lists, lists.features @ weights.astype(np.float32), k).mean())
-
-
 def _ndcg_of(lists: Lists, score: Float[np.ndarray, "user candidate"], k: int) -> Float[np.ndarray, " user"]:
     ranked = np.where(lists.present, score, -np.inf)
     k = min(k, ranked.shape[1])
@@ -285,4 +303,6 @@ def _ndcg_of(lists: Lists, score: Float[np.ndarray, "user candidate"], k: int) -
 
 def _unfold(blend: Blend, weights: Float[np.ndarray, " feature"]) -> Blend:
     num = blend.weights.size
-    return replace(blend, weights=weights[:num].reshape(blend.weights.shape), prior_weights=weights[num:])
+    # Somebody without a history still gets a list: what is popular speaks when nothing else does.
+    priors = np.maximum(weights[num:], _FALLBACK)
+    return replace(blend, weights=weights[:num].reshape(blend.weights.shape), prior_weights=priors)

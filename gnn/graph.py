@@ -28,7 +28,7 @@ def build_graph(
     Args:
         snapshot: nodes and relations; events enter only through `kernels`.
         vectors: text vector of each node by label; every label but `User` needs one, of one width.
-        kernels: fitted on the same snapshot; those named in OPERATOR_EDGES become edges.
+        kernels: fitted on the same snapshot; the edges of those named in OPERATOR_EDGES; one not given has none.
     """
     data = HeteroData()
     for label in sorted(snapshot.nodes):
@@ -41,10 +41,12 @@ def build_graph(
             index = torch.from_numpy(np.stack([edges.source, edges.target]).astype(np.int64))
             data[kind.source, name, kind.target].edge_index = index
             data[kind.target, f"REV_{name}", kind.source].edge_index = index.flip(0)
-    for kernel in kernels:
-        if isinstance(kernel, NeighbourKernel) and kernel.name in OPERATOR_EDGES:
-            matrix = sp.coo_array(strongest(kernel.matrix, top_k=OPERATOR_EDGES[kernel.name], first_row=0))
+    fitted = {kernel.name: kernel for kernel in kernels if isinstance(kernel, NeighbourKernel)}
+    for name, count in OPERATOR_EDGES.items():
+        index = torch.zeros((2, 0), dtype=torch.int64)
+        if name in fitted:
+            matrix = sp.coo_array(strongest(fitted[name].matrix, top_k=count, first_row=0))
             index = torch.from_numpy(np.stack([matrix.col, matrix.row]).astype(np.int64))
-            data["Product", kernel.name.upper(), "Product"].edge_index = index
+        data["Product", name.upper(), "Product"].edge_index = index
     data.validate(raise_on_error=True)
     return data

@@ -12,7 +12,7 @@ from jaxtyping import Float
 
 from gnn.baselines import BASELINES, KERNEL_OF, BaselineName, baseline_scorer, fit_itemknn, tune_baseline
 from gnn.config import LearnConfig
-from gnn.fuse import Fused, fuse
+from gnn.fuse import Fused, fuse, settle
 from gnn.graph import build_graph
 from gnn.kernels import PRIORS, build_kernels, build_priors
 from gnn.measure import rank_users
@@ -86,6 +86,7 @@ def tune(
             variants={WHOLE: (), WITHOUT_NETWORK: (NETWORK,)},
             progress=progress,
         )
+    blends[WHOLE] = settle(blends[WHOLE], blends[WITHOUT_NETWORK])
     baselines: dict[BaselineName, Blend] = {}
     itemknn = _fit_itemknn(parts.train, clock)
     for name in BASELINES:
@@ -105,7 +106,7 @@ def measure(
     split, seen = tuned.split, tuned.split.train_valid
     stage = fit_stage(seen, vectors, config=config, clock=clock, start=tuned.stage.trained, progress=progress)
     kernels = (*stage.kernels, _fit_itemknn(seen, clock))
-    scorers = {name: Scorer(stage.kernels, stage.priors, fused.blend) for name, fused in tuned.blends.items()}
+    scorers = {name: _scorer_of(stage, fused.blend) for name, fused in tuned.blends.items()}
     scorers |= {name: baseline_scorer(blend, kernels, stage.priors) for name, blend in tuned.baselines.items()}
     fitted = []
     trial = Trial(seen, split.test, tuned.exclude_seen)
@@ -129,7 +130,7 @@ def finish(
 ) -> tuple[Stage, Scorer]:
     """Fit on every event there is, with the blend that validation chose: the model that is served."""
     stage = fit_stage(snapshot, vectors, config=config, clock=clock, start=measured.trained, progress=progress)
-    return stage, Scorer(stage.kernels, stage.priors, tuned.blends[WHOLE].blend)
+    return stage, _scorer_of(stage, tuned.blends[WHOLE].blend)
 
 
 def fit_stage(
@@ -157,6 +158,15 @@ def fit_stage(
             progress=progress,
         )
     return Stage((*kernels, trained.kernel), priors, trained)
+
+
+def _scorer_of(stage: Stage, blend: Blend) -> Scorer:
+    """The blend on kernels fitted anew. One that validation never saw has no weight, one that came out empty adds 0."""
+    known = {kernel.name: kernel for kernel in stage.kernels}
+    kept = [row for row, name in enumerate(blend.kernels) if name in known]
+    names = tuple(blend.kernels[row] for row in kept)
+    kernels = tuple(known[name] for name in names)
+    return Scorer(kernels, stage.priors, replace(blend, kernels=names, weights=blend.weights[kept]))
 
 
 def _network_judge(trial: Trial, k: int) -> Callable[[EmbeddingKernel], float]:

@@ -102,8 +102,9 @@ class GraphAttentionNetwork(nn.Module):
             rank: steps since each event.
             present: 1 for an event, 0 in the padding.
         """
+        # An embedding look-up adds its gradient up in a fixed order; `query[history]` does not on several threads.
         fade = torch.exp(-rank / self.log_decay.exp()) * present
-        return nn.functional.normalize(torch.einsum("ue,ued->ud", fade, query[history]), dim=1)
+        return nn.functional.normalize(torch.einsum("ue,ued->ud", fade, nn.functional.embedding(history, query)), dim=1)
 
     def logits(
         self, users: Float[Tensor, "user dim"], target: Float[Tensor, "product dim"]

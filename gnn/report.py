@@ -75,6 +75,8 @@ class Report:
             f"Whycart {_verb(against)} the best baseline ({self.best_baseline}) on {metric}: {ours:.4f} against "
             f"{rival:.4f} ({gain}), difference {_interval(against)}."
         )
+        if "network" not in self.result(WHOLE).chosen["kernels"]:
+            return first, "On validation the network did not earn a weight here, so it is left out of the score."
         second = f"Without the network {metric} changes by {-network.mean:+.4f}, {_meaning(network)}."
         return first, second
 

@@ -31,6 +31,10 @@ Weights = Mapping[str, Tensor]
 """Parameters of a network by name, on the CPU."""
 
 
+_LEAST_STEPS = 10
+"""Length of the shortest schedule; in a shorter one the rise of a fifth of it would take no step at all."""
+
+
 @dataclass(frozen=True, slots=True)
 class Trained:
     """The outcome of a training."""
@@ -91,7 +95,7 @@ def train_network(
         losses.append(trainer.run_epoch(epoch, progress))
         if validate is not None:
             values.append(validate(_kernel(network)))
-            if values[-1] == max(values):
+            if int(np.argmax(values)) == epoch:
                 best = _copy(network)
             logger.info("epoch done", extra={"epoch": epoch + 1, "loss": losses[-1], "value": values[-1]})
             if epoch - int(np.argmax(values)) > config.patience:
@@ -130,7 +134,10 @@ class _Trainer:
             network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
         )
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
-            self.optimiser, config.learning_rate, total_steps=self.steps * config.epochs + 1, pct_start=0.2
+            self.optimiser,
+            config.learning_rate,
+            total_steps=max(self.steps * config.epochs + 1, _LEAST_STEPS),
+            pct_start=0.2,
         )
 
     def run_epoch(self, epoch: int, progress: Progress) -> float:

@@ -54,6 +54,12 @@ class GraphPath:
         """The relation that makes the path what it is: that of its first edge."""
         return self.edges[0].relation
 
+    @property
+    def middle(self) -> GraphNode:
+        """The node that both sides lead to: the last one on the way up."""
+        rising = [edge for place, edge in enumerate(self.edges) if edge.relation == "CHILD_OF" and edge.source == place]
+        return self.nodes[1 + len(rising)]
+
 
 class PathFinder:
     """Looks paths up in one snapshot. Building it sorts the edges once; every question is then a few array look-ups."""
@@ -87,17 +93,22 @@ class PathFinder:
         return None
 
     def through_entity(self, relation: str, product: int, target: int, *, entity: int) -> GraphPath | None:
-        """Return the path over an entity that both products have; categories may be reached over their children."""
+        """Return the path over an entity that both products have.
+
+        Categories may be reached over their children; where both ways pass the same child, they meet there.
+        """
         kind = self.snapshot.schema.relation(relation)
         left, right = self._climb(kind, product, entity), self._climb(kind, target, entity)
         if left is None or right is None:
             return None
+        while len(left) > 1 and len(right) > 1 and left[-2] == right[-2]:
+            left, right = left[:-1], right[:-1]
         label = kind.target if kind.source == "Product" else kind.source
         up, down = left[:-1], right[:-1][::-1]
         nodes = (
             GraphNode("Product", product),
             *(GraphNode(label, row) for row in up),
-            GraphNode(label, entity),
+            GraphNode(label, left[-1]),
             *(GraphNode(label, row) for row in down),
             GraphNode("Product", target),
         )

@@ -124,12 +124,14 @@ def _read_arrays(folder: Path, kind: type[Events] | type[Edges]) -> dict[str, An
 def _read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / MANIFEST
     try:
-        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        manifest: Any = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as err:
         raise SnapshotError(f"{folder} is not a snapshot: {MANIFEST} is missing") from err
     except (json.JSONDecodeError, UnicodeDecodeError) as err:
         raise SnapshotError(f"{path} cannot be read: {err}; make the snapshot again") from err
+    if not isinstance(manifest, dict):
+        raise SnapshotError(f"{path} holds no manifest; make the snapshot again")
     found = manifest.get("format_version")
     if found != FORMAT_VERSION:
         raise SnapshotError(f"{folder} has format version {found}, this program reads {FORMAT_VERSION}; make it again")
-    return manifest
+    return dict(manifest)

@@ -4,15 +4,15 @@ A path is shown only if each of its edges is in the snapshot and only if the pro
 the history it starts from is taken away. Attention weights are never shown.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from gnn.score import History, Scorer
 from kg.kernels import EmbeddingKernel, EntityKernel, HabitKernel, Kernel
-from kg.paths import GraphPath
+from kg.paths import OTHERS, GraphPath
 from serving.answer import Contribution, Filter, Item, Path, PathEdge, PathNode, Reason
 from serving.history import EventReader, read_history
 from serving.ready import Ready
@@ -41,7 +41,8 @@ class Evidence:
     entries: Float[np.ndarray, "kernel history target"]
     """What each says for each target, before the weights."""
     priors: Float[np.ndarray, "prior target"]
-    _without: dict[int, Float[np.ndarray, " target"]] = field(default_factory=dict)
+    without: Float[np.ndarray, "history target"]
+    """Score of each target without each product of the history."""
 
     @property
     def scorer(self) -> Scorer:
@@ -52,17 +53,6 @@ class Evidence:
     def parts(self) -> Float[np.ndarray, "kernel history target"]:
         """What each product of the history adds to each target through each kernel."""
         return np.asarray(self.weights[:, :, None] * self.entries)
-
-    def totals_without(self, place: int) -> Float[np.ndarray, " target"]:
-        """Return the scores as they would be without one product of the history; by arithmetic, no second model run."""
-        if place not in self._without:
-            rest = self.history.without(int(self.products[place]))
-            scores = self.priors.sum(axis=0)
-            if len(rest):
-                _, weights = self.scorer.product_weights(rest)
-                scores = scores + np.einsum("kh,kht->t", weights, np.delete(self.entries, place, axis=1))
-            self._without[place] = scores
-        return self._without[place]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +103,9 @@ def take_apart(ready: Ready, targets: Int[np.ndarray, " target"], history: Histo
     """Return the evidence for some products."""
     scorer = ready.bundle.scorer
     products, weights = scorer.product_weights(history)
-    return Evidence(
-        ready, history, user, products, weights, scorer.entries(products, targets), scorer.prior_parts(targets)
-    )
+    entries, priors = scorer.entries(products, targets), scorer.prior_parts(targets)
+    without = scorer.totals_without(history, entries) + priors.sum(axis=0)
+    return Evidence(ready, history, user, products, weights, entries, priors, without)
 
 
 def explain(ready: Ready, events: EventReader, user_id: str, product_id: str, *, paths: int = 3) -> Explanation:
@@ -190,7 +180,8 @@ def _contributions(
     """The largest terms one by one, the rest of each kernel in one, then the priors: they add up to the score."""
     ids = evidence.ready.bundle.snapshot.ids("Product")
     names = evidence.scorer.blend.kernels
-    largest = np.argsort(-np.abs(parts), axis=None, kind="stable")[:_TERMS]
+    size = np.abs(parts).ravel()
+    largest = np.argpartition(-size, min(_TERMS, len(size) - 1))[:_TERMS] if len(size) else size.astype(np.int64)
     terms, rest = [], parts.sum(axis=1)
     for index in largest:
         kernel, row = divmod(int(index), parts.shape[1])
@@ -207,73 +198,109 @@ def _contributions(
 def _true_paths(
     evidence: Evidence, parts: Float[np.ndarray, "kernel history"], place: int, *, product: int, limit: int
 ) -> tuple[Path, ...]:
-    """The strongest paths that exist and that moved the score, each from another product of the history."""
-    by_start = np.where(parts > 0, parts, 0.0).sum(axis=0)
+    """The strongest paths that exist and that moved the score: one of each kind of evidence first, then others."""
     score = float(parts.sum() + evidence.priors[:, place].sum())
+
+    def moved(start: int) -> bool:
+        return bool(evidence.without[start, place] < score)
+
+    kinds = sorted(_kinds(evidence.scorer), key=lambda members: -float(parts[members].sum(axis=0).max(initial=0)))
+    searches = [
+        _search(evidence, [evidence.scorer.kernels[index] for index in members], parts[members], product, moved)
+        for members in kinds
+    ]
     shown: list[Path] = []
-    spare: list[Path] = []
-    for start in np.argsort(-by_start, kind="stable")[: limit * _STARTS]:
-        if len(shown) == limit or by_start[start] <= 0:
-            break
-        found = next(_paths_from(evidence, parts[:, start], int(start), product), None)
-        if found is not None and evidence.totals_without(int(start))[place] < score:
-            is_new = found.pattern not in {path.pattern for path in shown}
-            (shown if is_new else spare).append(found)
-    chosen = [*shown, *spare][:limit]
-    return tuple(sorted(chosen, key=lambda path: -path.contribution))
+    while searches and len(shown) < limit:
+        for search in tuple(searches):
+            path = next(search, None) if len(shown) < limit else None
+            if path is None:
+                searches.remove(search)
+            else:
+                shown.append(path)
+    return tuple(sorted(shown, key=lambda path: -path.contribution))
 
 
-def _paths_from(evidence: Evidence, parts: Float[np.ndarray, " kernel"], start: int, product: int) -> Iterator[Path]:
-    """Paths from one product of the history, the kernel that says most first."""
-    kernels, origin = evidence.scorer.kernels, int(evidence.products[start])
-    order = np.argsort(-parts, kind="stable")
-    use = [int(index) for index in order if _is_use(kernels[index])]
-    for index in order:
-        if parts[index] <= 0:
+def _kinds(scorer: Scorer) -> list[list[int]]:
+    """Kernels that can have paths, by kind of evidence: levels of one relation belong together, and so does all use."""
+    groups: dict[str, list[int]] = {}
+    for index, kernel in enumerate(scorer.kernels):
+        if isinstance(kernel, EntityKernel):
+            # Another user is never named, whatever relation a shop declares.
+            if kernel.label != "User":
+                groups.setdefault(kernel.relation, []).append(index)
+        elif _is_use(kernel):
+            groups.setdefault(OTHERS, []).append(index)
+        elif kernel.name != "text":
+            groups.setdefault(kernel.name, []).append(index)
+    return list(groups.values())
+
+
+def _search(
+    evidence: Evidence,
+    kernels: list[Kernel],
+    parts: Float[np.ndarray, "kernel history"],
+    product: int,
+    moved: Callable[[int], bool],
+) -> Iterator[Path]:
+    """Paths of one kind of evidence, each from another product of the history, the one that says most first."""
+    by_start = parts.sum(axis=0)
+    for start in np.argsort(-by_start, kind="stable")[:_STARTS]:
+        if by_start[start] <= 0:
             return
-        # Several kernels speak of what users did with the two products: one path, for all of them together.
-        part = float(parts[use].sum() if index in use else parts[index])
-        if index not in use[1:] and part > 0:
-            yield from _paths_of(evidence, kernels[index], origin, product, part=part)
+        if not moved(int(start)):
+            continue
+        origin, part = int(evidence.products[start]), float(by_start[start])
+        if isinstance(kernels[0], HabitKernel):
+            yield _habit_path(evidence, product, part)
+        elif isinstance(kernels[0], EntityKernel):
+            entities = [kernel for kernel in kernels if isinstance(kernel, EntityKernel)]
+            found = _entity_path(evidence, zip(entities, parts[:, start].tolist(), strict=True), origin, product)
+            if found is not None:
+                yield _worded(evidence, *found)
+        else:
+            path = _product_path(evidence, kernels[0], origin, product)
+            if path is not None:
+                yield _worded(evidence, path, part)
 
 
-def _paths_of(evidence: Evidence, kernel: Kernel, origin: int, product: int, *, part: float) -> Iterator[Path]:
-    """Paths that one kernel's part of the score rests on."""
+def _product_path(evidence: Evidence, kernel: Kernel, origin: int, product: int) -> GraphPath | None:
     finder = evidence.ready.finder
-    path: GraphPath | None = None
-    if isinstance(kernel, HabitKernel):
-        yield _habit_path(evidence, product, part)
-    elif isinstance(kernel, EntityKernel):
-        yield from _entity_paths(evidence, kernel, origin, product, part=part)
-    elif _is_use(kernel):
-        path = finder.through_users(origin, product, user=evidence.user, at_least=MIN_SUPPORTERS)
-    elif kernel.name != "text":
-        relation = kernel.name.removeprefix("shared_").upper()
-        look = finder.through_product if kernel.name.startswith("shared_") else finder.direct
-        path = look(relation, origin, product)
-    if path is not None:
-        yield _worded(evidence, path, part)
+    if _is_use(kernel):
+        return finder.through_users(origin, product, user=evidence.user, at_least=MIN_SUPPORTERS)
+    if kernel.name.startswith("shared_"):
+        return finder.through_product(kernel.name.removeprefix("shared_").upper(), origin, product)
+    return finder.direct(kernel.name.upper(), origin, product)
+
+
+def _entity_path(
+    evidence: Evidence, parts: Iterable[tuple[EntityKernel, float]], origin: int, product: int
+) -> tuple[GraphPath, float] | None:
+    """The path over shared entities that carried most, and how much; levels that lead over the same one add up."""
+    found: dict[GraphPath, float] = {}
+    for kernel, part in parts:
+        shared = kernel.shared(origin, product) if part > 0 else []
+        whole = sum(share for _, share in shared)
+        for entity, share in shared:
+            path = evidence.ready.finder.through_entity(kernel.relation, origin, product, entity=entity)
+            if path is not None and _says_enough(evidence, kernel, path):
+                found[path] = found.get(path, 0.0) + part * share / whole
+    return max(found.items(), key=lambda pair: pair[1], default=None)
+
+
+def _says_enough(evidence: Evidence, kernel: EntityKernel, path: GraphPath) -> bool:
+    """Whether the entity that both products have is shared by few enough to be a reason."""
+    row = path.middle.row or 0
+    shelf = evidence.ready.shelf
+    if path.relation == "IN_CATEGORY":
+        members = int(shelf.in_category.indptr[row + 1] - shelf.in_category.indptr[row])
+    else:
+        members = int(kernel.num_members[row])
+    return members <= max(20.0, MAX_MEMBERS_SHARE * evidence.ready.bundle.snapshot.num_nodes("Product"))
 
 
 def _is_use(kernel: Kernel) -> bool:
     """Whether a kernel speaks of what users did with two products."""
     return isinstance(kernel, EmbeddingKernel) or kernel.name in ("co_purchase", "next_purchase", "same_basket", "ease")
-
-
-def _entity_paths(
-    evidence: Evidence, kernel: EntityKernel, origin: int, product: int, *, part: float
-) -> Iterator[Path]:
-    """A path for each entity both products have, the strongest first; entities with too many members say too little."""
-    if kernel.label == "User":
-        return  # another user is never named, whatever relation a shop declares
-    bound = max(20.0, MAX_MEMBERS_SHARE * evidence.ready.bundle.snapshot.num_nodes("Product"))
-    shared = kernel.shared(origin, product)
-    whole = sum(share for _, share in shared)
-    for entity, share in shared:
-        if kernel.num_members[entity] <= bound:
-            path = evidence.ready.finder.through_entity(kernel.relation, origin, product, entity=entity)
-            if path is not None:
-                yield _worded(evidence, path, part * share / whole)
 
 
 def _habit_path(evidence: Evidence, product: int, part: float) -> Path:

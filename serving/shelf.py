@@ -27,6 +27,8 @@ class Shelf:
     """Which brand a product is of; [product brand]."""
     names: dict[str, dict[str, list[int]]]
     """Rows by id and by name, for `Brand` and `Category`."""
+    labels: dict[str, list[str]]
+    """What each node is called, by label of its kind; users are not called by anything."""
 
     def matching(self, wish: Filter) -> Bool[np.ndarray, " product"]:
         """Return which products a filter lets through.
@@ -52,11 +54,7 @@ class Shelf:
 
     def label(self, kind: str, row: int) -> str:
         """Return what a node is called: its first text property, else its id."""
-        table = self.snapshot.nodes[kind]
-        for name in (*self.snapshot.schema.nodes[kind].text, "name", "title"):
-            if name in table.column_names and (value := table[name][row].as_py()):
-                return str(value)
-        return self.snapshot.ids(kind)[row]
+        return self.labels[kind][row]
 
     def _members(self, matrix: sp.csc_array, kind: str, wanted: str) -> Bool[np.ndarray, " product"]:
         rows = self.names[kind].get(wanted) or self.names[kind].get(wanted.casefold())
@@ -87,7 +85,18 @@ def build_shelf(snapshot: Snapshot) -> Shelf:
     shape = (num, snapshot.num_nodes("Category"))
     in_category = sp.csc_array(sum(levels[1:], levels[0])) if levels else sp.csc_array(shape, dtype=np.float32)
     names = {kind: _names(snapshot, kind) for kind in ("Brand", "Category")}
-    return Shelf(snapshot, price, available.astype(bool), in_category, of_brand, names)
+    labels = {kind: _labels(snapshot, kind) for kind in snapshot.nodes if kind != "User"}
+    return Shelf(snapshot, price, available.astype(bool), in_category, of_brand, names, labels)
+
+
+def _labels(snapshot: Snapshot, kind: str) -> list[str]:
+    """The first text property that a node has, else its id."""
+    table, found = snapshot.nodes[kind], snapshot.ids(kind)
+    for name in reversed((*snapshot.schema.nodes[kind].text, "name", "title")):
+        if name in table.column_names:
+            values = table[name].to_pylist()
+            found = [str(value) if value else label for value, label in zip(values, found, strict=True)]
+    return found
 
 
 def _names(snapshot: Snapshot, kind: str) -> dict[str, list[int]]:

@@ -1,4 +1,4 @@
-"""What every test folder shares: the option that turns a missing requirement from a skip into a failure, and one model."""
+"""What every test folder shares: the option that turns a missing requirement into a failure, and one trained model."""
 
 import pytest
 

@@ -40,7 +40,9 @@ _WORDS = {
 }
 
 
-def complete_journey(*, households: int | None = 500, seed: int = 0, progress: Progress = silent) -> ReadReport:
+def complete_journey(
+    *, households: int | None = 500, min_buyers: int = 1, seed: int = 0, progress: Progress = silent
+) -> ReadReport:
     """Read the Complete Journey transactions as a shop.
 
     Left out: fuel, coupons and other departments that sell no product from a shelf, products without a category, and
@@ -50,6 +52,7 @@ def complete_journey(*, households: int | None = 500, seed: int = 0, progress: P
     Args:
         households: how many households to draw among those with at least LEAST_BASKETS baskets; None: all of them,
             however few baskets they have. Products that the drawn households never bought are left out.
+        min_buyers: products that fewer of these households bought are left out; 1 keeps them all.
         seed: of the draw.
         progress: told after each step.
 
@@ -63,6 +66,8 @@ def complete_journey(*, households: int | None = 500, seed: int = 0, progress: P
     prices = (lines["sales_value"] / lines["quantity"]).groupby(lines["product_id"]).median().round(2)
     if households is not None:
         lines = lines[lines["household_id"].isin(_draw(lines, households, seed=seed))]
+    if min_buyers > 1:
+        lines = lines[lines.groupby("product_id")["household_id"].transform("nunique") >= min_buyers]
     raw = {"products": _product_table(products, lines, prices=prices), "events": _event_table(lines)}
     progress("load", 2, 2)
     return check_tables(raw, GraphSchema(), progress=progress)
@@ -122,7 +127,7 @@ def _product_table(products: pd.DataFrame, lines: pd.DataFrame, *, prices: "pd.S
     kinds = sold["product_type"].where(sold["product_type"].notna(), sold["product_category"])
     names = {text: readable(text) for column in ("department", "product_category") for text in sold[column].unique()}
     names |= {text: readable(text) for text in kinds.unique()}
-    sizes = sold["package_size"].fillna("").str.strip().str.lower().tolist()
+    sizes = sold["package_size"].fillna("").str.split().str.join(" ").str.lower().tolist()
     titles = [
         f"{names[kind]}, {size}" if size else names[kind] for kind, size in zip(kinds.tolist(), sizes, strict=True)
     ]

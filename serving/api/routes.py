@@ -161,7 +161,7 @@ def take_events(request: Request, body: EventsBody) -> Response:
 
 
 @health.get("/health/live", tags=["operation"], summary="Whether the process answers", response_model=Live)
-def live() -> Response:
+async def live() -> Response:
     """Return 200 as long as the process answers."""
     return _json({"status": "live"})
 

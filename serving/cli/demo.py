@@ -41,6 +41,8 @@ from serving.settings import FILE_NAME, Settings, load_settings
 
 HOUSEHOLDS = 300
 """Households of the sample of real data."""
+MIN_BUYERS = 3
+"""Products of the sample that fewer of its households bought are left out."""
 USERS, EVENTS = 800, 30_000
 """Size of the generated shop."""
 NUM_STEPS = 9
@@ -155,7 +157,7 @@ def _fill_graph(shop: Shop, project: Project, steps: Steps, *, ends: contextlib.
     with steps.step("read the data"), progress_bars(transient=True) as progress:
         tables = _read(shop, progress)
         counts = [f"{tables.nodes[label].num_rows:,} {word}" for label, word in _KINDS.items()]
-        steps.says(f"{', '.join(counts)}, {tables.events.num_rows:,} events")
+        steps.says(f"{', '.join(counts)}, {tables.events.num_rows:,} events{_left_out(shop)}")
     with steps.step("import"), progress_bars(transient=True) as progress:
         config = project.settings.graph
         is_ours = config.uri is None and local_server.status(config.folder) is None
@@ -174,10 +176,17 @@ _KINDS = {"User": "users", "Product": "products", "Brand": "brands", "Category":
 
 def _read(shop: Shop, progress: Progress) -> Tables:
     if shop.name.startswith("demo-journey"):
-        return complete_journey(households=shop.households, progress=progress).tables
+        rare = 1 if shop.households is None else MIN_BUYERS
+        return complete_journey(households=shop.households, min_buyers=rare, progress=progress).tables
     products = max(30, shop.events // 20)
     brands = min(70, max(4, products // 20))
     return generated_shop(products=products, brands=brands, users=shop.users, events=shop.events).tables
+
+
+def _left_out(shop: Shop) -> str:
+    if not shop.name.startswith("demo-journey") or shop.households is None:
+        return ""
+    return f" (a sample; products that fewer than {MIN_BUYERS} of these households bought are left out)"
 
 
 def _refuse_foreign(store: GraphStore, tables: Tables) -> None:

@@ -18,8 +18,9 @@ from serving.cli.output import print_table, say
 from serving.words import GENERAL, VERBS
 
 NUM_SHOWN = 5
-_LOOK = 200
+_LOOK = 100
 """How many of a list are looked through for the event."""
+_NO_EFFECT = f"none of the first {_LOOK} rests on this one event: the long history before it weighs more"
 
 
 def tell_story(api: Api, snapshot: Snapshot, *, person: str) -> tuple[str, str]:
@@ -64,18 +65,23 @@ def typical_user(snapshot: Snapshot) -> int:
 
 
 def surprising_product(snapshot: Snapshot, user: int) -> int:
-    """Return the row of the product most users chose among those of categories that are new to a user."""
-    links = snapshot.edges["IN_CATEGORY"]
-    seen = np.unique(snapshot.events.product[snapshot.user_events(user)])
+    """Return the row of a product of a category that is new to a user: the one its buyers come back for most often.
+
+    Only products that at least a fiftieth of the users chose, five at least, are looked at; if no category is new or
+    none of its products is chosen that often, any product the user never had.
+    """
+    links, events = snapshot.edges["IN_CATEGORY"], snapshot.events
+    num_products = snapshot.num_nodes("Product")
+    seen = np.unique(events.product[snapshot.user_events(user)])
     known = np.unique(links.target[np.isin(links.source, seen)])
-    liked = popularity(snapshot)
-    allowed = ~_linked(links.source, np.isin(links.target, known), len(liked))
-    allowed[seen] = False
-    allowed &= _linked(links.source, np.ones(len(links), dtype=bool), len(liked))
+    allowed = _linked(links.source, np.ones(len(links), dtype=bool), num_products)
+    allowed &= ~_linked(links.source, np.isin(links.target, known), num_products)
+    buyers = popularity(snapshot)
+    allowed &= buyers >= max(5.0, snapshot.num_nodes("User") / 50)
     if not allowed.any():
-        allowed = np.ones(len(liked), dtype=bool)
-        allowed[seen] = False
-    return int(np.argmax(np.where(allowed, liked, -1.0)))
+        allowed = ~np.isin(np.arange(num_products), seen)
+    times = np.bincount(events.product, minlength=num_products) / np.maximum(buyers, 1.0)
+    return int(np.argmax(np.where(allowed, times, -1.0)))
 
 
 def draw_path(path: dict[str, Any]) -> str:
@@ -104,7 +110,7 @@ def why(item: dict[str, Any]) -> str:
 
 
 def _new_products(api: Api, user_id: str) -> dict[str, Any]:
-    wish = {"user_id": user_id, "n": _LOOK, "exclude_seen": True, "explain": {"paths": 3}}
+    wish = {"user_id": user_id, "n": _LOOK, "exclude_seen": True, "explain": {"paths": 10}}
     return api.post("/v1/recommend", wish)
 
 
@@ -141,16 +147,17 @@ def _tell_change(api: Api, user_id: str, product_id: str, *, cards: Cards, befor
     api.post("/v1/events", {"events": [event]})
     after = _new_products(api, user_id)
     old = {item["product_id"]: item["rank"] for item in before["items"]}
+    because = [item for item in after["items"] if _event_path(item, product_id) is not None]
     top = after["items"][: 2 * NUM_SHOWN]
     fresh = [item for item in top if old.get(item["product_id"], _LOOK + 1) > 2 * NUM_SHOWN]
-    say(f"Asked again at once, without retraining: {len(fresh)} of the first {2 * NUM_SHOWN} new products changed")
-    because = [item for item in after["items"] if _event_path(item, product_id) is not None]
+    say(
+        f"Asked again at once, without retraining: {len(fresh)} of the first {2 * NUM_SHOWN} products came in anew, and"
+    )
+    say(f"{len(because)} of the first {_LOOK} rest on this event too, the best of them:" if because else _NO_EFFECT)
     for item in (because or fresh)[:NUM_SHOWN]:
         path = _event_path(item, product_id)
         say(f"  {item['rank']}. {_name(item)} (before: {old.get(item['product_id'], f'not in the first {_LOOK}')})")
         say(f"     {why(item) if path is None else path['text']}")
-    if not because:
-        say(f"  none of the first {_LOOK} rests on this one event; the history before it weighs more")
 
 
 def _event_path(item: dict[str, Any], product_id: str) -> dict[str, Any] | None:

@@ -15,6 +15,7 @@ from typing import Annotated, Literal
 import typer
 import uvicorn
 from fastapi import FastAPI
+from threadpoolctl import threadpool_limits
 from uvicorn.supervisors import Multiprocess
 
 from gnn.bundle import Bundle, BundleStore
@@ -144,6 +145,8 @@ def build_app(settings: Settings, *, level: Level, json_lines: bool) -> FastAPI:
         json_lines: whether log lines are JSON.
     """
     setup_logging(level, json=json_lines)
+    # An answer is many small products of matrices; sharing each among threads costs a hundred times what it saves.
+    threadpool_limits(limits=1)
     log = EventLog.open(settings.state)
     return create_app(BundleStore(settings.bundles), log, open_graph=functools.partial(GraphStore.open, settings.graph))
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.shops import write_generated
+
 ROOT = Path(__file__).parents[2]
 ROOMS = ("cypher", "encoders", "gnn", "kg", "serving")
 
@@ -95,3 +97,13 @@ def test_the_installed_command_says_its_version(installed: Path, tmp_path: Path)
     done = _run([installed / "whycart", "--version"], tmp_path)
 
     assert (0, "whycart ") == (done.returncode, done.stdout[:8])
+
+
+def test_an_installed_wheel_learns_from_a_folder(installed: Path, tmp_path: Path) -> None:
+    folder = write_generated(tmp_path / "shop", products=60, users=30, events=1200)
+    (tmp_path / "whycart.toml").write_text("[train]\nepochs = 1\n[model]\ndim = 16\n", encoding="utf-8")
+
+    done = _run([installed / "whycart", "evaluate", "--data", folder, "--json"], tmp_path)
+
+    assert 0 == done.returncode, done.stderr
+    assert "whycart without the network" in json.loads(done.stdout)["models"]

@@ -14,7 +14,7 @@ from kg.errors import SnapshotError
 from kg.kernel_files import load_kernel, save_kernel
 from kg.kernels import EmbeddingKernel, EntityKernel, HabitKernel, Kernel, NeighbourKernel
 from kg.operators import OperatorConfig, build_operators, interactions, strongest, top_k_product
-from tests.support.shops import ORDERS, random_snapshot
+from tests.support.random_shops import ORDERS, random_snapshot
 
 NUM_PRODUCTS = 12
 SEEDS = st.integers(0, 30)
@@ -46,7 +46,9 @@ def full_matrix(kernel: Kernel) -> np.ndarray:
         found = np.zeros((NUM_PRODUCTS, NUM_PRODUCTS))
         for j in range(NUM_PRODUCTS):
             for i in range(NUM_PRODUCTS):
-                found[j, i] = 0.0 if i == j else sum(float(a) * float(b) for a, b in zip(left[j], right[i], strict=True))
+                found[j, i] = (
+                    0.0 if i == j else sum(float(a) * float(b) for a, b in zip(left[j], right[i], strict=True))
+                )
         return found
     if isinstance(kernel, EmbeddingKernel):
         return np.array([[float(q @ t) for t in kernel.target] for q in kernel.query])
@@ -182,7 +184,9 @@ def test_the_strongest_entries_are_those_of_a_sorted_row(
 
 @settings(max_examples=60, deadline=None)
 @given(size=st.integers(1, 9), inner=st.integers(1, 5), top_k=st.integers(1, 9), draw=st.integers(0, 10_000))
-def test_the_strongest_of_a_product_are_those_of_the_dense_product(size: int, inner: int, top_k: int, draw: int) -> None:
+def test_the_strongest_of_a_product_are_those_of_the_dense_product(
+    size: int, inner: int, top_k: int, draw: int
+) -> None:
     rng = np.random.default_rng(draw)
     left = rng.integers(0, 3, size=(size, inner)).astype(np.float32)
     right = rng.integers(-1, 3, size=(inner, size)).astype(np.float32)

@@ -16,7 +16,7 @@ from gnn.score import Blend, History, Scorer, make_history, top_products, user_h
 from kg.kernels import EmbeddingKernel, HabitKernel
 from kg.operators import OperatorConfig, build_operators, interactions
 from kg.snapshot import DAY_MS, Snapshot
-from tests.support.shops import ORDERS, random_snapshot
+from tests.support.random_shops import ORDERS, random_snapshot
 from tests.worlds import MONDAY
 
 NUM = 12

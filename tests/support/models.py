@@ -1,4 +1,4 @@
-"""Models over random shops whose numbers are drawn, not learned: every kernel carries weight, and nothing takes time."""
+"""Models over random shops whose numbers are drawn, not learned: every kernel carries weight, nothing takes time."""
 
 from pathlib import Path
 

@@ -33,20 +33,16 @@ def write_generated(folder: Path, *, products: int = 90, users: int = 50, events
 def write_fickle(folder: Path, *, users: int = 40) -> Path:
     """Write a shop that teaches the wrong thing: everybody comes back for their own, until the last days.
 
-    First everybody buys the same five products; then, for long, each user only a product of its own, again and again,
-    which is what validation sees; in the last days, which are the test, everybody wants the five again. A model that
+    First everybody buys the same eight products; then, for long, each user only products of its own, again and again,
+    which is what validation sees; in the last days, which are the test, everybody wants the eight again. A model that
     learned from validation does worse than plain popularity.
     """
-    common = [f"c{number}" for number in range(5)]
-    own = [f"o{user:02d}" for user in range(users)]
+    common = [f"c{number}" for number in range(8)]
+    own = {user: [f"o{user:02d}-{number:02d}" for number in range(12)] for user in range(users)}
     events: list[Row] = []
     for user in range(users):
-        days = [(day, product) for day, product in enumerate(common * 2)]
-        days += [(20 + day, own[user]) for day in range(25)]
-        days += [(60 + day, product) for day, product in enumerate(common)]
-        for day, product in days:
-            at = START + timedelta(days=day, minutes=user)
-            events.append({"user_id": f"u{user:02d}", "product_id": product, "type": "bought", "at": at.isoformat()})
-    return write_shop(
-        folder, products=[{"product_id": key, "title": f"Thing {key}"} for key in [*common, *own]], events=events
-    )
+        for day, product_id in enumerate([*common * 2, *own[user] * 3, *common]):
+            at = (START + timedelta(days=day, minutes=user)).isoformat()
+            events.append({"user_id": f"u{user:02d}", "product_id": product_id, "type": "bought", "at": at})
+    known = [*common, *(product_id for part in own.values() for product_id in part)]
+    return write_shop(folder, products=[{"product_id": key, "title": f"Thing {key}"} for key in known], events=events)

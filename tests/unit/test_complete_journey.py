@@ -81,3 +81,12 @@ def test_the_same_seed_draws_the_same_households(report):
 def test_more_households_than_there_are_is_refused():
     with pytest.raises(TableError, match="households is 1 to"):
         complete_journey(households=5000)
+
+
+@needs_data
+def test_products_that_too_few_households_bought_are_left_out():
+    events = complete_journey(households=30, min_buyers=3, seed=1).tables.events
+
+    pairs = events.select(["user_id", "product_id"]).group_by(["user_id", "product_id"]).aggregate([])
+
+    assert pc.min(pc.value_counts(pairs["product_id"]).field("counts")).as_py() == 3

@@ -20,7 +20,7 @@ from kg.operators import (
 from kg.schema import GraphSchema
 from kg.snapshot import build_snapshot
 from kg.tables import Tables
-from tests.support.shops import random_shop
+from tests.support.random_shops import random_shop
 from tests.worlds import DAY_MS, MONDAY, make_tables, tiny_shop
 
 SEEDS = range(5)
@@ -308,6 +308,7 @@ def test_popularity_counts_users_and_with_a_half_life_fading_events() -> None:
     snapshot = build_snapshot(shop)
 
     assert [len(fans[key]) for key in ids_of(shop)] == popularity(snapshot).tolist()
-    assert pytest.approx([recent[key] for key in ids_of(shop)], rel=1e-5) == popularity(
-        snapshot, half_life_days=4
-    ).tolist()
+    assert (
+        pytest.approx([recent[key] for key in ids_of(shop)], rel=1e-5)
+        == popularity(snapshot, half_life_days=4).tolist()
+    )

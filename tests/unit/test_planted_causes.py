@@ -62,9 +62,7 @@ def truth_of(shop: GeneratedShop) -> Truth:
     fans = Counter(product for products in bought.values() for product in products)
     num_popular = shop.tables.nodes["Product"].num_rows // 20
     popular = {product for product, _ in sorted(fans.items(), key=lambda pair: (-pair[1], pair[0]))[:num_popular]}
-    return Truth(
-        wanted["brand"], wanted["taste"], partners, bought, edges["MADE_BY"], edges["IN_CATEGORY"], popular
-    )
+    return Truth(wanted["brand"], wanted["taste"], partners, bought, edges["MADE_BY"], edges["IN_CATEGORY"], popular)
 
 
 def causes_of(truth: Truth, user: str, product: str) -> dict[str, set[str]]:

@@ -12,7 +12,7 @@ from kg.errors import LeakageError, SnapshotError
 from kg.schema import GraphSchema
 from kg.snapshot import Snapshot, build_snapshot, select_events
 from kg.tables import Tables
-from tests.support.shops import ORDERS, random_shop
+from tests.support.random_shops import ORDERS, random_shop
 from tests.worlds import DAY_MS, EVENTS, MONDAY, make_tables, tiny_shop, tiny_shop_with_materials
 
 Told = tuple[str, str, str, int]
@@ -94,7 +94,7 @@ def test_a_cutoff_leaves_out_timed_edges_and_keeps_those_without_a_time() -> Non
 
 
 def test_a_cutoff_in_another_time_zone_is_the_same_moment() -> None:
-    berlin = datetime(2024, 1, 9, 1, tzinfo=UTC) .astimezone(tz=None)
+    berlin = datetime(2024, 1, 9, 1, tzinfo=UTC).astimezone(tz=None)
 
     same = build_snapshot(tiny_shop(), cutoff=datetime(2024, 1, 9, 1, tzinfo=UTC))
 
@@ -103,7 +103,7 @@ def test_a_cutoff_in_another_time_zone_is_the_same_moment() -> None:
 
 def test_a_cutoff_without_a_time_zone_is_refused() -> None:
     with pytest.raises(SnapshotError, match="needs a time zone, got 2024-01-09T00:00:00"):
-        build_snapshot(tiny_shop(), cutoff=datetime(2024, 1, 9))  # noqa: DTZ001
+        build_snapshot(tiny_shop(), cutoff=datetime(2024, 1, 9))
 
 
 @pytest.mark.parametrize("order", ["position", "none"])

@@ -12,7 +12,7 @@ from kg.schema import GraphSchema
 from kg.snapshot import Edges, Events, Snapshot, build_snapshot
 from kg.snapshot_files import MANIFEST, load_snapshot, save_snapshot
 from kg.tables import Tables
-from tests.support.shops import random_shop
+from tests.support.random_shops import random_shop
 from tests.worlds import make_tables, tiny_shop, tiny_shop_with_materials
 
 SHOPS = {

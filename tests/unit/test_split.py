@@ -8,12 +8,12 @@ import pytest
 from gnn.errors import TooLittleData
 from gnn.measure import metric_values, rank_users
 from gnn.score import Blend, Decay, Scorer
-from gnn.split import DataSplit, SplitName, repeat_share, split_snapshot
+from gnn.split import DataSplit, SplitName, Trial, repeat_share, split_snapshot
 from kg.errors import LeakageError
 from kg.kernels import HabitKernel
 from kg.snapshot import Snapshot, select_events
 from kg.tables import Order
-from tests.support.shops import random_snapshot
+from tests.support.random_shops import random_snapshot
 
 CASES: tuple[tuple[SplitName, Order], ...] = (
     ("temporal", "clock"),
@@ -27,7 +27,9 @@ SEEDS = range(4)
 
 def triples(snapshot: Snapshot) -> Counter[tuple[int, int, int, int]]:
     events = snapshot.events
-    return Counter(zip(*(column.tolist() for column in (events.user, events.product, events.kind, events.time)), strict=True))
+    return Counter(
+        zip(*(column.tolist() for column in (events.user, events.product, events.kind, events.time)), strict=True)
+    )
 
 
 def pairs(split: DataSplit, part: str) -> set[tuple[int, int]]:
@@ -92,9 +94,7 @@ def test_another_seed_splits_otherwise_and_the_same_seed_alike() -> None:
     assert hashes[0] == hashes[1] != hashes[2]
 
 
-@pytest.mark.parametrize(
-    ("order", "name"), [("clock", "temporal"), ("position", "leave-one-out"), ("none", "random")]
-)
+@pytest.mark.parametrize(("order", "name"), [("clock", "temporal"), ("position", "leave-one-out"), ("none", "random")])
 def test_the_order_of_events_chooses_the_split(order: Order, name: SplitName) -> None:
     assert name == split_snapshot(random_snapshot(1, events=120, order=order), share=0.2).name
 
@@ -138,7 +138,7 @@ def test_histories_that_hold_the_test_events_give_themselves_away() -> None:
 
     hits = {}
     for name, seen in (("cut", split.train_valid), ("leaking", snapshot)):
-        ranked = rank_users(scorer, seen, split.test, users=split.test.users, k=20, exclude_seen=False)
+        ranked = rank_users(scorer, Trial(seen, split.test, exclude_seen=False), users=split.test.users, k=20)
         hits[name] = float(metric_values(ranked, 20)["recall@20"].mean())
 
     assert hits["leaking"] > 0.95

@@ -1,0 +1,77 @@
+"""`python -m bench`, `make bench`: every benchmark in turn, figures as JSON and as a page under docs/benchmarks/.
+
+The model comes from `whycart demo` (made first when it is not there). Figures are of this machine at this moment; run
+it on a quiet one.
+"""
+
+import argparse
+import json
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bench.serving import run_benchmark
+
+PAGE = Path("docs/benchmarks")
+COLUMNS = ("target", "shape", "num_requests", "errors", "requests_per_s", "p50_ms", "p99_ms", "max_ms")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the benchmarks; return the exit code: 1 when a request failed."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description="Run every benchmark and write its page.")
+    parser.add_argument(
+        "--home", type=Path, default=Path(".whycart/demo-journey"), help="folder with a published bundle"
+    )
+    parser.add_argument("--seconds", type=float, default=10.0, help="length of each load")
+    options = parser.parse_args(argv)
+    if not (options.home / "bundles" / "current").is_file():
+        subprocess.run([Path(sys.executable).with_name("whycart"), "demo", "--no-keep"], check=True)
+    found = run_benchmark(options.home, seconds=options.seconds, num_users=1000, n=20, seed=0)
+    about = {"made_at": f"{datetime.now(UTC):%Y-%m-%d %H:%M UTC}", "commit": _commit(), "processor": _processor()}
+    PAGE.mkdir(parents=True, exist_ok=True)
+    (PAGE / "serving.json").write_text(json.dumps(about | found, indent=1) + "\n", encoding="utf-8")
+    page = serving_page(about, found, command=f"python -m bench --home {options.home}")
+    (PAGE / "serving.md").write_text(page, encoding="utf-8")
+    sys.stdout.write(page)
+    return int(any(load["errors"] for load in found["loads"]))
+
+
+def serving_page(about: Mapping[str, str], found: Mapping[str, Any], *, command: str) -> str:
+    """Return the figures of the API as a Markdown page."""
+    lines = [
+        "# Serving",
+        "",
+        f"`{command}`, {about['made_at']}, commit {about['commit']}, {about['processor']}, {found['num_cpus']} CPUs.",
+        "",
+        f"`GET /v1/recommend/{{user}}?n={found['n']}&explain=paths` on {found['num_products']:,} products, "
+        f"{found['answer_bytes']:,} bytes an answer, beside a constant route of the same framework and size (floor).",
+        "",
+        "| " + " | ".join(name.replace("_", " ") for name in COLUMNS) + " |",
+        "|" + "---|" * len(COLUMNS),
+    ]
+    lines += ["| " + " | ".join(_cell(load[name]) for name in COLUMNS) + " |" for load in found["loads"]]
+    return "\n".join(lines) + "\n"
+
+
+def _cell(value: Any) -> str:
+    return f"{value:.1f}" if isinstance(value, float) else str(value)
+
+
+def _commit() -> str:
+    done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "unknown"
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

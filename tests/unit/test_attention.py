@@ -1,0 +1,185 @@
+"""Relation-aware attention in CSR form against PyTorch Geometric's layer, loops and finite differences."""
+
+import numpy as np
+import pytest
+import torch
+from torch_geometric.data import HeteroData
+from torch_geometric.nn import GATConv
+
+from gnn.attention import RelationAttention, TypedGraph, WeightedSum, flatten_graph, softmax_by_target
+from gnn.closed_form import fit_ease
+from gnn.graph import OPERATOR_EDGES, build_graph
+from kg.operators import OperatorConfig, build_operators, interactions
+from kg.snapshot import Snapshot
+from tests.support.random_shops import random_snapshot
+
+Edge = tuple[int, int, int]
+
+
+def one_kind(num: int, edges: list[tuple[int, int]], *, relations: int = 1) -> HeteroData:
+    """Return a graph of one node kind whose edges are dealt to relations in turn."""
+    data = HeteroData()
+    data["Product"].x = torch.zeros(num, 1)
+    for relation in range(relations):
+        part = edges[relation::relations]
+        index = torch.tensor(part, dtype=torch.int64).reshape(-1, 2).T.contiguous()
+        data["Product", f"R{relation}", "Product"].edge_index = index
+    return data
+
+
+def random_edges(seed: int, num: int, count: int) -> list[tuple[int, int]]:
+    rng = np.random.default_rng(seed)
+    pairs = {(int(a), int(b)) for a, b in rng.integers(0, num, size=(count, 2)) if a != b}
+    return sorted(pairs)
+
+
+def edges_of(graph: TypedGraph) -> list[Edge]:
+    return list(zip(graph.source.tolist(), graph.target.tolist(), graph.relation.tolist(), strict=True))
+
+
+def vectors_of(snapshot: Snapshot) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(0)
+    return {label: rng.normal(size=(table.num_rows, 3)).astype(np.float32) for label, table in snapshot.nodes.items()}
+
+
+def test_the_layer_equals_pygs_layer_on_one_relation_and_so_do_its_gradients() -> None:
+    torch.manual_seed(0)
+    num, dim, heads = 9, 8, 2
+    edges = random_edges(1, num, 25)
+    graph, _ = flatten_graph(one_kind(num, edges))
+    ours, theirs = RelationAttention(dim, heads=heads, num_relations=2), GATConv(dim, dim // heads, heads, bias=False)
+    with torch.no_grad():
+        theirs.lin.weight.copy_(torch.randn(dim, dim))
+        ours.value.weight.copy_(theirs.lin.weight)
+        # A node's edge to itself is a relation of its own here; PyG has one set of parameters for all edges.
+        ours.from_source.copy_(theirs.att_src.expand(2, -1, -1))
+        ours.from_target.copy_(theirs.att_dst.expand(2, -1, -1))
+    x = torch.randn(num, dim, requires_grad=True)
+    other = x.detach().clone().requires_grad_()
+
+    found, expected = ours(x, graph), theirs(other, torch.tensor(edges).T)
+    slope = torch.randn(num, dim)
+    found.backward(slope)
+    expected.backward(slope)
+
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(x.grad, other.grad)
+    torch.testing.assert_close(ours.value.weight.grad, theirs.lin.weight.grad)
+    assert ours.from_source.grad is not None
+    assert ours.from_target.grad is not None
+    torch.testing.assert_close(ours.from_source.grad.sum(0, keepdim=True), theirs.att_src.grad)
+    torch.testing.assert_close(ours.from_target.grad.sum(0, keepdim=True), theirs.att_dst.grad)
+
+
+def test_the_gradients_of_the_weighted_sum_are_right() -> None:
+    graph, _ = flatten_graph(one_kind(6, random_edges(2, 6, 14), relations=2))
+    weight = torch.rand(len(graph.source), 2, dtype=torch.float64, requires_grad=True)
+    x = torch.rand(6, 2, 3, dtype=torch.float64, requires_grad=True)
+
+    assert torch.autograd.gradcheck(lambda a, b: WeightedSum.apply(a, b, graph), (weight, x))
+
+
+def test_the_weighted_sum_is_the_sum_over_the_edges_into_a_node() -> None:
+    graph, _ = flatten_graph(one_kind(6, random_edges(3, 6, 14)))
+    weight, x = torch.rand(len(graph.source), 2), torch.rand(6, 2, 3)
+    expected = torch.zeros(6, 2, 3)
+    for edge, (source, target, _) in enumerate(edges_of(graph)):
+        expected[target] += weight[edge][:, None] * x[source]
+
+    torch.testing.assert_close(WeightedSum.apply(weight, x, graph), expected)
+
+
+def test_attention_adds_up_to_one_over_all_edges_into_a_node_whatever_their_relation() -> None:
+    graph, _ = flatten_graph(one_kind(7, random_edges(4, 7, 20), relations=3))
+    logit = torch.randn(len(graph.source), 3) * 50
+
+    weight = softmax_by_target(logit, graph)
+
+    total = torch.zeros(7, 3).index_add(0, graph.target, weight)
+    torch.testing.assert_close(total, torch.ones(7, 3))
+    for target in range(7):
+        here = graph.target == target
+        torch.testing.assert_close(weight[here], torch.softmax(logit[here], dim=0))
+
+
+def test_it_matters_by_which_relation_two_nodes_are_linked() -> None:
+    torch.manual_seed(0)
+    edges = random_edges(5, 6, 12)
+    layer = RelationAttention(4, heads=2, num_relations=3)
+    x = torch.randn(6, 4)
+    index = torch.tensor(edges).T.contiguous()
+    outputs = []
+    for filled, empty in (("A", "B"), ("B", "A")):
+        data = HeteroData()
+        data["Product"].x = x
+        tables = {filled: index, empty: index[:, :0]}
+        for name in ("A", "B"):
+            data["Product", name, "Product"].edge_index = tables[name]
+        outputs.append(layer(x, flatten_graph(data)[0]))
+
+    assert not torch.allclose(outputs[0], outputs[1])
+
+
+def test_a_node_without_neighbours_keeps_its_own_value() -> None:
+    graph, _ = flatten_graph(one_kind(3, [(0, 1)]))
+    layer, x = RelationAttention(4, heads=2, num_relations=2), torch.randn(3, 4)
+
+    torch.testing.assert_close(layer(x, graph)[2], layer.value(x)[2])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_flat_graph_holds_every_typed_edge_and_one_loop_a_node(seed: int) -> None:
+    snapshot = random_snapshot(seed)
+    kernels = list(build_operators(snapshot, OperatorConfig()))
+    data = build_graph(snapshot, vectors_of(snapshot), kernels)
+
+    graph, places = flatten_graph(data)
+
+    expected: list[Edge] = []
+    for number, (source, name, target) in enumerate(data.edge_types):
+        index = data[source, name, target].edge_index.T.tolist()
+        expected += [(places[source].start + a, places[target].start + b, number) for a, b in index]
+    expected += [(node, node, len(data.edge_types)) for node in range(graph.num_nodes)]
+    assert sorted(expected) == sorted(edges_of(graph))
+    assert sum(data[label].num_nodes for label in data.node_types) == graph.num_nodes
+    assert len(data.edge_types) + 1 == graph.num_relations
+    assert graph.target.tolist() == sorted(graph.target.tolist())
+    for node in range(graph.num_nodes):
+        into = slice(int(graph.indptr[node]), int(graph.indptr[node + 1]))
+        assert {node} == set(graph.target[into].tolist())
+        out = graph.by_source[int(graph.source_indptr[node]) : int(graph.source_indptr[node + 1])]
+        assert {node} == set(graph.source[out].tolist())
+
+
+def test_the_graph_holds_the_relations_of_the_snapshot_in_both_directions_and_no_user() -> None:
+    snapshot = random_snapshot(0)
+
+    data = build_graph(snapshot, vectors_of(snapshot))
+
+    assert "User" not in data.node_types
+    for name, edges in snapshot.edges.items():
+        kind = snapshot.schema.relation(name)
+        index = data[kind.source, name, kind.target].edge_index.tolist()
+        assert [edges.source.tolist(), edges.target.tolist()] == index
+        assert index[::-1] == data[kind.target, f"REV_{name}", kind.source].edge_index.tolist()
+
+
+def test_the_strongest_entries_of_two_operators_are_edges_towards_what_they_speak_from() -> None:
+    snapshot = random_snapshot(1, products=12, events=200)
+    kernels = [*build_operators(snapshot, OperatorConfig()), fit_ease(interactions(snapshot))]
+
+    data = build_graph(snapshot, vectors_of(snapshot), kernels)
+
+    for kernel in kernels:
+        edge_type = ("Product", kernel.name.upper(), "Product")
+        if kernel.name in OPERATOR_EDGES:
+            matrix = kernel.matrix.toarray()  # type: ignore[union-attr]  # operators over users have one
+            bound = OPERATOR_EDGES[kernel.name]
+            expected = {
+                (column, row)
+                for row in range(len(matrix))
+                for column in sorted(np.flatnonzero(matrix[row]), key=lambda c, row=row: (-matrix[row, c], c))[:bound]  # type: ignore[misc]
+            }
+            assert expected == set(map(tuple, data[edge_type].edge_index.T.tolist()))
+        elif kernel.name not in {name.lower() for name in snapshot.edges}:
+            assert edge_type not in data.edge_types

@@ -1,0 +1,155 @@
+"""Learning the blend: gradients by finite differences, noise gets no weight, what was planted gets it."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from gnn.config import FuseConfig
+from gnn.errors import TooLittleData
+from gnn.fuse import Fused, _share_loss, _softmax_loss, default_decays, fuse
+from gnn.measure import metric_values, rank_users
+from gnn.score import Blend, Scorer
+from gnn.split import DataSplit, Targets, Trial, split_snapshot
+from kg.kernels import EmbeddingKernel, HabitKernel, Kernel
+from kg.tables import Order
+from tests.support.random_shops import random_snapshot
+
+NUM = 40
+NO_PRIORS = (("popular",), np.zeros((1, NUM), dtype=np.float32))
+CONFIG = FuseConfig(max_users=200, candidates=20, k=10)
+
+
+@pytest.mark.parametrize("loss", [_softmax_loss, _share_loss])
+@pytest.mark.parametrize("seed", range(4))
+def test_the_slope_of_a_loss_is_its_finite_difference(loss: Callable[..., tuple[float, np.ndarray]], seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    present = rng.random((4, 7)) < 0.8
+    present[:, 0] = True
+    target = present & (rng.random((4, 7)) < 0.4)
+    target[:, 0] = True
+    share = target / target.sum(axis=1, keepdims=True)
+    score = rng.random((4, 7)) + 0.2
+    score[~present] = 0.0
+    _, slope = loss(score, share, present)
+
+    for place in zip(*np.nonzero(present), strict=True):
+        if loss is _share_loss and score[place] == score[place[0]].max():
+            continue  # the floor follows the best candidate, which the slope leaves out on purpose
+        step = np.zeros_like(score)
+        step[place] = 1e-5
+        change = (loss(score + step, share, present)[0] - loss(score - step, share, present)[0]) / 2e-5
+        assert pytest.approx(change, abs=1e-5) == slope[place]
+    assert [0.0] * int((~present).sum()) == slope[~present].tolist()
+
+
+def split_of(order: Order = "clock") -> DataSplit:
+    return split_snapshot(random_snapshot(5, users=60, products=NUM, events=1500, order=order), share=0.15)
+
+
+def planted(split: DataSplit, *, power: float = 1.0) -> EmbeddingKernel:
+    """A kernel that knows what comes next: each product of a user's history points to that user's targets."""
+    query, target = np.zeros((NUM, NUM), dtype=np.float32), np.eye(NUM, dtype=np.float32)
+    for user, product in zip(split.valid.user, split.valid.product, strict=True):
+        for other in set(split.train.events.product[split.train.user_events(int(user))].tolist()):
+            query[other, product] += power
+    np.fill_diagonal(query, 0.0)
+    return EmbeddingKernel("planted", query, target)
+
+
+def noise(seed: int) -> EmbeddingKernel:
+    query, target = np.random.default_rng(seed).random((2, NUM, NUM)).astype(np.float32)
+    return EmbeddingKernel(f"noise_{seed}", query, target)
+
+
+def learn(
+    split: DataSplit, kernels: tuple[Kernel, ...], *, variants: dict[str, tuple[str, ...]] | None = None
+) -> dict[str, Fused]:
+    priors = (("popular",), np.full((1, NUM), 1 / NUM, dtype=np.float32))
+    return fuse(kernels, priors, trial=trial_of(split), config=CONFIG, variants=variants)
+
+
+def trial_of(split: DataSplit) -> Trial:
+    return Trial(split.train, split.valid, exclude_seen=False)
+
+
+@pytest.mark.parametrize("order", ["clock", "position", "none"])
+def test_noise_gets_nearly_no_weight_and_what_was_planted_gets_it(order: Order) -> None:
+    split = split_of(order)
+    kernels = (planted(split), noise(0), noise(1), HabitKernel(NUM))
+
+    blend = learn(split, kernels)["whole"].blend
+
+    ranked = {name: _ndcg(split, kernels, blend, only=name) for name in (None, "planted")}
+    weights = dict(zip(blend.kernels, blend.weights.sum(axis=1).tolist(), strict=True))
+    assert weights["planted"] > 0
+    # What counts is what the weights do: without the noise the ranking is as good.
+    assert ranked["planted"] > 0.9 * ranked[None]
+
+
+def _ndcg(split: DataSplit, kernels: tuple[Kernel, ...], blend: Blend, *, only: str | None) -> float:
+    weights = blend.weights.copy()
+    for row, name in enumerate(blend.kernels):
+        if only is not None and name.startswith("noise"):
+            weights[row] = 0.0
+    scorer = Scorer(kernels, np.full((1, NUM), 1 / NUM, dtype=np.float32), replace(blend, weights=weights))
+    ranked = rank_users(scorer, trial_of(split), users=split.valid.users, k=10)
+    return float(metric_values(ranked, 10)["ndcg@10"].mean())
+
+
+def test_weights_are_never_negative() -> None:
+    split = split_of()
+    against = EmbeddingKernel("against", -planted(split).query, planted(split).target)
+
+    blend = learn(split, (against, noise(0), HabitKernel(NUM)))["whole"].blend
+
+    assert blend.weights.min() >= 0
+    assert blend.prior_weights.min() >= 0
+    assert 0.0 == blend.weights[0].sum()
+
+
+def test_a_variant_does_without_its_kernels_and_the_whole_is_at_least_as_good() -> None:
+    split = split_of()
+
+    found = learn(split, (planted(split), noise(0)), variants={"whole": (), "without": ("planted",)})
+
+    assert 0.0 == found["without"].blend.weights[0].sum()
+    assert found["whole"].blend.weights[0].sum() > 0
+    assert found["whole"].value > found["without"].value
+    assert ("planted", "noise_0") == found["without"].blend.kernels
+
+
+def test_the_same_data_gives_the_same_blend() -> None:
+    split = split_of()
+    first, second = (learn(split, (planted(split), noise(0)))["whole"] for _ in range(2))
+
+    np.testing.assert_array_equal(first.blend.weights, second.blend.weights)
+    assert (first.value, first.link) == (second.value, second.link)
+
+
+@pytest.mark.parametrize(
+    ("order", "units"), [("clock", {"rank", "age", "declared"}), ("position", {"rank"}), ("none", {"rank"})]
+)
+def test_only_decays_that_mean_something_are_tried(order: Order, units: set[str]) -> None:
+    assert units == {decay.unit for decay in default_decays(random_snapshot(0, order=order))}
+
+
+def test_validation_users_without_a_history_cannot_teach() -> None:
+    split = split_of()
+    stranger = Targets(np.array([10**6]), np.array([0]), 0)
+
+    with pytest.raises(TooLittleData, match="no user with events before"):
+        fuse((HabitKernel(NUM),), NO_PRIORS, trial=Trial(split.train, stranger, exclude_seen=False), config=CONFIG)
+
+
+def test_targets_that_are_all_left_out_teach_nothing_and_break_nothing() -> None:
+    """Every target was seen and seen products are left out: there is nothing to learn from."""
+    split = split_of()
+    user = int(split.train.events.user[0])
+    seen = np.unique(split.train.events.product[split.train.user_events(user)])[:1].astype(np.int64)
+    trial = Trial(split.train, Targets(np.array([user]), seen, split.valid.now_ms), exclude_seen=True)
+
+    blend = fuse((HabitKernel(NUM),), NO_PRIORS, trial=trial, config=CONFIG)["whole"].blend
+
+    assert np.isfinite(blend.weights).all()

@@ -1,0 +1,195 @@
+"""Training of the network: same seed, falling loss, early stop, warm start, and a loss that is no number."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from gnn.config import ModelConfig, TrainConfig
+from gnn.errors import ConfigError, NonFiniteLoss, TooLittleData
+from gnn.graph import build_graph
+from gnn.model import GraphAttentionNetwork
+from gnn.train import Trained, pick_device, train_network
+from kg.kernels import EmbeddingKernel
+from kg.operators import OperatorConfig, co_purchase
+from kg.snapshot import Snapshot
+from tests.support.checkerboard import checkerboard
+from tests.support.random_shops import random_snapshot
+
+SHAPE = ModelConfig(dim=8, heads=2, layers=1)
+CONFIG = TrainConfig(epochs=3, batch_size=16, device="cpu")
+BOARD = checkerboard().snapshot
+
+
+def run(
+    config: TrainConfig = CONFIG,
+    *,
+    snapshot: Snapshot = BOARD,
+    model: ModelConfig = SHAPE,
+    validate: Callable[[EmbeddingKernel], float] | None = None,
+    start: Trained | None = None,
+) -> Trained:
+    rng = np.random.default_rng(0)
+    vectors = {
+        label: rng.normal(size=(table.num_rows, 4)).astype(np.float32) for label, table in snapshot.nodes.items()
+    }
+    data = build_graph(snapshot, vectors, [co_purchase(snapshot, OperatorConfig())])
+    weights = None if start is None else start.weights
+    return train_network(data, snapshot, model=model, config=config, validate=validate, start=weights)
+
+
+def test_the_same_seed_gives_the_same_weights() -> None:
+    first, second = run(), run()
+
+    assert first.losses == second.losses
+    for name, tensor in first.weights.items():
+        assert torch.equal(tensor, second.weights[name]), name
+    np.testing.assert_array_equal(first.kernel.query, second.kernel.query)
+
+
+def test_another_seed_gives_other_weights() -> None:
+    assert run().losses != run(replace(CONFIG, seed=1)).losses
+
+
+def test_a_training_leaves_the_random_numbers_of_others_alone() -> None:
+    np.random.seed(7)
+    before = np.random.get_state()[1].tolist()
+
+    run()
+
+    assert before == np.random.get_state()[1].tolist()
+
+
+def test_the_loss_falls() -> None:
+    losses = run(TrainConfig(epochs=25, batch_size=16, device="cpu", learning_rate=0.02)).losses
+
+    assert losses[-1] < 0.8 * losses[0]
+
+
+@pytest.mark.parametrize("layers", [0, 1, 2])
+def test_both_vectors_of_a_product_have_length_one(layers: int) -> None:
+    kernel = run(model=replace(SHAPE, layers=layers)).kernel
+
+    for table in (kernel.query, kernel.target):
+        assert (8, 8) == table.shape
+        np.testing.assert_allclose(np.linalg.norm(table, axis=1), 1.0, atol=1e-5)
+
+
+def test_a_loss_that_is_no_number_stops_at_once() -> None:
+    steps: list[int] = []
+    rng = np.random.default_rng(0)
+    vectors = {"Product": rng.normal(size=(8, 4)).astype(np.float32)}
+    vectors["Product"][3, 1] = np.nan
+
+    with pytest.raises(NonFiniteLoss, match="loss became nan; lower"):
+        train_network(
+            build_graph(BOARD, vectors),
+            BOARD,
+            model=SHAPE,
+            config=CONFIG,
+            progress=lambda name, done, of: steps.append(done),
+        )
+
+    assert [] == steps
+
+
+def test_the_best_epoch_is_kept_and_no_epoch_beyond_patience_is_run() -> None:
+    values, kernels = iter([0.1, 0.5, 0.3, 0.2, 0.9]), []
+
+    def validate(kernel: EmbeddingKernel) -> float:
+        kernels.append(kernel)
+        return next(values)
+
+    trained = run(replace(CONFIG, epochs=5, patience=1), validate=validate)
+
+    assert (2, (0.1, 0.5, 0.3, 0.2), 4) == (trained.best_epoch, trained.values, len(trained.losses))
+    np.testing.assert_array_equal(kernels[1].target, trained.kernel.target)
+    assert not np.array_equal(kernels[-1].target, trained.kernel.target)
+
+
+def test_of_equal_values_kernel_and_epoch_are_of_the_same_epoch() -> None:
+    kernels = []
+
+    def validate(kernel: EmbeddingKernel) -> float:
+        kernels.append(kernel)
+        return 0.5
+
+    trained = run(replace(CONFIG, epochs=4, patience=9), validate=validate)
+
+    np.testing.assert_array_equal(kernels[trained.best_epoch - 1].target, trained.kernel.target)
+
+
+def test_a_warm_start_continues_where_the_other_ended() -> None:
+    first = run(TrainConfig(epochs=25, batch_size=16, device="cpu", learning_rate=0.02))
+    config = TrainConfig(epochs=1, batch_size=16, device="cpu", learning_rate=1e-4)
+
+    warm, cold = run(config, start=first), run(config)
+
+    assert warm.losses[0] < 0.9 * cold.losses[0]
+    assert pytest.approx(first.losses[-1], rel=0.2) == warm.losses[0]
+
+
+def test_a_network_of_one_cut_continues_on_another_cut_of_the_same_shop() -> None:
+    first = run(snapshot=random_snapshot(0))
+
+    assert 1 <= len(run(snapshot=random_snapshot(0, events=90), start=first).losses)
+
+
+@pytest.mark.parametrize("events", [0, 1])
+def test_too_few_events_are_said_to_be_too_few(events: int) -> None:
+    with pytest.raises(TooLittleData, match="nothing to predict"):
+        run(snapshot=random_snapshot(0, events=events))
+
+
+def test_several_batches_of_one_step_are_one_step() -> None:
+    split = run(replace(CONFIG, batch_size=8, batches_per_step=4))
+    whole = run(replace(CONFIG, batch_size=32, batches_per_step=1))
+
+    assert len(split.losses) == len(whole.losses)
+
+
+def test_dropped_own_vectors_change_training_and_not_serving() -> None:
+    vectors = {"Product": np.random.default_rng(0).normal(size=(8, 4)).astype(np.float32)}
+    network = GraphAttentionNetwork(build_graph(BOARD, vectors), replace(SHAPE, id_dropout=0.5))
+
+    still = [network.propagate().query for _ in range(2)]
+    drawn = network.propagate(torch.Generator().manual_seed(0)).query
+
+    assert torch.equal(*still)
+    assert not torch.allclose(still[0], drawn)
+
+
+def test_a_user_is_the_fading_sum_of_the_history() -> None:
+    vectors = {"Product": np.random.default_rng(0).normal(size=(8, 4)).astype(np.float32)}
+    network = GraphAttentionNetwork(build_graph(BOARD, vectors), SHAPE)
+    query = network.propagate().query.detach()
+    fade = float(network.log_decay.detach().exp())
+    expected = query[3] + float(np.exp(-2 / fade)) * query[5]
+
+    found = network.users(
+        query, torch.tensor([[3, 5, 0]]), torch.tensor([[0.0, 2.0, 0.0]]), torch.tensor([[1.0, 1.0, 0.0]])
+    )
+
+    torch.testing.assert_close(found[0], expected / expected.norm())
+
+
+def test_a_gpu_that_is_not_there_is_refused() -> None:
+    if torch.cuda.is_available():
+        assert "cuda" == pick_device("auto").type
+        return
+    assert "cpu" == pick_device("auto").type
+    with pytest.raises(ConfigError, match="sees no GPU"):
+        pick_device("cuda")
+
+
+def test_a_network_continues_on_a_cut_in_which_an_operator_has_its_first_entries() -> None:
+    """What two users share may appear only later; the parameters are the same all the same."""
+    snapshot = random_snapshot(0)
+    vectors = {label: np.ones((table.num_rows, 4), dtype=np.float32) for label, table in snapshot.nodes.items()}
+    before = train_network(build_graph(snapshot, vectors), snapshot, model=SHAPE, config=CONFIG)
+
+    later = build_graph(snapshot, vectors, [co_purchase(snapshot, OperatorConfig())])
+
+    assert 3 == len(train_network(later, snapshot, model=SHAPE, config=CONFIG, start=before.weights).losses)
