@@ -99,7 +99,7 @@ def test_leaving_out_idle_kernels_keeps_every_score(seed: int, rows: list[tuple[
 
 @settings(max_examples=80, deadline=None)
 @given(seed=st.integers(0, 8), rows=HISTORIES, product=st.integers(0, NUM - 1))
-def test_a_history_without_a_product_is_the_history_of_who_never_had_it(
+def test_taking_a_product_out_of_a_history_changes_nothing_about_the_other_events(
     seed: int, rows: list[tuple[int, int, int]], product: int
 ) -> None:
     _, snapshot = scorer_of(seed)
@@ -107,13 +107,27 @@ def test_a_history_without_a_product_is_the_history_of_who_never_had_it(
 
     rest = history.without(product)
 
-    never = history_of(snapshot, [row for row in rows if row[0] != product])
-    for name in ("product", "rank", "half_life_days", "kind", "time"):
-        np.testing.assert_array_equal(getattr(never, name), getattr(rest, name), err_msg=name)
     kept = [place for place in range(len(history)) if history.product[place] != product]
-    np.testing.assert_array_equal(history.weight[kept], rest.weight)
+    for name in ("product", "weight", "rank", "half_life_days", "kind", "time"):
+        np.testing.assert_array_equal(getattr(history, name)[kept], getattr(rest, name), err_msg=name)
     if history.age_days is not None and rest.age_days is not None:
         np.testing.assert_array_equal(history.age_days[kept], rest.age_days)
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 3), rows=HISTORIES, mass_power=st.sampled_from([0.0, 0.5, 1.0]))
+def test_the_scores_without_each_product_are_the_scores_of_the_history_without_it(
+    seed: int, rows: list[tuple[int, int, int]], mass_power: float
+) -> None:
+    scorer, snapshot = scorer_of(seed, mass_power)
+    history = history_of(snapshot, rows)
+    products = np.unique(history.product)
+
+    found = scorer.totals_without(history, scorer.entries(products, EVERY)) + scorer.prior_parts(EVERY).sum(axis=0)
+
+    for place, product in enumerate(products):
+        expected = scorer.score(history.without(int(product)))
+        np.testing.assert_allclose(found[place], expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("seed", range(3))
