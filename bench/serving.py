@@ -222,7 +222,7 @@ async def _size_of_answers(address: tuple[str, int], paths: Sequence[str]) -> in
     return int(np.median(sizes))
 
 
-def run_benchmark(home: Path, *, seconds: float, num_users: int, n: int, seed: int) -> dict[str, Any]:
+def run_benchmark(home: Path, *, seconds: float, num_users: int, n: int, seed: int, workers: int = 1) -> dict[str, Any]:
     """Measure recommendations and the floor; return everything as plain values.
 
     Args:
@@ -231,13 +231,14 @@ def run_benchmark(home: Path, *, seconds: float, num_users: int, n: int, seed: i
         num_users: users asked for, drawn from the bundle.
         n: products an answer.
         seed: of the draw.
+        workers: API processes.
     """
     bundle = BundleStore(home / "bundles").current()
     known = bundle.snapshot.ids("User")
     users = random.Random(seed).sample(known, min(num_users, len(known)))
     quoted = [urllib.parse.quote(user, safe="") for user in users]
     wanted = [f"/v1/recommend/{user}?n={n}&explain=paths" for user in quoted]
-    home_of_server = {"WHYCART_HOME": str(home.absolute())}
+    home_of_server = {"WHYCART_HOME": str(home.absolute()), "WHYCART_SERVE_WORKERS": str(workers)}
     with running([sys.executable, "-c", _COMMAND, "serve", "--port", "0"], home_of_server) as address:
         size_bytes = _run(lambda: _size_of_answers(address, wanted))
         loads = _run(lambda: measure("recommend", address, wanted, seconds=seconds))
@@ -250,6 +251,7 @@ def run_benchmark(home: Path, *, seconds: float, num_users: int, n: int, seed: i
         "num_users": len(users),
         "n": n,
         "seed": seed,
+        "workers": workers,
         "seconds": seconds,
         "answer_bytes": size_bytes,
         "num_cpus": os.cpu_count(),

@@ -93,8 +93,9 @@ def recommend_to_session(request: Request, body: RecommendBody) -> Response:
 def similar_products(request: Request, product_id: ProductPath, query: Annotated[SimilarQuery, Query()]) -> Response:
     """Return the products most like one product, best first."""
     served = services_of(request).current.get()
-    found = similar(served.ready, product_id, n=query.n, offset=query.offset, filter=query.filter())
-    return _list(request, found, served)
+    with services_of(request).turn:
+        found = similar(served.ready, product_id, n=query.n, offset=query.offset, filter=query.filter())
+        return _list(request, found, served)
 
 
 @router.get(
@@ -108,7 +109,8 @@ def explain_product(request: Request, query: Annotated[ExplainQuery, Query()]) -
     """Return a product's score for a user taken apart, its place among all products, and what leaves it out."""
     services = services_of(request)
     served = services.current.get()
-    found = explain(served.ready, services.log, query.user, query.product, paths=query.paths)
+    with services.turn:
+        found = explain(served.ready, services.log, query.user, query.product, paths=query.paths)
     body = shape_explanation(
         found,
         served.cards,
@@ -206,7 +208,8 @@ def metrics(request: Request) -> Response:
 def _recommend(request: Request, wish: RecommendRequest) -> Response:
     services = services_of(request)
     served = services.current.get()
-    return _list(request, recommend(served.ready, services.log, wish), served)
+    with services.turn:
+        return _list(request, recommend(served.ready, services.log, wish), served)
 
 
 def _list(request: Request, answer: Answer, served: Served) -> Response:

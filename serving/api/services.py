@@ -1,8 +1,9 @@
 """What the routes work with, and how a route reaches it. No route and no HTTP detail lives here."""
 
+import threading
 import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fastapi import Request
 
@@ -23,6 +24,9 @@ class Services:
     metrics: Metrics
     applier: EventApplier | None
     """None: events stay in the log until somebody else writes them to the graph."""
+    turn: threading.Lock = field(default_factory=threading.Lock)
+    """Held while an answer is computed: threads that compute at once take the interpreter from each other and all of
+    them get slower. Events do not wait for it; more cores are used by more processes (`[serve] workers`)."""
 
     @property
     def causes(self) -> list[str]:
