@@ -5,7 +5,6 @@ without any history get the most popular products from each of them.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -16,7 +15,7 @@ from gnn.fuse import default_decays
 from gnn.kernels import PRIORS
 from gnn.measure import rank_users
 from gnn.metrics import ndcg_at_k
-from gnn.score import Blend, Decay, Scorer
+from gnn.score import Blend, Decay, scorer_of
 from gnn.split import Trial
 from kg.kernels import Kernel, NeighbourKernel
 from kg.operators import interactions, top_k_product
@@ -72,7 +71,7 @@ def tune_baseline(
     users = trial.targets.users[:max_users]
     values = []
     for blend in trials:
-        ranked = rank_users(baseline_scorer(blend, kernels, priors), trial, users=users, k=k)
+        ranked = rank_users(scorer_of(blend, kernels, priors), trial, users=users, k=k)
         values.append(float(ndcg_at_k(ranked.hits, ranked.num_relevant).mean()))
     return trials[int(np.argmax(values))]
 
@@ -84,11 +83,3 @@ def baseline_blends(name: BaselineName, decays: Sequence[Decay]) -> list[Blend]:
         return [Blend((), (Decay("rank"),), np.zeros((0, 1)), PRIORS, way) for way in ways]
     fallback = np.array([_FALLBACK, 0.0])
     return [Blend((KERNEL_OF[name],), (decay,), np.ones((1, 1)), PRIORS, fallback) for decay in decays]
-
-
-def baseline_scorer(blend: Blend, kernels: Sequence[Kernel], priors: Float[np.ndarray, "prior product"]) -> Scorer:
-    """Return the scorer of a baseline from kernels fitted on any snapshot; one that came out empty adds nothing."""
-    found = tuple(kernel for kernel in kernels if kernel.name in blend.kernels)
-    rows = [blend.kernels.index(kernel.name) for kernel in found]
-    names = tuple(kernel.name for kernel in found)
-    return Scorer(found, priors, replace(blend, kernels=names, weights=blend.weights[rows]))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float
 
-from gnn.baselines import BASELINES, KERNEL_OF, BaselineName, baseline_scorer, fit_itemknn, tune_baseline
+from gnn.baselines import BASELINES, KERNEL_OF, BaselineName, fit_itemknn, tune_baseline
 from gnn.config import LearnConfig
 from gnn.fuse import Fused, fuse, settle
 from gnn.graph import build_graph
@@ -18,7 +18,7 @@ from gnn.kernels import PRIORS, build_kernels, build_priors
 from gnn.measure import rank_users
 from gnn.metrics import ndcg_at_k
 from gnn.report import WHOLE, WITHOUT_NETWORK, Fitted, Report, make_report
-from gnn.score import Blend, Decay, Scorer
+from gnn.score import Blend, Decay, Scorer, scorer_of
 from gnn.split import DataSplit, SplitName, Trial, repeat_share, split_snapshot
 from gnn.stopwatch import Stopwatch
 from gnn.train import Trained, train_network
@@ -106,8 +106,8 @@ def measure(
     split, seen = tuned.split, tuned.split.train_valid
     stage = fit_stage(seen, vectors, config=config, clock=clock, start=tuned.stage.trained, progress=progress)
     kernels = (*stage.kernels, _fit_itemknn(seen, clock))
-    scorers = {name: _scorer_of(stage, fused.blend) for name, fused in tuned.blends.items()}
-    scorers |= {name: baseline_scorer(blend, kernels, stage.priors) for name, blend in tuned.baselines.items()}
+    scorers = {name: scorer_of(fused.blend, stage.kernels, stage.priors) for name, fused in tuned.blends.items()}
+    scorers |= {name: scorer_of(blend, kernels, stage.priors) for name, blend in tuned.baselines.items()}
     fitted = []
     trial = Trial(seen, split.test, tuned.exclude_seen)
     for name, scorer in scorers.items():
@@ -130,7 +130,7 @@ def finish(
 ) -> tuple[Stage, Scorer]:
     """Fit on every event there is, with the blend that validation chose: the model that is served."""
     stage = fit_stage(snapshot, vectors, config=config, clock=clock, start=measured.trained, progress=progress)
-    return stage, _scorer_of(stage, tuned.blends[WHOLE].blend)
+    return stage, scorer_of(tuned.blends[WHOLE].blend, stage.kernels, stage.priors)
 
 
 def fit_stage(
@@ -158,15 +158,6 @@ def fit_stage(
             progress=progress,
         )
     return Stage((*kernels, trained.kernel), priors, trained)
-
-
-def _scorer_of(stage: Stage, blend: Blend) -> Scorer:
-    """The blend on kernels fitted anew. One that validation never saw has no weight, one that came out empty adds 0."""
-    known = {kernel.name: kernel for kernel in stage.kernels}
-    kept = [row for row, name in enumerate(blend.kernels) if name in known]
-    names = tuple(blend.kernels[row] for row in kept)
-    kernels = tuple(known[name] for name in names)
-    return Scorer(kernels, stage.priors, replace(blend, kernels=names, weights=blend.weights[kept]))
 
 
 def _network_judge(trial: Trial, k: int) -> Callable[[EmbeddingKernel], float]:

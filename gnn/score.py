@@ -6,7 +6,7 @@ where `a_r(j) = type weight * sum over decays d of w_rd * decay_d(j)`. The score
 into (event, kernel) and deleting an event is arithmetic. Pure numpy; learning the weights is `gnn.fuse`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -216,6 +216,18 @@ class Scorer:
         kernels = tuple(self.kernels[index] for index in used)
         names = tuple(kernel.name for kernel in kernels)
         return Scorer(kernels, self.priors, replace(self.blend, kernels=names, weights=self.blend.weights[used]))
+
+
+def scorer_of(blend: Blend, kernels: Iterable[Kernel], priors: Float[np.ndarray, "prior product"]) -> Scorer:
+    """Return a blend on kernels fitted anew.
+
+    A kernel that the blend does not know has no weight; one that came out empty and is not there adds nothing.
+    """
+    known = {kernel.name: kernel for kernel in kernels}
+    rows = [row for row, name in enumerate(blend.kernels) if name in known]
+    names = tuple(blend.kernels[row] for row in rows)
+    fitted = replace(blend, kernels=names, weights=blend.weights[rows])
+    return Scorer(tuple(known[name] for name in names), priors, fitted)
 
 
 def decayed(history: History, decays: Sequence[Decay]) -> Float[np.ndarray, "decay event"]:

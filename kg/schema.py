@@ -97,12 +97,6 @@ class GraphSchema:
     relations: Mapping[str, RelationKind] = field(default_factory=lambda: {kind.name: kind for kind in _RELATIONS})
     events: Mapping[str, EventKind] = field(default_factory=lambda: {kind.name: kind for kind in _EVENTS})
 
-    @property
-    def declared_nodes(self) -> tuple[NodeKind, ...]:
-        """Node kinds that are not built in, by label."""
-        built_in = {kind.label for kind in _NODES}
-        return tuple(self.nodes[label] for label in sorted(self.nodes) if label not in built_in)
-
     def relation(self, name: str) -> RelationKind:
         """Return the relation kind of this name.
 

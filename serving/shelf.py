@@ -48,10 +48,6 @@ class Shelf:
                 fits[row] = False
         return fits
 
-    def keeps_out(self, product: int, wish: Filter) -> bool:
-        """Return whether a filter keeps one product out."""
-        return not bool(self.matching(wish)[product])
-
     def label(self, kind: str, row: int) -> str:
         """Return what a node is called: its first text property, else its id."""
         return self.labels[kind][row]

@@ -161,9 +161,8 @@ def _quieten_libraries() -> None:
     # Threads that spin while they wait take the cores from those that work: several times slower on a shared machine.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    # What torch and torch-geometric say about themselves; there is nothing a user can do about it.
+    # torch-geometric calls it on import; there is nothing a user can do about it.
     warnings.filterwarnings("ignore", "`torch.jit.script` is deprecated", FutureWarning)
-    warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta state", UserWarning)
 
 
 def _verdict(err: Exception) -> tuple[str, int]:

@@ -5,13 +5,13 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from gnn.baselines import baseline_blends, baseline_scorer, fit_itemknn
+from gnn.baselines import baseline_blends, fit_itemknn
 from gnn.closed_form import fit_ease
 from gnn.config import KernelConfig, ModelConfig, TrainConfig
 from gnn.fuse import default_decays
 from gnn.graph import build_graph
 from gnn.kernels import build_priors
-from gnn.score import Blend, Decay, Scorer, top_products, user_history
+from gnn.score import Blend, Decay, Scorer, scorer_of, top_products, user_history
 from gnn.train import train_network
 from kg.kernels import HabitKernel, Kernel
 from kg.operators import OperatorConfig, co_purchase, interactions, next_purchase
@@ -88,7 +88,7 @@ def single(kernel: Kernel, snapshot: Snapshot, *, steps: float = float("inf")) -
 
 def baseline(name: str, kernels: Callable[[Snapshot], tuple[Kernel, ...]], snapshot: Snapshot) -> Scorer:
     blend = baseline_blends(name, default_decays(snapshot))[0]  # type: ignore[arg-type]  # a name of BASELINES
-    return baseline_scorer(blend, kernels(snapshot), build_priors(snapshot, config=KernelConfig()))
+    return scorer_of(blend, kernels(snapshot), build_priors(snapshot, config=KernelConfig()))
 
 
 class TestPopularity(RecommenderContract):

@@ -14,7 +14,6 @@ from serving.cli.main import app, main
 from serving.settings import load_settings
 from tests.support.shops import write_fickle, write_generated
 
-pytestmark = pytest.mark.filterwarnings("ignore:Sparse CSR tensor support is in beta state:UserWarning")
 QUICK = "[train]\nepochs = 1\n[model]\ndim = 16\nheads = 2\n[learn]\nk = 10\nshare = 0.15\n"
 
 

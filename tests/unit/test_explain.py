@@ -120,32 +120,29 @@ def _answers(ready: Ready) -> list[tuple[str, Answer]]:
     ]
 
 
+def check_paths(ready: Ready, ledger: Ledger) -> tuple[int, list[tuple[Path, list[str]]]]:
+    """Return how many paths all answers show, and those in which the ledger finds a fault."""
+    shown = [(user, item, path) for user, answer in answers(ready) for item in answer.items for path in item.paths]
+    found = [(path, ledger.faults(path, user=user, product=item.product_id)) for user, item, path in shown]
+    return len(shown), [(path, faults) for path, faults in found if faults]
+
+
 def test_every_path_over_a_drawn_model_exists(drawn: tuple[Ready, Tables]) -> None:
     ready, tables = drawn
-    ledger = Ledger(tables)
 
-    paths = [(user, item, path) for user, answer in answers(ready) for item in answer.items for path in item.paths]
+    num_paths, faults = check_paths(ready, Ledger(tables))
 
-    assert [] == [
-        (path, faults)
-        for user, item, path in paths
-        if (faults := ledger.faults(path, user=user, product=item.product_id))
-    ]
-    assert len(paths) > 100
+    assert [] == faults
+    assert num_paths > 100
 
 
 def test_thousands_of_paths_over_a_learned_model_exist(learned: tuple[Ready, GeneratedShop]) -> None:
     ready, shop = learned
-    ledger = Ledger(shop.tables)
 
-    paths = [(user, item, path) for user, answer in answers(ready) for item in answer.items for path in item.paths]
+    num_paths, faults = check_paths(ready, Ledger(shop.tables))
 
-    assert [] == [
-        (path, faults)
-        for user, item, path in paths
-        if (faults := ledger.faults(path, user=user, product=item.product_id))
-    ]
-    assert len(paths) > 3000
+    assert [] == faults
+    assert num_paths > 3000
 
 
 def test_the_ledger_refuses_false_paths() -> None:
