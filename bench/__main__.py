@@ -1,4 +1,7 @@
-"""`python -m bench`, `make bench`: every benchmark in turn, figures as JSON and as a page under docs/benchmarks/.
+"""`python -m bench`, `make bench`: the benchmark of the API, figures as JSON and as a page under docs/benchmarks/.
+
+With `--only quality` nothing is measured: the page on quality is written anew from the JSON files of
+`whycart bench quality`.
 
 The model comes from `whycart demo` (made first when it is not there). Figures are of this machine at this moment; run
 it on a quiet one.
@@ -15,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from bench.quality import quality_page
 from bench.serving import run_benchmark
 
 PAGE = Path("docs/benchmarks")
@@ -23,12 +27,17 @@ COLUMNS = ("target", "shape", "num_requests", "errors", "requests_per_s", "p50_m
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the benchmarks; return the exit code: 1 when a request failed."""
-    parser = argparse.ArgumentParser(prog="python -m bench", description="Run every benchmark and write its page.")
+    parser = argparse.ArgumentParser(
+        prog="python -m bench", description="Run the benchmark of the API and write its page."
+    )
     parser.add_argument(
         "--home", type=Path, default=Path(".whycart/demo-journey"), help="folder with a published bundle"
     )
     parser.add_argument("--seconds", type=float, default=10.0, help="length of each load")
+    parser.add_argument("--only", choices=("quality",), help="write only this page, from figures that are there")
     options = parser.parse_args(argv)
+    if options.only == "quality":
+        return write_quality_page()
     if not (options.home / "bundles" / "current").is_file():
         subprocess.run([Path(sys.executable).with_name("whycart"), "demo", "--no-keep"], check=True)
     runs = [
@@ -42,6 +51,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     (PAGE / "serving.md").write_text(page, encoding="utf-8")
     sys.stdout.write(page)
     return int(any(load["errors"] for run in runs for load in run["loads"]))
+
+
+def write_quality_page() -> int:
+    """Write docs/benchmarks/quality.md from the JSON files beside it; return the exit code."""
+    files = sorted((PAGE / "quality").glob("*.json"))
+    if not files:
+        sys.stderr.write(f"no JSON file in {PAGE / 'quality'}; whycart bench quality --json writes them\n")
+        return 1
+    (PAGE / "quality.md").write_text(quality_page(files), encoding="utf-8")
+    return 0
 
 
 def serving_page(about: Mapping[str, str], runs: Sequence[Mapping[str, Any]]) -> str:

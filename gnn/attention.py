@@ -5,8 +5,10 @@ relation. The weighted sum and its gradients are sparse-dense products, so nothi
 """
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -115,6 +117,50 @@ class WeightedSum(torch.autograd.Function):
         return by_weight, by_x, None
 
 
+@dataclass(frozen=True, slots=True)
+class WordProduct:
+    """The words of the products as a sparse matrix and its transpose."""
+
+    matrix: Tensor
+    """[product word], sparse CSR."""
+    back: Tensor
+    """[word product], sparse CSR."""
+
+    @property
+    def num_words(self) -> int:
+        """Words that at least two products share."""
+        return int(self.matrix.shape[1])
+
+    def to(self, device: torch.device) -> "WordProduct":
+        """Return the matrices on another device."""
+        return WordProduct(self.matrix.to(device), self.back.to(device))
+
+
+def word_product(data: HeteroData) -> WordProduct:
+    """Return the words of the products of a graph that `gnn.graph.build_graph` made."""
+    index, weight = data["Product"].word_index, data["Product"].word_weight
+    size = (len(data["Product"].x), int(data["Product"].num_words))
+    with _quiet_csr():
+        matrix = torch.sparse_coo_tensor(index, weight, size, check_invariants=False).to_sparse_csr()
+        back = torch.sparse_coo_tensor(index.flip(0), weight, size[::-1], check_invariants=False).to_sparse_csr()
+    return WordProduct(matrix, back)
+
+
+class WordSum(torch.autograd.Function):
+    """`matrix @ table`, its gradient by the table a sparse product too."""
+
+    @staticmethod
+    def forward(ctx: Any, table: Float[Tensor, "word dim"], words: WordProduct) -> Float[Tensor, "product dim"]:
+        """Return the weighted sum of the vectors of each product's words."""
+        ctx.words = words
+        return words.matrix @ table
+
+    @staticmethod
+    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor, None]:
+        """Return the gradient by the table."""
+        return ctx.words.back @ slopes[0].contiguous(), None
+
+
 def softmax_by_target(logit: Float[Tensor, "edge head"], graph: TypedGraph) -> Float[Tensor, "edge head"]:
     """Return the softmax over all edges into the same node, head by head."""
     index = graph.target[:, None].expand_as(logit)
@@ -138,9 +184,11 @@ class RelationAttention(nn.Module):
     Busbridge et al., "Relational graph attention networks", 2019.
     """
 
-    def __init__(self, dim: int, *, heads: int, num_relations: int) -> None:
+    def __init__(
+        self, dim: int, *, heads: int, num_relations: int, gather: Literal["attention", "mean"] = "attention"
+    ) -> None:
         super().__init__()
-        self.heads = heads
+        self.heads, self.gather = heads, gather
         self.value = nn.Linear(dim, dim, bias=False)
         self.from_source = nn.Parameter(torch.empty(num_relations, heads, dim // heads))
         self.from_target = nn.Parameter(torch.empty(num_relations, heads, dim // heads))
@@ -158,6 +206,9 @@ class RelationAttention(nn.Module):
 
     def attend(self, value: Float[Tensor, "node head dim"], graph: TypedGraph) -> Float[Tensor, "edge head"]:
         """Return the attention of each edge; it adds up to 1 over the edges into a node."""
+        if self.gather == "mean":
+            even = 1.0 / torch.diff(graph.indptr).to(value.dtype)
+            return even[graph.target, None].expand(-1, self.heads)
         # One score a node, relation and head: far smaller than one vector an edge.
         source = torch.einsum("nhd,rhd->nrh", value, self.from_source).flatten(0, 1)
         target = torch.einsum("nhd,rhd->nrh", value, self.from_target).flatten(0, 1)
@@ -173,10 +224,16 @@ def _rows(table: Float[Tensor, "row head"], index: Int[Tensor, " edge"]) -> Floa
 
 def _csr(indptr: Tensor, column: Tensor, value: Tensor) -> Tensor:
     size = (len(indptr) - 1, len(indptr) - 1)
-    with warnings.catch_warnings():
-        # torch says once a process that CSR is in beta; what is used of it here is tested against PyG's layer.
-        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta", category=UserWarning)
+    with _quiet_csr():
         return torch.sparse_csr_tensor(indptr, column, value.contiguous(), size=size, check_invariants=False)
+
+
+@contextmanager
+def _quiet_csr() -> Iterator[None]:
+    """torch says once a process that CSR is in beta; what is used of it here is tested against PyG's layer."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta", category=UserWarning)
+        yield
 
 
 def _pointers(sorted_or_not: Int[Tensor, " edge"], num_nodes: int) -> Int[Tensor, " node_plus_one"]:

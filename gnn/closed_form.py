@@ -18,7 +18,12 @@ _BLOCK_BYTES = 256 * 2**20
 
 
 def fit_ease(
-    interactions: sp.csr_array, *, regularisation: float = 200.0, top_k: int = 200, name: str = "ease"
+    interactions: sp.csr_array,
+    *,
+    regularisation: float = 200.0,
+    top_k: int = 200,
+    name: str = "ease",
+    also: Float[np.ndarray, "product dim"] | None = None,
 ) -> NeighbourKernel:
     """Return EASE, the linear model whose zero diagonal forbids a product to predict itself.
 
@@ -30,14 +35,16 @@ def fit_ease(
         regularisation: ridge on the squared weights; above 0.
         top_k: entries kept a row, by absolute value.
         name: name of the kernel.
+        also: vector of each product whose inner products join the Gram matrix, scaled to its mean diagonal: products
+            that read alike count as if they had been bought together (primal form only).
 
     Source: Steck, "Embarrassingly shallow autoencoders for sparse data", WWW 2019.
     """
     if regularisation <= 0:
         raise ConfigError(f"EASE needs a regularisation above 0, got {regularisation}")
     num_users, num_products = interactions.shape
-    if num_products <= _PRIMAL_LIMIT and num_products <= 4 * num_users:
-        rows = _primal_rows(interactions, regularisation)
+    if also is not None or (num_products <= _PRIMAL_LIMIT and num_products <= 4 * num_users):
+        rows = _primal_rows(interactions, regularisation, also)
     else:
         rows = _dual_rows(interactions, regularisation)
     return NeighbourKernel(name, _stack_strongest(rows, num_products, top_k=top_k, by_size=True))
@@ -70,8 +77,13 @@ def nearest_texts(
     return NeighbourKernel("text", _stack_strongest(rows(), len(table), top_k=top_k, by_size=False))
 
 
-def _primal_rows(interactions: sp.csr_array, regularisation: float) -> Iterator[torch.Tensor]:
+def _primal_rows(
+    interactions: sp.csr_array, regularisation: float, also: Float[np.ndarray, "product dim"] | None = None
+) -> Iterator[torch.Tensor]:
     gram = torch.from_numpy(np.asarray((interactions.T @ interactions).toarray(), dtype=np.float32))
+    if also is not None:
+        vectors = torch.from_numpy(np.ascontiguousarray(also, dtype=np.float32))
+        gram.addmm_(vectors, vectors.T, alpha=float(gram.diagonal().mean()))
     gram.diagonal().add_(regularisation)
     precision = torch.cholesky_inverse(torch.linalg.cholesky(gram))
     del gram

@@ -20,6 +20,8 @@ class KernelConfig:
     """Ridge of EASE; above 0."""
     text_neighbours: int = 100
     """Nearest texts kept for each product; at least 1."""
+    only: tuple[str, ...] = ()
+    """The only kernels built, by name, such as text and words; empty: all."""
     trending_half_life_days: float = 28.0
     """Days after which an event counts half for what is trending; above 0."""
 
@@ -32,10 +34,12 @@ class KernelConfig:
 class FuseConfig:
     """How the blend is learned from validation targets."""
 
-    max_users: int = 1500
+    max_users: int = 4000
     """Validation users learned from, drawn by seed; at least 1."""
+    max_cells: float = 4e9
+    """Users x products x features looked at to find the competing products: bounds the users of large catalogues."""
     candidates: int = 60
-    """Best products of each feature that compete with the targets; at least 1."""
+    """Best products of each kernel that compete with the targets; at least 1."""
     ridge: float = 1e-3
     """L2 on the weights of standardised features; 0 or more."""
     mass_powers: tuple[float, ...] = (1.0, 0.0)
@@ -57,12 +61,14 @@ class FuseConfig:
 class ModelConfig:
     """Shape of the network."""
 
-    dim: int = 64
+    dim: int = 96
     """Width of the embeddings; a multiple of heads."""
     heads: int = 4
     """Attention heads; at least 1."""
-    layers: int = 2
+    layers: int = 1
     """Attention layers; 0 leaves the graph out."""
+    gather: Literal["attention", "mean"] = "attention"
+    """How a node weighs its neighbours: by attention, or all alike."""
     id_dropout: float = 0.2
     """Share of the nodes whose own vector is hidden in a training step; in [0, 1)."""
 
@@ -79,23 +85,27 @@ class ModelConfig:
 class TrainConfig:
     """How the network is trained."""
 
-    epochs: int = 6
+    epochs: int = 3
     """Passes over the training steps at most; at least 1."""
     patience: int = 1
     """Epochs without a better validation value before it stops; 0 or more."""
-    examples_per_epoch: int = 30_000
-    """Steps drawn an epoch at most; at least 1."""
-    batch_size: int = 512
-    """Examples whose logits are in memory together; at least 1."""
-    batches_per_step: int = 2
-    """Mini-batches that share one propagation and one optimiser step; at least 1."""
+    logits_per_epoch: float = 1.7e9
+    """Logits computed an epoch at most: with more products, fewer of the steps are drawn; at least 1."""
+    batch_size: int = 1024
+    """Examples whose logits are in memory together at most; with many products fewer are; at least 1."""
+    step_size: int = 2048
+    """Examples that share one propagation and one optimiser step; at least 1."""
+    min_steps: int = 24
+    """Optimiser steps of an epoch at least: small data is passed over several times, in twice as many epochs."""
     learning_rate: float = 4e-3
     """Highest step size of the one-cycle schedule; above 0."""
+    warm_rate: float = 0.25
+    """Part of the step size that a network takes which starts from an earlier one; above 0."""
     weight_decay: float = 0.05
     """AdamW's decay; 0 or more."""
     embedding_l2: float = 1e-3
     """Weight of the squared norm of the unnormalised own vectors that a batch uses; 0 or more."""
-    history: int = 50
+    history: int = 30
     """Latest events of a user that form the query; at least 1."""
     max_targets: int = 32
     """Products of one step that are predicted at most; at least 1."""
@@ -107,11 +117,12 @@ class TrainConfig:
     """Where to train; auto takes a GPU when there is one."""
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "examples_per_epoch", "batch_size", "batches_per_step", "history", "max_targets"):
+        for name in ("epochs", "logits_per_epoch", "batch_size", "step_size", "min_steps", "history", "max_targets"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"[train] {name} must be at least 1, got {getattr(self, name)}")
-        if self.learning_rate <= 0:
-            raise ConfigError(f"[train] learning_rate must be above 0, got {self.learning_rate}")
+        for name in ("learning_rate", "warm_rate"):
+            if getattr(self, name) <= 0:
+                raise ConfigError(f"[train] {name} must be above 0, got {getattr(self, name)}")
         if not 0 <= self.repeat_weight <= 1:
             raise ConfigError(f"[train] repeat_weight must be in [0, 1], got {self.repeat_weight}")
 

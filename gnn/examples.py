@@ -1,12 +1,15 @@
 """What the network is trained on: for each step of each user, the history before it and what the step holds."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from kg.operators import event_weights
 from kg.snapshot import Snapshot
+
+_MAX_PART = 64
+"""Products that are predicted together at most where no order is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,21 +49,24 @@ class Batch:
     """Weight of each target; adds up to 1 an example, 0 in the padding."""
 
 
-def make_examples(snapshot: Snapshot) -> Examples:
-    """Return every step of a snapshot's users that has something to be predicted from."""
+def make_examples(snapshot: Snapshot, *, follows: bool = True) -> Examples:
+    """Return every step of a snapshot's users that has something to be predicted from.
+
+    Args:
+        snapshot: whose events.
+        follows: whether only earlier events are history; else all others are, as where no order is known.
+    """
+    ordered = follows and snapshot.order != "none"
     events = snapshot.events
     keep = event_weights(snapshot) > 0
     user, product, step = events.user[keep], events.product[keep], events.step[keep]
     if not len(user):
         none = np.zeros(0, dtype=np.int64)
-        return Examples(none, none, none, none, none, snapshot.order != "none")
+        return Examples(none, none, none, none, none, ordered)
     new_user = np.r_[True, user[1:] != user[:-1]]
     first = np.flatnonzero(new_user)[np.cumsum(new_user) - 1]
-    if snapshot.order == "none":
-        place = np.arange(len(user))
-        alone = np.bincount(user)[user] > 1
-        zeros = np.zeros(len(user), dtype=np.int64)
-        return Examples(product, zeros, first[alone], place[alone], place[alone] + 1, False)
+    if not ordered:
+        return _unordered(product, np.flatnonzero(new_user), len(user))
     start = np.flatnonzero(new_user | np.r_[True, step[1:] != step[:-1]])
     stop = np.r_[start[1:], len(user)]
     later = start > first[start]
@@ -81,7 +87,7 @@ def cut_batch(
     Args:
         examples: where to cut from.
         chosen: which examples.
-        length: events of history kept, the latest ones; without an order, drawn at random.
+        length: events of history kept, the latest ones; without an order, any.
         max_targets: targets of one step kept, drawn at random.
         repeat_weight: weight of a target that is in the history already, against 1 for a new one.
         rng: draws.
@@ -91,7 +97,7 @@ def cut_batch(
         place = start - 1 - np.arange(length)
         inside = place >= first
     else:
-        place, inside = _others(examples, chosen, length, rng)
+        place, inside = _around(examples, chosen, length)
     place = np.where(inside, place, 0)
     history = np.where(inside, examples.product[place], 0)
     rank = np.where(inside, examples.step[start] - examples.step[place] - examples.ordered, 0)
@@ -115,19 +121,41 @@ def cut_batch(
     )
 
 
-def _others(
-    examples: Examples, chosen: Int[np.ndarray, " example"], length: int, rng: np.random.Generator
-) -> tuple[Int[np.ndarray, "example event"], Int[np.ndarray, "example event"]]:
-    """Other events of the same user in a random rotation, the predicted one left out."""
-    first, start = examples.first[chosen, None], examples.start[chosen, None]
-    size = np.searchsorted(examples.first, first, side="right") - np.searchsorted(examples.first, first)
-    turn = np.floor(rng.random((len(chosen), 1)) * size).astype(np.int64)
-    offset = np.arange(length)
-    place = first + (offset + turn) % size
-    return place, (offset < size) & (place != start)
+def _unordered(product: Int[np.ndarray, " event"], begin: Int[np.ndarray, " user"], num_events: int) -> Examples:
+    """Cut each user's events into equal parts; each part is predicted from all the others once a pass."""
+    size = np.diff(np.r_[begin, num_events])
+    part = np.clip(size // 4, 1, _MAX_PART)
+    num_parts = np.where(size > 1, -(-size // part), 0)
+    user = np.repeat(np.arange(len(begin)), num_parts)
+    number = np.arange(len(user)) - (np.cumsum(num_parts) - num_parts)[user]
+    start = begin[user] + number * part[user]
+    stop = np.minimum(start + part[user], begin[user] + size[user])
+    return Examples(product, np.zeros(num_events, dtype=np.int64), begin[user], start, stop, False)
+
+
+def shuffle_events(examples: Examples, rng: np.random.Generator) -> Examples:
+    """Return the examples with each user's events in a new order; only where no order is known."""
+    owner = np.zeros(len(examples.product), dtype=np.int64)
+    owner[np.unique(examples.first)] = 1
+    order = np.lexsort((rng.random(len(owner)), np.cumsum(owner)))
+    return replace(examples, product=examples.product[order])
+
+
+def _around(
+    examples: Examples, chosen: Int[np.ndarray, " example"], length: int
+) -> tuple[Int[np.ndarray, "example event"], Bool[np.ndarray, "example event"]]:
+    """The events of the same user that follow the predicted part, then those before it."""
+    first, start, stop = examples.first[chosen, None], examples.start[chosen, None], examples.stop[chosen, None]
+    end = np.searchsorted(examples.first, first, side="right")
+    end = examples.stop[np.minimum(end, len(examples.stop)) - 1]
+    size, gap = end - first, stop - start
+    width = int(min((size - gap).max(), length))
+    offset = np.arange(width)
+    place = first + (stop - first + offset) % size
+    return place, offset < size - gap
 
 
 def _is_in(
     target: Int[np.ndarray, "example target"], history: Int[np.ndarray, "example event"]
-) -> Int[np.ndarray, "example target"]:
+) -> Bool[np.ndarray, "example target"]:
     return np.asarray((target[:, :, None] == history[:, None, :]).any(axis=2))

@@ -12,14 +12,15 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float, Int
 from scipy.optimize import minimize
-from threadpoolctl import threadpool_limits
 
 from gnn.config import FuseConfig
 from gnn.errors import TooLittleData
+from gnn.lists import Lists, collect_lists
 from gnn.metrics import ndcg_at_k
-from gnn.score import Blend, Decay, History, decayed, mass_of, user_history
+from gnn.score import Blend, Decay
 from gnn.split import Trial
 from kg.kernels import Kernel
 from kg.progress import Progress, silent
@@ -38,20 +39,7 @@ LINKS: tuple[Link, ...] = ("softmax", "share")
 """How a score becomes a probability while the blend is learned; the better one on validation stays."""
 
 
-@dataclass(frozen=True, slots=True)
-class Lists:
-    """Candidates of many users with their features, padded to one width."""
-
-    features: Float[np.ndarray, "user candidate feature"]
-    """Standardised features; float32, 0 in the padding."""
-    target: Bool[np.ndarray, "user candidate"]
-    """Whether a candidate is what the user did next."""
-    present: Bool[np.ndarray, "user candidate"]
-    """False in the padding."""
-    num_targets: Int[np.ndarray, " user"]
-    """Targets of each user in the whole catalogue."""
-    scale: Float[np.ndarray, " feature"]
-    """What each raw feature was divided by."""
+_LEAST_USERS = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +58,14 @@ class Fused:
         return float(self.values.mean())
 
 
-def default_decays(snapshot: Snapshot) -> tuple[Decay, ...]:
-    """Return the decays that the order of a snapshot's events gives a meaning to."""
-    if snapshot.order == "none":
+def default_decays(snapshot: Snapshot, *, follows: bool = True) -> tuple[Decay, ...]:
+    """Return the decays that the order of a snapshot's events gives a meaning to.
+
+    Args:
+        snapshot: whose events.
+        follows: whether targets come after the history; else the end of a history means nothing.
+    """
+    if snapshot.order == "none" or not follows:
         return (Decay("rank"),)
     return (*_RANKS, *_AGES, Decay("declared")) if snapshot.order == "clock" else _RANKS
 
@@ -100,22 +93,39 @@ def fuse(
         TooLittleData: no validation user has a history.
     """
     wanted = {"whole": ()} if variants is None else variants
-    users = _draw_users(trial, config)
-    best: dict[str, Fused] = {}
-    for mass_power in config.mass_powers:
-        blank = _blank(kernels, priors[0], trial.seen, mass_power)
-        lists = collect_lists(kernels, priors[1], blank, users=users, trial=trial, config=config, progress=progress)
+    users = _draw_users(trial, kernels, config)
+    blank = _blank(kernels, priors[0], trial)
+    lists = collect_lists(kernels, priors[1], blank, users=users, trial=trial, config=config, progress=progress)
+    best: dict[str, tuple[Fused, Float[np.ndarray, " feature"]]] = {}
+    for mass_power in sorted(set(config.mass_powers)):
+        lists = lists.divided(mass_power)
         for name, without in wanted.items():
-            part, kept = _leave_out(lists, blank, without)
-            for link in LINKS:
-                weights = _polish(part, _fit(part, link, config.ridge), blank, config.k)
-                values = _ndcg_of(part, part.features @ weights.astype(np.float32), config.k)
-                found = Fused(_unfold(blank, weights * kept / part.scale), values, link)
-                facts = {"variant": name, "mass_power": mass_power, "link": link, "ndcg": found.value}
+            for link in _links(trial):
+                weights = _fit(lists, link, config.ridge, kept=_kept(blank, without))
+                values = _ndcg_of(lists, _weigh(lists.features, weights), config.k)
+                blend = replace(blank, mass_power=mass_power)
+                facts = {"variant": name, "mass_power": mass_power, "link": link, "ndcg": float(values.mean())}
                 logger.info("blend learned", extra=facts)
-                if name not in best or found.value > best[name].value:
-                    best[name] = found
-    return best
+                if name not in best or values.mean() > best[name][0].value:
+                    best[name] = Fused(blend, values, link), weights
+    finished = {}
+    for name, (found, weights) in best.items():
+        lists = lists.divided(found.blend.mass_power)
+        finished[name] = _finish(lists, found, weights, k=config.k)
+    return finished
+
+
+def _links(trial: Trial) -> tuple[Link, ...]:
+    """The likelihoods worth a try: counts, which the shares are for, only matter where people repeat."""
+    return ("softmax",) if trial.exclude_seen else LINKS
+
+
+def _finish(lists: Lists, found: Fused, weights: Float[np.ndarray, " feature"], *, k: int) -> Fused:
+    """Let a short search over whole kernels follow the NDCG itself, and put the weights into the blend."""
+    weights = _polish(lists, weights, found.blend, k)
+    values = _ndcg_of(lists, _weigh(lists.features, weights), k)
+    logger.info("blend polished", extra={"link": found.link, "ndcg": float(values.mean())})
+    return Fused(_unfold(found.blend, weights / lists.scale), values, found.link)
 
 
 def settle(rich: Fused, plain: Fused) -> Fused:
@@ -128,109 +138,59 @@ def settle(rich: Fused, plain: Fused) -> Fused:
     return rich if gain.mean() > error else plain
 
 
-def _leave_out(lists: Lists, blend: Blend, without: Container[str]) -> tuple[Lists, Float[np.ndarray, " feature"]]:
-    """Lists in which the features of some kernels are 0, and 1 for every feature that is left."""
-    flags = [float(name not in without) for name in blend.kernels]
-    kept = np.r_[np.repeat(flags, len(blend.decays)), np.ones(len(blend.priors))]
-    if kept.all():
-        return lists, kept
-    return replace(lists, features=lists.features * kept.astype(np.float32)), kept
+def _kept(blend: Blend, without: Container[str]) -> Bool[np.ndarray, " feature"]:
+    """Which features may have a weight when some kernels have to be done without."""
+    flags = np.array([name not in without for name in blend.kernels], dtype=bool)
+    return np.concatenate([np.repeat(flags, len(blend.decays)), np.ones(len(blend.priors), dtype=bool)])
 
 
-def collect_lists(
-    kernels: Sequence[Kernel],
-    priors: Float[np.ndarray, "prior product"],
-    blend: Blend,
-    *,
-    users: Int[np.ndarray, " user"],
-    trial: Trial,
-    config: FuseConfig,
-    progress: Progress,
-) -> Lists:
-    """Return the competing candidates of each user: the best of every feature, and the targets."""
-    rows: list[tuple[Float[np.ndarray, "candidate feature"], Bool[np.ndarray, " candidate"], int]] = []
-    targets = trial.targets
-    for done, user in enumerate(users):
-        history = user_history(trial.seen, int(user), now_ms=targets.now_ms)
-        wanted = targets.product[slice(*np.searchsorted(targets.user, (user, user + 1)))]
-        features = _features(kernels, priors, blend, history)
-        if trial.exclude_seen:
-            features[np.unique(history.product)] = -np.inf
-        bound = min(config.candidates, len(features) - 1)
-        best = np.argpartition(-features, bound, axis=0)[:bound].ravel()
-        chosen = np.union1d(best, wanted)
-        chosen = chosen[np.isfinite(features[chosen]).all(axis=1)]
-        rows.append((features[chosen].astype(np.float32), np.isin(chosen, wanted), len(wanted)))
-        progress("learn the blend", done + 1, len(users))
-    return _pad(rows)
+def _weigh(
+    features: Float[np.ndarray, "user candidate feature"], weights: Float[np.ndarray, " feature"]
+) -> Float[np.ndarray, "user candidate"]:
+    """Weighted sum of the features; torch's threads are quick where the matrix is long and thin."""
+    table = torch.from_numpy(features.reshape(-1, features.shape[2]))
+    return (table @ torch.from_numpy(weights.astype(np.float32))).numpy().reshape(features.shape[:2])
 
 
-def _draw_users(trial: Trial, config: FuseConfig) -> Int[np.ndarray, " user"]:
+def _draw_users(trial: Trial, kernels: Sequence[Kernel], config: FuseConfig) -> Int[np.ndarray, " user"]:
     users = trial.targets.users[np.isin(trial.targets.users, trial.seen.events.user)]
     if not len(users):
         raise TooLittleData("no user with events before the validation cutoff has one after it; add events")
     rng = np.random.default_rng(config.seed)
-    return np.sort(rng.choice(users, min(config.max_users, len(users)), replace=False))
+    num_features = len(kernels) * len(default_decays(trial.seen, follows=trial.targets.follows))
+    affordable = int(config.max_cells / (trial.seen.num_nodes("Product") * max(1, num_features)))
+    return np.sort(rng.choice(users, min(config.max_users, max(_LEAST_USERS, affordable), len(users)), replace=False))
 
 
-def _blank(kernels: Sequence[Kernel], priors: tuple[str, ...], train: Snapshot, mass_power: float) -> Blend:
-    decays = default_decays(train)
+def _blank(kernels: Sequence[Kernel], priors: tuple[str, ...], trial: Trial) -> Blend:
+    decays = default_decays(trial.seen, follows=trial.targets.follows)
     shape = (len(kernels), len(decays))
-    return Blend(
-        tuple(kernel.name for kernel in kernels), decays, np.zeros(shape), priors, np.zeros(len(priors)), mass_power
-    )
+    return Blend(tuple(kernel.name for kernel in kernels), decays, np.zeros(shape), priors, np.zeros(len(priors)), 0.0)
 
 
-def _features(
-    kernels: Sequence[Kernel], priors: Float[np.ndarray, "prior product"], blend: Blend, history: History
-) -> Float[np.ndarray, "product feature"]:
-    """Raw features in the order kernel by decay, then priors."""
-    faded = decayed(history, blend.decays)
-    products, place = np.unique(history.product, return_inverse=True)
-    merged = np.zeros((len(products), len(blend.decays)), dtype=np.float32)
-    np.add.at(merged, place, faded.T.astype(np.float32))
-    columns = []
-    for kernel in kernels:
-        scale = mass_of(kernel, history, faded) ** -blend.mass_power
-        columns.append(kernel.spread(products, merged * scale.astype(np.float32)))
-    return np.hstack([*columns, priors.T])
-
-
-def _pad(rows: list[tuple[Float[np.ndarray, "candidate feature"], Bool[np.ndarray, " candidate"], int]]) -> Lists:
-    width, num_features = max(len(row[0]) for row in rows), rows[0][0].shape[1]
-    features = np.zeros((len(rows), width, num_features), dtype=np.float32)
-    target = np.zeros((len(rows), width), dtype=bool)
-    present = np.zeros((len(rows), width), dtype=bool)
-    for index, (values, wanted, _) in enumerate(rows):
-        features[index, : len(values)] = values
-        target[index, : len(values)] = wanted
-        present[index, : len(values)] = True
-    spread = features[present].std(axis=0, dtype=np.float64)
-    scale = np.where(spread > 0, spread, 1.0)
-    features /= scale.astype(np.float32)
-    return Lists(features, target, present, np.array([row[2] for row in rows]), scale)
-
-
-def _fit(lists: Lists, link: Link, ridge: float) -> Float[np.ndarray, " feature"]:
+def _fit(
+    lists: Lists, link: Link, ridge: float, *, kept: Bool[np.ndarray, " feature"]
+) -> Float[np.ndarray, " feature"]:
     """Maximise the likelihood of the targets among their candidates; every user counts the same."""
     known = lists.target.any(axis=1)
     if not known.any():
-        return np.full(lists.features.shape[2], _START)
-    features, present = lists.features[known], lists.present[known]
+        return _START * kept
+    # What is not known is few: copies of the features would be larger than they are worth.
+    features = lists.features if known.all() else lists.features[known]
+    present = lists.present[known]
     share = lists.target[known] / lists.target[known].sum(axis=1, keepdims=True)
     loss = _softmax_loss if link == "softmax" else _share_loss
+    table = torch.from_numpy(features.reshape(-1, features.shape[2]))
 
     def penalised(weights: Float[np.ndarray, " feature"]) -> tuple[float, Float[np.ndarray, " feature"]]:
-        score = (features @ weights.astype(np.float32)).astype(np.float64)
-        value, slope = loss(score, share, present)
-        gradient = np.einsum("ucf,uc->f", features, slope.astype(np.float32), optimize=True) / len(features)
+        value, slope = loss(_weigh(features, weights).astype(np.float64), share, present)
+        gradient = (torch.from_numpy(slope.astype(np.float32).ravel()) @ table).numpy().astype(np.float64)
+        gradient /= len(features)
         return value / len(features) + ridge * float(weights @ weights), gradient + 2 * ridge * weights
 
-    start = np.full(features.shape[2], _START)
-    bounds = [(0, None)] * len(start)
-    # Thousands of products too small to share: on a busy machine the threads of BLAS wait for each other for minutes.
-    with threadpool_limits(limits=1, user_api="blas"):
-        found = minimize(penalised, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 150})
+    start = _START * kept
+    bounds = [(0, None if flag else 0) for flag in kept]
+    found = minimize(penalised, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 150})
     return np.asarray(found.x)
 
 
@@ -271,17 +231,21 @@ def _polish(
     """Scale whole kernels and priors up and down while the validation NDCG grows by more than a trifle."""
     num_decays = len(blend.decays)
     groups = [slice(i * num_decays, (i + 1) * num_decays) for i in range(len(blend.kernels))]
-    groups += [slice(place, place + 1) for place in range(groups[-1].stop, len(weights))]
+    groups += [slice(place, place + 1) for place in range(blend.weights.size, len(weights))]
+    # A kernel without weight stays without: scaling cannot bring it back.
+    groups = [group for group in groups if weights[group].any()]
+    if not groups:
+        return weights
     parts = np.stack([lists.features[:, :, group] @ weights[group].astype(np.float32) for group in groups], axis=2)
     factor = np.ones(len(groups), dtype=np.float32)
-    best = _ndcg_of(lists, parts @ factor, k).mean()
+    best = _ndcg_of(lists, _weigh(parts, factor), k).mean()
     for _ in range(3):
         before = best
         for index in range(len(groups)):
             for change in (0.0, 0.5, 0.75, 1.33, 2.0):
                 trial = factor.copy()
                 trial[index] *= change
-                value = _ndcg_of(lists, parts @ trial, k).mean()
+                value = _ndcg_of(lists, _weigh(parts, trial), k).mean()
                 if value > best + 2e-5:
                     best, factor = value, trial
         if best == before:
@@ -293,12 +257,12 @@ def _polish(
 
 
 def _ndcg_of(lists: Lists, score: Float[np.ndarray, "user candidate"], k: int) -> Float[np.ndarray, " user"]:
-    ranked = np.where(lists.present, score, -np.inf)
+    ranked = torch.from_numpy(np.where(lists.present, score, -np.inf).astype(np.float32))
     k = min(k, ranked.shape[1])
-    best = np.argpartition(-ranked, k - 1, axis=1)[:, :k]
-    order = np.argsort(-np.take_along_axis(ranked, best, axis=1), axis=1, kind="stable")
-    best = np.take_along_axis(best, order, axis=1)
-    return ndcg_at_k(np.take_along_axis(lists.target, best, axis=1), lists.num_targets)
+    best = torch.topk(ranked, k, dim=1).indices.numpy()
+    hits = np.take_along_axis(lists.target, best, axis=1)
+    ranks = np.where(hits, np.arange(1.0, k + 1), np.inf)
+    return ndcg_at_k(ranks, lists.num_targets, k=k)
 
 
 def _unfold(blend: Blend, weights: Float[np.ndarray, " feature"]) -> Blend:

@@ -1,4 +1,4 @@
-"""A snapshot as PyTorch Geometric's `HeteroData`: text vectors as `x`, typed edges in both directions.
+"""A snapshot as PyTorch Geometric's `HeteroData`: text vectors as `x`, typed edges both ways, words of products.
 
 Users are not nodes here: a user is the weighted sum of a history (gnn.model). What users did together still takes part,
 as edges of the co-purchase and next-purchase operators.
@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 from torch_geometric.data import HeteroData
 
+from gnn.words import word_matrix
 from kg.kernels import Kernel, NeighbourKernel
 from kg.operators import strongest
 from kg.snapshot import Snapshot
@@ -48,5 +49,9 @@ def build_graph(
             matrix = sp.coo_array(strongest(fitted[name].matrix, top_k=count, first_row=0))
             index = torch.from_numpy(np.stack([matrix.col, matrix.row]).astype(np.int64))
         data["Product", name.upper(), "Product"].edge_index = index
+    said = word_matrix(snapshot).tocoo()
+    data["Product"].num_words = said.shape[1]
+    data["Product"].word_index = torch.from_numpy(np.stack([said.row, said.col]).astype(np.int64))
+    data["Product"].word_weight = torch.from_numpy(said.data)
     data.validate(raise_on_error=True)
     return data

@@ -8,12 +8,17 @@ from jaxtyping import Float
 from gnn.closed_form import fit_ease, nearest_texts
 from gnn.config import KernelConfig
 from gnn.stopwatch import Stopwatch
-from kg.kernels import HabitKernel, Kernel
-from kg.operators import build_operators, interactions, popularity
+from gnn.words import nearest_words, word_matrix
+from kg.kernels import TEXT_KERNELS, HabitKernel, Kernel, NeighbourKernel
+from kg.operators import build_operators, chain, interactions, popularity
 from kg.snapshot import Snapshot
 
 PRIORS = ("popular", "trending")
 """Scores that do not depend on the user: the share of users, and the share of recent events."""
+_EASE_ENTRIES = 12_000_000
+"""Entries of EASE kept in all: its small ones matter, taken together."""
+_SMALL = 5000
+"""Catalogues up to this size can afford EASE under several strengths, each row whole."""
 
 
 def build_kernels(
@@ -27,6 +32,9 @@ def build_kernels(
         config: settings.
         clock: counts the seconds of each kernel under its name.
     """
+    wanted = set(config.only)
+    if wanted and wanted <= TEXT_KERNELS:
+        return [kernel for kernel in _text_kernels(snapshot, text_vectors, config, clock) if kernel.name in wanted]
     kernels: list[Kernel] = []
     start = time.perf_counter()
     for operator in build_operators(snapshot, config.operators):
@@ -34,13 +42,11 @@ def build_kernels(
         kernels.append(operator)
         start = time.perf_counter()
     with clock.lap("ease"):
-        kernels.append(fit_ease(interactions(snapshot), regularisation=config.ease_regularisation))
-    if np.any(text_vectors):
-        boost = np.log(2.0 + popularity(snapshot)) ** 0.3
-        with clock.lap("text"):
-            kernels.append(nearest_texts(text_vectors, boost, top_k=config.text_neighbours))
+        kernels += _ease_kernels(snapshot, text_vectors, config)
+    kernels += _text_kernels(snapshot, text_vectors, config, clock)
+    kernels += _chains(kernels, clock)
     kernels.append(HabitKernel(snapshot.num_nodes("Product")))
-    return kernels
+    return [kernel for kernel in kernels if kernel.name in wanted] if wanted else kernels
 
 
 def build_priors(snapshot: Snapshot, *, config: KernelConfig) -> Float[np.ndarray, "prior product"]:
@@ -49,3 +55,47 @@ def build_priors(snapshot: Snapshot, *, config: KernelConfig) -> Float[np.ndarra
     shares = np.stack(rows).astype(np.float64)
     total = shares.sum(axis=1, keepdims=True)
     return (shares / np.where(total > 0, total, 1.0)).astype(np.float32)
+
+
+def _text_kernels(
+    snapshot: Snapshot, text_vectors: Float[np.ndarray, "product dim"], config: KernelConfig, clock: Stopwatch
+) -> list[NeighbourKernel]:
+    """Products that mean the same, and products that say the same words."""
+    boost, found = np.log(2.0 + popularity(snapshot)) ** 0.3, []
+    if np.any(text_vectors):
+        with clock.lap("text"):
+            found.append(nearest_texts(text_vectors, boost, top_k=config.text_neighbours))
+    with clock.lap("words"):
+        words = nearest_words(word_matrix(snapshot), boost, top_k=config.text_neighbours)
+    return [*found, words] if words.matrix.nnz else found
+
+
+def _ease_kernels(
+    snapshot: Snapshot, text_vectors: Float[np.ndarray, "product dim"], config: KernelConfig
+) -> list[NeighbourKernel]:
+    matrix, num = interactions(snapshot), snapshot.num_nodes("Product")
+    if num > _SMALL:
+        return [fit_ease(matrix, regularisation=config.ease_regularisation, top_k=max(200, _EASE_ENTRIES // num))]
+    found = [
+        fit_ease(matrix, regularisation=factor * config.ease_regularisation, top_k=num, name=name)
+        for name, factor in (("ease", 1.0), ("ease_loose", 0.25), ("ease_strict", 5.0))
+    ]
+    if np.any(text_vectors):
+        found.append(
+            fit_ease(matrix, regularisation=config.ease_regularisation, top_k=num, name="ease_text", also=text_vectors)
+        )
+    return found
+
+
+def _chains(kernels: list[Kernel], clock: Stopwatch) -> list[NeighbourKernel]:
+    """Two steps one after the other: what comes after what comes next, and what reads like what comes next."""
+    known = {kernel.name: kernel.matrix for kernel in kernels if isinstance(kernel, NeighbourKernel)}
+    after = known.get("next_purchase", known.get("co_purchase"))
+    if after is None:
+        return []
+    found = []
+    for name, second in (("next_twice", after), ("next_words", known.get("words"))):
+        if second is not None:
+            with clock.lap(name):
+                found.append(chain(name, after, second))
+    return found

@@ -6,18 +6,21 @@ stays the same from stage to stage are the few numbers of the blend. Nothing is 
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
-from gnn.baselines import BASELINES, KERNEL_OF, BaselineName, fit_itemknn, tune_baseline
+from gnn.baselines import CHEAP_BASELINES, make_baseline
+from gnn.climb import make_judge
 from gnn.config import LearnConfig
+from gnn.entrant import Entrant
+from gnn.examples import make_examples
 from gnn.fuse import Fused, fuse, settle
 from gnn.graph import build_graph
 from gnn.kernels import PRIORS, build_kernels, build_priors
 from gnn.measure import rank_users
-from gnn.metrics import ndcg_at_k
-from gnn.report import WHOLE, WITHOUT_NETWORK, Fitted, Report, make_report
+from gnn.report import WHOLE, WITHOUT_NETWORK, Fitted, Report, describe_blend, make_report
 from gnn.score import Blend, Decay, Scorer, scorer_of
 from gnn.split import DataSplit, SplitName, Trial, repeat_share, split_snapshot
 from gnn.stopwatch import Stopwatch
@@ -39,8 +42,20 @@ class Stage:
     """All kernels, the network's included."""
     priors: Float[np.ndarray, "prior product"]
     """Scores that do not depend on the user."""
-    trained: Trained
-    """The network's training."""
+    trained: Trained | None
+    """The network's training; None: there is no network."""
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkPlan:
+    """How the network of a stage is trained."""
+
+    follows: bool
+    """Whether what is predicted comes after the history."""
+    start: Trained | None = None
+    """An earlier training to go on from."""
+    validate: Callable[[EmbeddingKernel], float] | None = None
+    """Gives the value of a kernel after each epoch; None: all epochs are run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +69,10 @@ class Tuned:
     """Fitted on the training part."""
     blends: Mapping[str, Fused]
     """Learned blend of the whole model and of the model without the network."""
-    baselines: Mapping[BaselineName, Blend]
-    """Chosen decay of each baseline."""
+    baselines: tuple[Entrant, ...]
+    """Baselines, tuned."""
+    baselines_chose: Mapping[str, Mapping[str, Any]]
+    """Settings that each baseline chose, by its name."""
 
 
 def tune(
@@ -75,24 +92,54 @@ def tune(
     parts = split_snapshot(snapshot, name=split, share=config.share, seed=config.train.seed)
     exclude_seen = repeat_share(parts.train, parts.valid) < config.repeats_from
     trial = Trial(parts.train, parts.valid, exclude_seen)
-    judge = _network_judge(trial, config.k)
-    stage = fit_stage(parts.train, vectors, config=config, clock=clock, validate=judge, progress=progress)
+    stage, blends = tune_kernels(trial, vectors, config=config, clock=clock, progress=progress)
+    baselines = tuple(make_baseline(name, k=config.k, seed=config.train.seed) for name in CHEAP_BASELINES)
+    chose = {}
+    for entrant in baselines:
+        with clock.lap(f"baseline {entrant.name}"):
+            chose[entrant.name] = entrant.tune(trial)
+    return Tuned(parts, exclude_seen, stage, blends, baselines, chose)
+
+
+def tune_kernels(
+    trial: Trial,
+    vectors: Vectors,
+    *,
+    config: LearnConfig,
+    clock: Stopwatch,
+    with_network: bool = True,
+    progress: Progress = silent,
+) -> tuple[Stage, dict[str, Fused]]:
+    """Fit every kernel on what a trial has seen and learn the blends from its targets.
+
+    Args:
+        trial: the validation part.
+        vectors: text vectors.
+        config: settings.
+        clock: counts seconds.
+        with_network: whether the network is trained; without it both blends are the same.
+        progress: called as work moves.
+
+    Returns:
+        What was fitted, and the blend of the whole model and of the model without the network.
+    """
+    plan = NetworkPlan(trial.targets.follows, validate=_network_judge(trial, config)) if with_network else None
+    stage = fit_stage(trial.seen, vectors, config=config, clock=clock, network=plan, progress=progress)
+    variants: dict[str, tuple[str, ...]] = {WITHOUT_NETWORK: (NETWORK,)}
+    if with_network:
+        variants[WHOLE] = ()
     with clock.lap("blend"):
         blends = fuse(
             stage.kernels,
             (PRIORS, stage.priors),
             trial=trial,
             config=config.fuse,
-            variants={WHOLE: (), WITHOUT_NETWORK: (NETWORK,)},
+            variants=variants,
             progress=progress,
         )
-    blends[WHOLE] = settle(blends[WHOLE], blends[WITHOUT_NETWORK])
-    baselines: dict[BaselineName, Blend] = {}
-    itemknn = _fit_itemknn(parts.train, clock)
-    for name in BASELINES:
-        with clock.lap(name):
-            baselines[name] = tune_baseline(name, (*stage.kernels, itemknn), stage.priors, trial=trial, k=config.k)
-    return Tuned(parts, exclude_seen, stage, blends, baselines)
+    plain = blends[WITHOUT_NETWORK]
+    blends[WHOLE] = settle(blends[WHOLE], plain) if with_network else plain
+    return stage, blends
 
 
 def measure(
@@ -104,15 +151,20 @@ def measure(
         The stage, and the report of the whole model, the model without the network and every baseline.
     """
     split, seen = tuned.split, tuned.split.train_valid
-    stage = fit_stage(seen, vectors, config=config, clock=clock, start=tuned.stage.trained, progress=progress)
-    kernels = (*stage.kernels, _fit_itemknn(seen, clock))
-    scorers = {name: scorer_of(fused.blend, stage.kernels, stage.priors) for name, fused in tuned.blends.items()}
-    scorers |= {name: scorer_of(blend, kernels, stage.priors) for name, blend in tuned.baselines.items()}
+    plan = NetworkPlan(split.test.follows, start=tuned.stage.trained)
+    stage = fit_stage(seen, vectors, config=config, clock=clock, network=plan, progress=progress)
     fitted = []
     trial = Trial(seen, split.test, tuned.exclude_seen)
-    for name, scorer in scorers.items():
+    for name, fused in tuned.blends.items():
+        scorer = scorer_of(fused.blend, stage.kernels, stage.priors)
         ranking = rank_users(scorer, trial, users=split.test.users, k=config.k, progress=progress)
-        fitted.append(Fitted(name, ranking, clock.seconds(_fit_laps(name, stage)), scorer.blend))
+        fitted.append(Fitted(name, ranking, clock.seconds(_fit_laps(name, stage)), describe_blend(scorer.blend)))
+    for entrant in tuned.baselines:
+        lap = f"baseline {entrant.name}"
+        with clock.lap(lap):
+            recommender = entrant.fit(seen)
+        ranking = rank_users(recommender, trial, users=split.test.users, k=config.k, progress=progress)
+        fitted.append(Fitted(entrant.name, ranking, clock.seconds([lap]), tuned.baselines_chose[entrant.name]))
     return stage, make_report(
         fitted, split=split, snapshot=seen, exclude_seen=tuned.exclude_seen, k=config.k, seed=config.train.seed
     )
@@ -129,7 +181,8 @@ def finish(
     progress: Progress = silent,
 ) -> tuple[Stage, Scorer]:
     """Fit on every event there is, with the blend that validation chose: the model that is served."""
-    stage = fit_stage(snapshot, vectors, config=config, clock=clock, start=measured.trained, progress=progress)
+    plan = NetworkPlan(tuned.split.test.follows, start=measured.trained)
+    stage = fit_stage(snapshot, vectors, config=config, clock=clock, network=plan, progress=progress)
     return stage, scorer_of(tuned.blends[WHOLE].blend, stage.kernels, stage.priors)
 
 
@@ -139,44 +192,45 @@ def fit_stage(
     *,
     config: LearnConfig,
     clock: Stopwatch,
-    validate: Callable[[EmbeddingKernel], float] | None = None,
-    start: Trained | None = None,
+    network: NetworkPlan | None,
     progress: Progress = silent,
 ) -> Stage:
-    """Fit every kernel, the priors and the network on one cut of the events."""
+    """Fit every kernel, the priors and the network on one cut of the events.
+
+    A network that starts from an earlier one runs a single epoch with small steps: it takes in what is new.
+    """
     kernels = build_kernels(snapshot, vectors["Product"], config=config.kernels, clock=clock)
     priors = build_priors(snapshot, config=config.kernels)
+    if network is None:
+        return Stage(tuple(kernels), priors, None)
+    train, start = config.train, network.start
+    if start is not None:
+        train = replace(train, epochs=1, learning_rate=train.learning_rate * train.warm_rate)
     with clock.lap(NETWORK):
-        data = build_graph(snapshot, vectors, kernels)
         trained = train_network(
-            data,
-            snapshot,
+            build_graph(snapshot, vectors, kernels),
+            make_examples(snapshot, follows=network.follows),
             model=config.model,
-            config=config.train if start is None else replace(config.train, epochs=1),
-            validate=validate,
+            config=train,
+            validate=network.validate,
             start=None if start is None else start.weights,
             progress=progress,
         )
     return Stage((*kernels, trained.kernel), priors, trained)
 
 
-def _network_judge(trial: Trial, k: int) -> Callable[[EmbeddingKernel], float]:
+def network_scorer(kernel: EmbeddingKernel, priors: Float[np.ndarray, "prior product"], *, follows: bool) -> Scorer:
+    """Return the network as a model of its own: its kernel under one decay, popularity for who has no history."""
+    decay = Decay("rank", 3.0) if follows else Decay("rank")
+    fallback = np.array([1e-6, 0.0])
+    return Scorer((kernel,), priors, Blend((kernel.name,), (decay,), np.ones((1, 1)), PRIORS, fallback))
+
+
+def _network_judge(trial: Trial, config: LearnConfig) -> Callable[[EmbeddingKernel], float]:
     """NDCG of the network alone on products that are new to the user: what the other kernels know least about."""
-    new_only = replace(trial, exclude_seen=True)
-    users = trial.targets.users[:300]
-
-    def judge(kernel: EmbeddingKernel) -> float:
-        blend = Blend((kernel.name,), (Decay("rank", 3.0),), np.ones((1, 1)), (), np.zeros(0))
-        scorer = Scorer((kernel,), np.zeros((0, len(kernel.target)), dtype=np.float32), blend)
-        ranking = rank_users(scorer, new_only, users=users, k=k)
-        return float(ndcg_at_k(ranking.hits, ranking.num_relevant).mean())
-
-    return judge
-
-
-def _fit_itemknn(snapshot: Snapshot, clock: Stopwatch) -> Kernel:
-    with clock.lap("itemknn"):
-        return fit_itemknn(snapshot)
+    judge = make_judge(replace(trial, exclude_seen=True), k=config.k, seed=config.train.seed)
+    priors = build_priors(trial.seen, config=config.kernels)
+    return lambda kernel: judge(network_scorer(kernel, priors, follows=trial.targets.follows))
 
 
 def _fit_laps(name: str, stage: Stage) -> tuple[str, ...]:
@@ -184,6 +238,4 @@ def _fit_laps(name: str, stage: Stage) -> tuple[str, ...]:
     everything = tuple(kernel.name for kernel in stage.kernels)
     if name == WHOLE:
         return (*everything, "blend")
-    if name == WITHOUT_NETWORK:
-        return (*(kernel for kernel in everything if kernel != NETWORK), "blend")
-    return tuple({name, KERNEL_OF.get(name, name)})  # type: ignore[call-overload]  # any name may be asked for
+    return (*(kernel for kernel in everything if kernel != NETWORK), "blend")

@@ -1,9 +1,9 @@
 """The graph attention network: the learned kernel `W[j, i] = <query_j, target_i>` of the additive score.
 
-A node starts from its text, projected, plus a gated vector of its own that is dropped at random in training, so that a
-cold product lives on text and graph. Attention layers pass messages over the typed graph; the layers' mean is read
-out twice, as the vector of a product in a history and as the vector of a candidate. A user is the weighted sum of the
-history and has no parameters. Training is `gnn.train`.
+A node starts from its text, projected, a product also from the vectors of its words, plus a gated vector of its own
+that is dropped at random in training, so that a cold product lives on text and graph. Attention layers pass messages
+over the typed graph; the layers' mean is read out twice, as the vector of a product in a history and as the vector of a
+candidate. A user is the weighted sum of the history and has no parameters. Training is `gnn.train`.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
-from gnn.attention import RelationAttention, TypedGraph, flatten_graph
+from gnn.attention import RelationAttention, TypedGraph, WordSum, flatten_graph, word_product
 from gnn.config import ModelConfig
 
 
@@ -39,12 +39,14 @@ class GraphAttentionNetwork(nn.Module):
         x_dict: Mapping[str, Tensor] = data.x_dict
         self.text = torch.cat([x_dict[label] for label in self.places])
         self.project = nn.Linear(self.text.shape[1], config.dim)
+        self.words = word_product(data)
+        self.word = nn.Embedding(self.words.num_words, config.dim)
         self.kind = nn.Embedding(len(self.places), config.dim)
         self.own = nn.Embedding(graph.num_nodes, config.dim)
         self.own_target = nn.Embedding(len(x_dict["Product"]), config.dim)
-        self.gate = nn.Parameter(torch.zeros(2))
+        self.gate = nn.Parameter(torch.zeros(3))
         self.layers = nn.ModuleList(
-            RelationAttention(config.dim, heads=config.heads, num_relations=graph.num_relations)
+            RelationAttention(config.dim, heads=config.heads, num_relations=graph.num_relations, gather=config.gather)
             for _ in range(config.layers)
         )
         self.as_query = nn.Linear(config.dim, config.dim)
@@ -55,8 +57,9 @@ class GraphAttentionNetwork(nn.Module):
         self._start()
 
     def _start(self) -> None:
-        for table in (self.kind, self.own, self.own_target):
-            nn.init.normal_(table.weight, std=0.02)
+        for table in (self.kind, self.own, self.own_target, self.word):
+            if table.weight.numel():
+                nn.init.normal_(table.weight, std=0.02)
         for linear in (self.as_query, self.as_target):
             nn.init.eye_(linear.weight)
             nn.init.zeros_(linear.bias)
@@ -65,6 +68,7 @@ class GraphAttentionNetwork(nn.Module):
         """Move parameters, text and graph; return the network itself."""
         self.text = self.text.to(device)
         self.graph = self.graph.to(device)
+        self.words = self.words.to(device)
         return self.to(device)
 
     def propagate(self, generator: torch.Generator | None = None) -> Embeddings:
@@ -76,6 +80,7 @@ class GraphAttentionNetwork(nn.Module):
         kind = torch.cat([self.kind.weight[row].expand(p.stop - p.start, -1) for row, p in enumerate(self._slices())])
         keep = self._keep(generator)
         x = self.project(self.text) + kind + self.gate[0].exp() * self.own.weight * keep
+        x = self._with_words(x)
         layers = [x]
         for layer in self.layers:
             x = layer(x, self.graph)
@@ -111,6 +116,13 @@ class GraphAttentionNetwork(nn.Module):
     ) -> Float[Tensor, "user product"]:
         """Return the logit of every product for every user."""
         return torch.addmm(self.bias, users / self.log_temperature.exp(), target.T)
+
+    def _with_words(self, x: Float[Tensor, "node dim"]) -> Float[Tensor, "node dim"]:
+        if not self.words.num_words:
+            return x
+        place = self.places["Product"]
+        said: Tensor = WordSum.apply(self.word.weight, self.words)
+        return torch.cat([x[: place.start], x[place] + self.gate[2].exp() * said, x[place.stop :]])
 
     def _slices(self) -> list[slice]:
         return list(self.places.values())

@@ -1,6 +1,6 @@
 """What was measured, as values, JSON and two plain sentences: the same report on the terminal and in the bundle."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,8 @@ class Fitted:
     ranking: Ranking
     fit_s: float
     """Seconds to fit and tune it."""
-    blend: Blend
+    chosen: Mapping[str, Any]
+    """What validation chose."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,7 @@ def make_report(
             summarise(model.ranking, k, num_products=num_products, seed=seed),
             model.fit_s,
             1000 * model.ranking.took_s / max(1, len(model.ranking.users)),
-            describe_blend(model.blend),
+            dict(model.chosen),
         )
         for model in fitted
     )

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
+import scipy.sparse as sp
 from jaxtyping import Bool, Float, Int
 
 from gnn.errors import ConfigError
@@ -19,6 +20,9 @@ from kg.snapshot import DAY_MS, Snapshot
 
 MAX_HISTORY = 1000
 """Latest events of a user that take part in a score; older ones carry next to nothing and cost the same."""
+
+_LEAST_MASS = 1e-4
+"""Least mass of a history in parts of the mass of the product that has most to say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,17 +152,27 @@ class Scorer:
         products, place = np.unique(history.product, return_inverse=True)
         merged = np.zeros((len(products), len(self.kernels)))
         np.add.at(merged, place, self.history_weights(history).T)
-        return products, merged.T
+        return products, np.asarray(merged.T)
 
     def score(self, history: History) -> Float[np.ndarray, " product"]:
         """Return the score of every product; with an empty history only the priors speak. float64."""
-        total = np.asarray(self.blend.prior_weights @ self.priors, dtype=np.float64)
-        if len(history) == 0:
-            return total
-        products, weights = self.product_weights(history)
-        for kernel, row in zip(self.kernels, weights, strict=True):
-            if row.any():
-                total += kernel.spread(products, row.astype(np.float32)[:, None])[:, 0]
+        return np.asarray(self.score_histories([history])[0])
+
+    def score_users(
+        self, users: Int[np.ndarray, " user"], histories: Sequence[History]
+    ) -> Float[np.ndarray, "user product"]:
+        """Return the score of every product for some users; who they are does not matter, only what they did."""
+        return self.score_histories(histories)
+
+    def score_histories(self, histories: Sequence[History]) -> Float[np.ndarray, "history product"]:
+        """Return the score of every product for each history. float64."""
+        prior = np.asarray(self.blend.prior_weights @ self.priors, dtype=np.float64)
+        total = np.repeat(prior[None], len(histories), axis=0)
+        products = [history.product for history in histories]
+        weights = [self.history_weights(history) for history in histories]
+        for row, kernel in enumerate(self.kernels):
+            if self.blend.weights[row].any():
+                total += kernel.spread(stack_rows(products, [part[row] for part in weights], len(prior)))
         return total
 
     def entries(
@@ -199,9 +213,7 @@ class Scorer:
             used = np.flatnonzero(weights)
             if len(used):
                 given = loud[:, used] * kernel.mass[products][:, None]
-                mass = given.sum(axis=0) - given
-                # What is left of a sum after its only term was taken away is rounding, not mass.
-                mass = np.where(mass > 1e-9 * given.sum(axis=0), mass, 1.0)
+                mass = np.maximum(given.sum(axis=0) - given, mass_floor(kernel))
                 scale = weights[used] / mass**self.blend.mass_power
                 total += scale @ (said[:, used].T @ entry) - (scale * said[:, used]).sum(axis=1)[:, None] * entry
         return total
@@ -230,15 +242,38 @@ def scorer_of(blend: Blend, kernels: Iterable[Kernel], priors: Float[np.ndarray,
     return Scorer(tuple(known[name] for name in names), priors, fitted)
 
 
+def stack_rows(
+    products: Sequence[Int[np.ndarray, " event"]], weights: Sequence[Float[np.ndarray, " event"]], num_products: int
+) -> sp.csr_array:
+    """Return one sparse row a history: how much each product counts, its events added up; [history product], float32.
+
+    Args:
+        products: product rows of each history's events.
+        weights: how much each event counts.
+        num_products: width of the result.
+    """
+    ends = np.cumsum([0, *(len(part) for part in products)])
+    column = np.concatenate([*products, np.zeros(0, dtype=np.int64)])
+    data = np.concatenate([*weights, np.zeros(0)]).astype(np.float32)
+    matrix = sp.csr_array((data, column.astype(np.int64), ends), shape=(len(products), num_products))
+    matrix.sum_duplicates()
+    return matrix
+
+
 def decayed(history: History, decays: Sequence[Decay]) -> Float[np.ndarray, "decay event"]:
     """Return the weight of every event under each decay."""
     return np.asarray(np.stack([decay(history) for decay in decays]) * history.weight)
 
 
 def mass_of(kernel: Kernel, history: History, faded: Float[np.ndarray, "decay event"]) -> Float[np.ndarray, " decay"]:
-    """Return what a kernel gives to the whole catalogue for a history under each decay; 1 where it gives nothing."""
-    mass = np.abs(faded) @ kernel.mass[history.product]
-    return np.where(mass > 0, mass, 1.0)
+    """Return what a kernel gives to the whole catalogue for a history under each decay, not below its floor."""
+    return np.asarray(np.maximum(np.abs(faded) @ kernel.mass[history.product], mass_floor(kernel)))
+
+
+def mass_floor(kernel: Kernel) -> float:
+    """Return the least mass a history is credited with: a faint old event must not speak as loudly as a fresh one."""
+    largest = float(kernel.mass.max(initial=0.0))
+    return _LEAST_MASS * largest if largest > 0 else 1.0
 
 
 def make_history(

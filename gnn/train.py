@@ -19,11 +19,10 @@ from torch_geometric.data import HeteroData
 
 from gnn.config import ModelConfig, TrainConfig
 from gnn.errors import ConfigError, NonFiniteLoss, TooLittleData
-from gnn.examples import Batch, Examples, cut_batch, make_examples
+from gnn.examples import Batch, Examples, cut_batch, shuffle_events
 from gnn.model import Embeddings, GraphAttentionNetwork
 from kg.kernels import EmbeddingKernel
 from kg.progress import Progress, silent
-from kg.snapshot import Snapshot
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +30,8 @@ Weights = Mapping[str, Tensor]
 """Parameters of a network by name, on the CPU."""
 
 
+_BATCH_LOGITS = 16_000_000
+_UNORDERED_HISTORY, _UNORDERED_TARGETS = 256, 64
 _LEAST_STEPS = 10
 """Length of the shortest schedule; in a shorter one the rise of a fifth of it would take no step at all."""
 
@@ -55,7 +56,7 @@ class Trained:
 
 def train_network(
     data: HeteroData,
-    snapshot: Snapshot,
+    examples: Examples,
     *,
     model: ModelConfig,
     config: TrainConfig,
@@ -67,7 +68,7 @@ def train_network(
 
     Args:
         data: the graph of the same snapshot (gnn.graph).
-        snapshot: whose events are learned from.
+        examples: what is predicted from what (gnn.examples), from the events of the same snapshot.
         model: shape of the network.
         config: settings.
         validate: gives a value, larger is better, for the kernel after each epoch; None runs all epochs.
@@ -84,14 +85,13 @@ def train_network(
     network = GraphAttentionNetwork(data, model).to_device(device)
     if start is not None:
         network.load_state_dict(dict(start))
-    examples = make_examples(snapshot)
     if not len(examples):
         raise TooLittleData("no user has two steps, so there is nothing to predict; add events")
     trainer = _Trainer(network, examples, config, device)
     losses: list[float] = []
     values: list[float] = []
     best: Weights = _copy(network)
-    for epoch in range(config.epochs):
+    for epoch in range(trainer.epochs):
         losses.append(trainer.run_epoch(epoch, progress))
         if validate is not None:
             values.append(validate(_kernel(network)))
@@ -118,6 +118,11 @@ def pick_device(name: Literal["auto", "cpu", "cuda"]) -> torch.device:
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
 
 
+def has_fast_bf16() -> bool:
+    """Return whether this processor multiplies bfloat16 matrices faster than float32 ones."""
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported() and torch.cpu._is_avx512_bf16_supported())
+
+
 class _Trainer:
     """State of one training: network, optimiser, schedule, generators."""
 
@@ -125,30 +130,38 @@ class _Trainer:
         self, network: GraphAttentionNetwork, examples: Examples, config: TrainConfig, device: torch.device
     ) -> None:
         self.network, self.examples, self.config, self.device = network, examples, config, device
+        self.half = device.type == "cuda" or has_fast_bf16()
         self.rng = np.random.default_rng(config.seed)
         self.generator = torch.Generator().manual_seed(config.seed)
-        per_step = config.batch_size * config.batches_per_step
-        self.per_epoch = min(len(examples), config.examples_per_epoch)
-        self.steps = math.ceil(self.per_epoch / per_step)
+        num_products = len(network.bias)
+        self.per_epoch = max(1, min(len(examples), int(config.logits_per_epoch / num_products)))
+        self.batch_size = max(1, min(config.batch_size, _BATCH_LOGITS // num_products))
+        per_pass = math.ceil(self.per_epoch / config.step_size)
+        self.passes = math.ceil(config.min_steps / per_pass)
+        self.steps = per_pass * self.passes
+        self.epochs = config.epochs if self.passes == 1 else 2 * config.epochs
         self.optimiser = torch.optim.AdamW(
             network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
         )
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
             self.optimiser,
             config.learning_rate,
-            total_steps=max(self.steps * config.epochs + 1, _LEAST_STEPS),
+            total_steps=max(self.steps * self.epochs + 1, _LEAST_STEPS),
             pct_start=0.2,
         )
 
     def run_epoch(self, epoch: int, progress: Progress) -> float:
-        """Run one pass and return its mean loss."""
-        order = self.rng.permutation(len(self.examples))[: self.per_epoch]
-        per_step = self.config.batch_size * self.config.batches_per_step
-        total = 0.0
-        for step in range(self.steps):
-            total += self._run_step(order[step * per_step : (step + 1) * per_step])
-            progress("train", epoch * self.steps + step + 1, self.config.epochs * self.steps)
-        return total / self.per_epoch
+        """Run some passes and return their mean loss."""
+        per_step, total, done = self.config.step_size, 0.0, epoch * self.steps
+        for _ in range(self.passes):
+            if not self.examples.ordered:
+                self.examples = shuffle_events(self.examples, self.rng)
+            order = self.rng.permutation(len(self.examples))[: self.per_epoch]
+            for start in range(0, self.per_epoch, per_step):
+                total += self._run_step(order[start : start + per_step])
+                done += 1
+                progress("train", done, self.epochs * self.steps)
+        return total / (self.per_epoch * self.passes)
 
     def _run_step(self, chosen: np.ndarray) -> float:
         """Propagate once, collect the gradients of several batches at the embeddings, go back once."""
@@ -156,13 +169,13 @@ class _Trainer:
         made = self.network.propagate(self.generator)
         leaves = Embeddings(made.query.detach().requires_grad_(), made.target.detach().requires_grad_())
         total = 0.0
-        for place in range(0, len(chosen), config.batch_size):
-            part = chosen[place : place + config.batch_size]
+        for place in range(0, len(chosen), self.batch_size):
+            part = chosen[place : place + self.batch_size]
             batch = cut_batch(
                 self.examples,
                 part,
-                length=config.history,
-                max_targets=config.max_targets,
+                length=config.history if self.examples.ordered else _UNORDERED_HISTORY,
+                max_targets=config.max_targets if self.examples.ordered else _UNORDERED_TARGETS,
                 repeat_weight=config.repeat_weight,
                 rng=self.rng,
             )
@@ -173,7 +186,8 @@ class _Trainer:
             raise NonFiniteLoss(
                 f"the training loss became {total}; lower [train] learning_rate ({config.learning_rate})"
             )
-        size = self.network.own.weight.square().sum() + self.network.own_target.weight.square().sum()
+        tables = (self.network.own, self.network.own_target, self.network.word)
+        size = torch.stack([table.weight.square().sum() for table in tables]).sum()
         torch.autograd.backward([config.embedding_l2 * size / self.network.own.weight.shape[0]])
         made_tensors = [tensor for tensor in (made.query, made.target) if tensor.requires_grad]
         torch.autograd.backward(made_tensors, [leaves.query.grad, leaves.target.grad])
@@ -188,11 +202,10 @@ class _Trainer:
         present = torch.from_numpy(batch.present).to(self.device)
         target = torch.from_numpy(batch.target).to(self.device)
         share = torch.from_numpy(batch.share).to(self.device)
-        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.device.type == "cuda"):
-            users = self.network.users(leaves.query, history, rank, present)
+        users = self.network.users(leaves.query, history, rank, present)
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.half):
             logits = self.network.logits(users, leaves.target)
-        logits = logits.float()
-        chance = logits.gather(1, target) - torch.logsumexp(logits, dim=1, keepdim=True)
+        chance = torch.log_softmax(logits.float(), dim=1).gather(1, target)
         return -(chance * share).sum(dim=1).mean()
 
 

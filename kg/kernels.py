@@ -13,6 +13,25 @@ import numpy as np
 import scipy.sparse as sp
 from jaxtyping import Float, Int
 
+TEXT_KERNELS = frozenset({"text", "words"})
+"""Names of the kernels over what products say of themselves: they are content, and no path of the graph shows them."""
+USE_KERNELS = frozenset(
+    {
+        "co_purchase",
+        "next_purchase",
+        "next_step",
+        "next_twice",
+        "next_words",
+        "same_basket",
+        "ease",
+        "ease_loose",
+        "ease_strict",
+        "ease_text",
+        "network",
+    }
+)
+"""Names of the kernels that rest on what users did: a path over other users shows them where it exists."""
+
 
 class Kernel(Protocol):
     """A product-to-product matrix with zero weight where a product would speak for itself, own habit apart."""
@@ -25,10 +44,12 @@ class Kernel(Protocol):
     def mass(self) -> Float[np.ndarray, " product"]:
         """Sum of the absolute entries of each row: how much a product of the history has to say at all; float32."""
 
-    def spread(
-        self, products: Int[np.ndarray, " history"], weights: Float[np.ndarray, "history column"]
-    ) -> Float[np.ndarray, "product column"]:
-        """Return, for every product, the weighted sum of the history's rows; one result a column of weights."""
+    def spread(self, weights: sp.csr_array) -> Float[np.ndarray, "row product"]:
+        """Return, for every product, the weighted sum of the kernel's rows; float32.
+
+        Args:
+            weights: [row product], how much each product of a history counts; a row a user, or a decay of a user.
+        """
 
     def entries(
         self, products: Int[np.ndarray, " history"], targets: Int[np.ndarray, " target"]
@@ -49,11 +70,9 @@ class NeighbourKernel:
         """Sum of the absolute entries of each row."""
         return np.asarray(abs(self.matrix).sum(axis=1), dtype=np.float32)
 
-    def spread(
-        self, products: Int[np.ndarray, " history"], weights: Float[np.ndarray, "history column"]
-    ) -> Float[np.ndarray, "product column"]:
-        """Return, for every product, the weighted sum of the history's rows."""
-        return np.asarray(self.matrix[products].T @ weights)
+    def spread(self, weights: sp.csr_array) -> Float[np.ndarray, "row product"]:
+        """Return, for every product, the weighted sum of the kernel's rows."""
+        return np.asarray((weights @ self.matrix).toarray(), dtype=np.float32)
 
     def entries(
         self, products: Int[np.ndarray, " history"], targets: Int[np.ndarray, " target"]
@@ -82,18 +101,24 @@ class EntityKernel:
     @cached_property
     def mass(self) -> Float[np.ndarray, " product"]:
         """Sum of the absolute entries of each row."""
-        own = np.asarray(self.left.multiply(self.right).sum(axis=1))
-        return np.asarray(self.left @ np.asarray(self.right.sum(axis=0)) - own, dtype=np.float32)
+        return np.asarray(self.left @ np.asarray(self.right.sum(axis=0)) - self._own, dtype=np.float32)
 
-    def spread(
-        self, products: Int[np.ndarray, " history"], weights: Float[np.ndarray, "history column"]
-    ) -> Float[np.ndarray, "product column"]:
-        """Return, for every product, the weighted sum of the history's rows."""
-        rows = self.left[products]
-        result = np.asarray(self.right @ (rows.T @ weights))
-        own = np.asarray(rows.multiply(self.right[products]).sum(axis=1)).reshape(-1, 1)
-        np.subtract.at(result, products, (own * weights).astype(result.dtype))
+    def spread(self, weights: sp.csr_array) -> Float[np.ndarray, "row product"]:
+        """Return, for every product, the weighted sum of the kernel's rows."""
+        result = np.asarray(((weights @ self.left) @ self._back).toarray(), dtype=np.float32)
+        row = np.repeat(np.arange(weights.shape[0]), np.diff(weights.indptr))
+        np.subtract.at(result, (row, weights.indices), (self._own[weights.indices] * weights.data).astype(np.float32))
         return result
+
+    @cached_property
+    def _back(self) -> sp.csr_array:
+        """From entity to candidate."""
+        return sp.csr_array(self.right.T, dtype=np.float32)
+
+    @cached_property
+    def _own(self) -> Float[np.ndarray, " product"]:
+        """What each product would say for itself."""
+        return np.asarray(self.left.multiply(self.right).sum(axis=1))
 
     def entries(
         self, products: Int[np.ndarray, " history"], targets: Int[np.ndarray, " target"]
@@ -131,11 +156,9 @@ class EmbeddingKernel:
         blocks = np.array_split(self.query, max(1, len(self.query) // 1024))
         return np.concatenate([np.abs(block @ self.target.T).sum(axis=1) for block in blocks]).astype(np.float32)
 
-    def spread(
-        self, products: Int[np.ndarray, " history"], weights: Float[np.ndarray, "history column"]
-    ) -> Float[np.ndarray, "product column"]:
-        """Return, for every product, the weighted sum of the history's rows."""
-        return np.asarray(self.target @ (self.query[products].T @ weights).astype(np.float32))
+    def spread(self, weights: sp.csr_array) -> Float[np.ndarray, "row product"]:
+        """Return, for every product, the weighted sum of the kernel's rows."""
+        return np.asarray((weights @ self.query).astype(np.float32) @ self.target.T)
 
     def entries(
         self, products: Int[np.ndarray, " history"], targets: Int[np.ndarray, " target"]
@@ -156,13 +179,9 @@ class HabitKernel:
         """Sum of the absolute entries of each row: 1."""
         return np.ones(self.num_products, dtype=np.float32)
 
-    def spread(
-        self, products: Int[np.ndarray, " history"], weights: Float[np.ndarray, "history column"]
-    ) -> Float[np.ndarray, "product column"]:
+    def spread(self, weights: sp.csr_array) -> Float[np.ndarray, "row product"]:
         """Return, for every product, the weight its own events carry."""
-        result = np.zeros((self.num_products, weights.shape[1]), dtype=np.float32)
-        np.add.at(result, products, weights.astype(np.float32))
-        return result
+        return np.asarray(weights.toarray(), dtype=np.float32)
 
     def entries(
         self, products: Int[np.ndarray, " history"], targets: Int[np.ndarray, " target"]

@@ -5,7 +5,7 @@ is bounded by a block and not by the catalogue. No text and nothing learned by g
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse as sp
@@ -91,11 +91,12 @@ def next_purchase(snapshot: Snapshot, config: OperatorConfig) -> NeighbourKernel
 
     A pair in reversed order counts `backward` times; both ends are damped by popularity.
     """
-    steps, shifted = _steps(snapshot, config)
-    count = np.asarray(steps.sum(axis=0)).ravel()
-    left = sp.csr_array(sp.diags_array(_inverse_power(count, 0.5)) @ steps.T)
-    right = sp.csr_array(shifted @ sp.diags_array(_inverse_power(count, 0.4)))
-    return NeighbourKernel("next_purchase", top_k_product(left, right, top_k=config.top_k))
+    return _directed("next_purchase", snapshot, config)
+
+
+def next_step(snapshot: Snapshot, config: OperatorConfig) -> NeighbourKernel:
+    """Return what comes in the very next step of the same user; both ends are damped by popularity."""
+    return _directed("next_step", snapshot, replace(config, max_gap=1, backward=0.0))
 
 
 def same_basket(snapshot: Snapshot, config: OperatorConfig) -> NeighbourKernel:
@@ -142,6 +143,14 @@ def top_k_product(left: sp.csr_array, right: sp.csr_array, *, top_k: int) -> sp.
     return sp.csr_array(sp.vstack(blocks, format="csr"), dtype=np.float32)
 
 
+def chain(
+    name: str, first: sp.csr_array, second: sp.csr_array, *, width: int = 50, top_k: int = 200
+) -> NeighbourKernel:
+    """Return the kernel of two steps one after the other, each a random walk over the `width` strongest entries."""
+    steps = [_row_stochastic(strongest(matrix, top_k=width, first_row=0)) for matrix in (first, second)]
+    return NeighbourKernel(name, top_k_product(steps[0], steps[1], top_k=top_k))
+
+
 def strongest(block: sp.csr_array, *, top_k: int, first_row: int) -> sp.csr_array:
     """Return a block of rows with its diagonal removed and only the `top_k` largest positive entries of each row.
 
@@ -183,6 +192,7 @@ def _build_all(snapshot: Snapshot, config: OperatorConfig) -> Iterator[Neighbour
     yield co_purchase(snapshot, config)
     if snapshot.order != "none":
         yield next_purchase(snapshot, config)
+        yield next_step(snapshot, config)
         yield same_basket(snapshot, config)
     yield from _entity_kernels(snapshot, config, np.log(2.0 + popularity(snapshot)))
     yield from _relation_kernels(snapshot, config)
@@ -264,6 +274,14 @@ def _step_matrix(snapshot: Snapshot) -> sp.csr_array:
     matrix.sum_duplicates()
     matrix.data[:] = 1.0
     return matrix
+
+
+def _directed(name: str, snapshot: Snapshot, config: OperatorConfig) -> NeighbourKernel:
+    steps, shifted = _steps(snapshot, config)
+    count = np.asarray(steps.sum(axis=0)).ravel()
+    left = sp.csr_array(sp.diags_array(_inverse_power(count, 0.5)) @ steps.T)
+    right = sp.csr_array(shifted @ sp.diags_array(_inverse_power(count, 0.4)))
+    return NeighbourKernel(name, top_k_product(left, right, top_k=config.top_k))
 
 
 def _steps(snapshot: Snapshot, config: OperatorConfig) -> tuple[sp.csr_array, sp.csr_array]:

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from gnn.score import History, Scorer
-from kg.kernels import EmbeddingKernel, EntityKernel, HabitKernel, Kernel
+from kg.kernels import TEXT_KERNELS, USE_KERNELS, EntityKernel, HabitKernel, Kernel
 from kg.paths import OTHERS, GraphPath
 from serving.answer import Contribution, Filter, Item, Path, PathEdge, PathNode, Reason
 from serving.history import EventReader, read_history
@@ -171,7 +171,8 @@ def _reasons(
 def _code(kernel: Kernel) -> Reason:
     if isinstance(kernel, HabitKernel):
         return Reason.BUY_AGAIN
-    return Reason.CONTENT if isinstance(kernel, EntityKernel) or kernel.name == "text" else Reason.COLLABORATIVE
+    is_content = isinstance(kernel, EntityKernel) or kernel.name in TEXT_KERNELS
+    return Reason.CONTENT if is_content else Reason.COLLABORATIVE
 
 
 def _contributions(
@@ -228,9 +229,9 @@ def _kinds(scorer: Scorer) -> list[list[int]]:
             # Another user is never named, whatever relation a shop declares.
             if kernel.label != "User":
                 groups.setdefault(kernel.relation, []).append(index)
-        elif _is_use(kernel):
+        elif kernel.name in USE_KERNELS:
             groups.setdefault(OTHERS, []).append(index)
-        elif kernel.name != "text":
+        elif kernel.name not in TEXT_KERNELS:
             groups.setdefault(kernel.name, []).append(index)
     return list(groups.values())
 
@@ -265,7 +266,7 @@ def _search(
 
 def _product_path(evidence: Evidence, kernel: Kernel, origin: int, product: int) -> GraphPath | None:
     finder = evidence.ready.finder
-    if _is_use(kernel):
+    if kernel.name in USE_KERNELS:
         return finder.through_users(origin, product, user=evidence.user, at_least=MIN_SUPPORTERS)
     if kernel.name.startswith("shared_"):
         return finder.through_product(kernel.name.removeprefix("shared_").upper(), origin, product)
@@ -296,11 +297,6 @@ def _says_enough(evidence: Evidence, kernel: EntityKernel, path: GraphPath) -> b
     else:
         members = int(kernel.num_members[row])
     return members <= max(20.0, MAX_MEMBERS_SHARE * evidence.ready.bundle.snapshot.num_nodes("Product"))
-
-
-def _is_use(kernel: Kernel) -> bool:
-    """Whether a kernel speaks of what users did with two products."""
-    return isinstance(kernel, EmbeddingKernel) or kernel.name in ("co_purchase", "next_purchase", "same_basket", "ease")
 
 
 def _habit_path(evidence: Evidence, product: int, part: float) -> Path:

@@ -116,7 +116,7 @@ def retrain(
         steps.says(f"{distinct:,} distinct texts, {now:,} encoded now")
     with steps.step("train"):
         tuned = tune(snapshot, vectors, config=config.learn, clock=clock, split=config.split, progress=progress)
-        epochs = len(tuned.stage.trained.losses)
+        epochs = len(tuned.stage.trained.losses) if tuned.stage.trained else 0
         steps.says(f"{len(tuned.stage.kernels)} kernels, network stopped after {epochs} epochs")
     with steps.step("evaluate"):
         measured, report = measure(tuned, vectors, config=config.learn, clock=clock, progress=progress)
@@ -128,7 +128,7 @@ def retrain(
             scorer=scorer.without_idle_kernels(),
             exclude_seen=tuned.exclude_seen,
             text_vectors=vectors["Product"],
-            network={name: tensor.numpy() for name, tensor in final.trained.weights.items()},
+            network={name: tensor.numpy() for name, tensor in final.trained.weights.items()} if final.trained else {},
             report=report_to_json(report),
             config=describe(config),
             packages=package_versions(),

@@ -200,8 +200,8 @@ def retrain(data: Data = None, cutoff: Cutoff = None, split: Split = None, as_js
         say("whycart serve answers with it; it takes a new model up by itself")
 
 
-def parse_cutoff(text: str | None) -> datetime | None:
-    """Return the time of `--cutoff`.
+def parse_cutoff(text: str | None, *, option: str = "--cutoff") -> datetime | None:
+    """Return the time of an option, by default `--cutoff`.
 
     Raises:
         InputError: it is no time in ISO 8601, or has no time zone.
@@ -211,9 +211,9 @@ def parse_cutoff(text: str | None) -> datetime | None:
     try:
         parsed = datetime.fromisoformat(text)
     except ValueError as err:
-        raise InputError(f"--cutoff must be a time in ISO 8601 such as 2026-01-31T00:00:00Z, got {text!r}") from err
+        raise InputError(f"{option} must be a time in ISO 8601 such as 2026-01-31T00:00:00Z, got {text!r}") from err
     if parsed.tzinfo is None:
-        raise InputError(f"--cutoff needs a time zone, got {text!r}; for UTC write {parsed.isoformat()}Z")
+        raise InputError(f"{option} needs a time zone, got {text!r}; for UTC write {parsed.isoformat()}Z")
     return parsed
 
 
@@ -303,14 +303,19 @@ def _encode_row(label: str, report: EncodeReport) -> tuple[object, ...]:
 
 def _tuned_facts(tuned: Tuned, clock: Stopwatch) -> dict[str, Any]:
     trained = tuned.stage.trained
+    network = (
+        {}
+        if trained is None
+        else {"losses": trained.losses, "values": trained.values, "best_epoch": trained.best_epoch}
+    )
     return {
         "split": tuned.split.name,
         "num_train_events": len(tuned.split.train.events),
         "num_validation_users": len(tuned.split.valid.users),
         "exclude_seen": tuned.exclude_seen,
         "blends": {name: describe_blend(fused.blend) | {"value": fused.value} for name, fused in tuned.blends.items()},
-        "network": {"losses": trained.losses, "values": trained.values, "best_epoch": trained.best_epoch},
-        "baselines": {name: describe_blend(blend) for name, blend in tuned.baselines.items()},
+        "network": network,
+        "baselines": {name: dict(chose) for name, chose in tuned.baselines_chose.items()},
         "seconds": clock.laps,
     }
 
@@ -320,7 +325,8 @@ def _tell_tuned(tuned: Tuned, clock: Stopwatch) -> None:
     rows = list(_weight_rows(chosen, [kernel.name for kernel in tuned.stage.kernels]))
     print_table(("evidence", "weight and decay that validation chose", "fit s"), _timed(rows, clock))
     trained = tuned.stage.trained
-    say(f"network: {len(trained.losses)} epochs in {trained.took_s:.1f} s, the best was epoch {trained.best_epoch}")
+    if trained is not None:
+        say(f"network: {len(trained.losses)} epochs in {trained.took_s:.1f} s, the best was epoch {trained.best_epoch}")
     for name, fused in tuned.blends.items():
         say(f"{name}: value {fused.value:.4f} on {len(tuned.split.valid.users):,} validation users")
     say("measure it with 'whycart evaluate', publish with 'whycart retrain'")

@@ -57,6 +57,8 @@ COMMANDS = (
     Entry("train", "learn", "train", "Train a model on a snapshot.", _LEARN),
     Entry("evaluate", "learn", "evaluate", "Measure a model beside the baselines.", _LEARN),
     Entry("retrain", "learn", "retrain", "Run everything from the snapshot to the published bundle.", _LEARN),
+    Entry("bench", "bench", "app", "Compare the model with others on an input folder.", _LEARN),
+    Entry("tune", "tune", "tune", "Search for better settings of learning.", _LEARN),
     Entry("models", "models", "app", "List, show, promote and roll back published bundles.", _LEARN),
     Entry("serve", "serve", "serve", "Serve recommendations over HTTP.", _SERVE),
     Entry("recommend", "serve", "recommend", "Recommend products to a user, with reasons.", _SERVE),

@@ -1,20 +1,17 @@
 """What every recommender does, the simple ones and the learned one alike; each gives `make`."""
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 
-from gnn.baselines import baseline_blends, fit_itemknn
-from gnn.closed_form import fit_ease
+from gnn.baselines import make_baseline
 from gnn.config import KernelConfig, ModelConfig, TrainConfig
-from gnn.fuse import default_decays
+from gnn.entrant import Recommender
 from gnn.graph import build_graph
 from gnn.kernels import build_priors
-from gnn.score import Blend, Decay, Scorer, scorer_of, top_products, user_history
+from gnn.score import Blend, Decay, Scorer, top_products, user_history
 from gnn.train import train_network
-from kg.kernels import HabitKernel, Kernel
-from kg.operators import OperatorConfig, co_purchase, interactions, next_purchase
+from kg.kernels import Kernel
+from kg.operators import OperatorConfig, co_purchase, next_purchase, popularity
 from kg.snapshot import Snapshot
 from tests.support.checkerboard import Checkerboard, checkerboard
 from tests.support.random_shops import random_snapshot
@@ -25,39 +22,52 @@ def board() -> Checkerboard:
     return checkerboard()
 
 
-def rank(scorer: Scorer, snapshot: Snapshot, user: int, *, k: int, exclude_seen: bool = True) -> list[str]:
+def rank(recommender: Recommender, snapshot: Snapshot, user: int, *, k: int, exclude_seen: bool = True) -> list[str]:
     history = user_history(snapshot, user, now_ms=int(snapshot.events.time.max(initial=0)))
     allowed = np.ones(snapshot.num_nodes("Product"), dtype=bool)
     if exclude_seen:
         allowed[history.product] = False
-    return [snapshot.ids("Product")[row] for row in top_products(scorer.score(history), allowed, k=k)]
+    scores = recommender.score_users(np.array([user]), [history])[0]
+    return [snapshot.ids("Product")[row] for row in top_products(scores, allowed, k=k)]
 
 
 class RecommenderContract:
     """What every recommender does; subclasses give `make`."""
 
-    def make(self, snapshot: Snapshot) -> Scorer:
+    def make(self, snapshot: Snapshot) -> Recommender:
         """Return the recommender fitted on a snapshot."""
         raise NotImplementedError
 
     def test_a_user_never_gets_a_product_already_bought(self, board: Checkerboard) -> None:
-        scorer = self.make(board.snapshot)
+        recommender = self.make(board.snapshot)
         for user in range(8):
             bought = {
                 board.snapshot.ids("Product")[row] for row in user_history(board.snapshot, user, now_ms=0).product
             }
-            assert set() == bought & set(rank(scorer, board.snapshot, user, k=8))
+            assert set() == bought & set(rank(recommender, board.snapshot, user, k=8))
 
-    def test_a_user_without_history_gets_the_popular(self, board: Checkerboard) -> None:
+    def test_a_user_without_history_gets_the_popular(self) -> None:
         snapshot = random_snapshot(3, events=12)
-        scorer = self.make(snapshot)
-        without = [row for row in range(8) if not len(user_history(snapshot, row, now_ms=0))]
+        histories = [user_history(snapshot, row, now_ms=0) for row in range(8)]
+        without = [row for row in range(8) if not len(histories[row])]
+
+        scores = self.make(snapshot).score_users(np.array(without), [histories[row] for row in without])
 
         assert without
-        for user in without:
-            scores = scorer.score(user_history(snapshot, user, now_ms=0))
-            assert np.isfinite(scores).all()
-            assert scores[scorer.priors[0].argmax()] == scores.max()
+        assert np.isfinite(scores).all()
+        assert (scores[:, popularity(snapshot).argmax()] == scores.max(axis=1)).all()
+
+    def test_users_asked_together_get_what_they_get_alone(self) -> None:
+        snapshot = random_snapshot(2, events=60)
+        recommender, users = self.make(snapshot), np.array([5, 0, 3])
+        histories = [user_history(snapshot, int(user), now_ms=0) for user in users]
+
+        together = recommender.score_users(users, histories)
+
+        assert (3, 12) == together.shape
+        for row, user in enumerate(users):
+            alone = recommender.score_users(np.array([user]), [histories[row]])[0]
+            np.testing.assert_allclose(alone, together[row], atol=1e-6)
 
     def test_the_same_history_gives_the_same_ranking(self, board: Checkerboard) -> None:
         first, second = (self.make(board.snapshot) for _ in range(2))
@@ -71,9 +81,9 @@ class PersonalContract(RecommenderContract):
     """What every recommender that looks at what users have in common does."""
 
     def test_the_withheld_product_comes_first(self, board: Checkerboard) -> None:
-        scorer = self.make(board.snapshot)
+        recommender = self.make(board.snapshot)
 
-        found = {user: rank(scorer, board.snapshot, row, k=1)[0] for row, user in enumerate(board.withheld)}
+        found = {user: rank(recommender, board.snapshot, row, k=1)[0] for row, user in enumerate(board.withheld)}
 
         assert board.withheld == found
 
@@ -86,48 +96,53 @@ def single(kernel: Kernel, snapshot: Snapshot, *, steps: float = float("inf")) -
     return Scorer((kernel,), build_priors(snapshot, config=KernelConfig()), blend)
 
 
-def baseline(name: str, kernels: Callable[[Snapshot], tuple[Kernel, ...]], snapshot: Snapshot) -> Scorer:
-    blend = baseline_blends(name, default_decays(snapshot))[0]  # type: ignore[arg-type]  # a name of BASELINES
-    return scorer_of(blend, kernels(snapshot), build_priors(snapshot, config=KernelConfig()))
-
-
 class TestPopularity(RecommenderContract):
-    def make(self, snapshot: Snapshot) -> Scorer:
-        return baseline("popularity", lambda snapshot: (), snapshot)
+    def make(self, snapshot: Snapshot) -> Recommender:
+        return make_baseline("popularity", k=3, seed=0).fit(snapshot)
 
     def test_all_get_the_same_order(self) -> None:
         snapshot = random_snapshot(1, events=100)
-        scorer = self.make(snapshot)
+        recommender = self.make(snapshot)
 
-        orders = {tuple(rank(scorer, snapshot, user, k=12, exclude_seen=False)) for user in range(8)}
+        orders = {tuple(rank(recommender, snapshot, user, k=12, exclude_seen=False)) for user in range(8)}
 
         assert 1 == len(orders)
 
 
 class TestHabit(RecommenderContract):
-    def make(self, snapshot: Snapshot) -> Scorer:
-        return baseline("habit", lambda snapshot: (HabitKernel(snapshot.num_nodes("Product")),), snapshot)
+    def make(self, snapshot: Snapshot) -> Recommender:
+        return make_baseline("habit", k=3, seed=0).fit(snapshot)
 
-    def test_what_was_bought_most_lately_comes_first_again(self, board: Checkerboard) -> None:
-        scorer, snapshot = self.make(board.snapshot), board.snapshot
+    def test_what_was_bought_comes_first_again(self, board: Checkerboard) -> None:
+        recommender, snapshot = self.make(board.snapshot), board.snapshot
         for user in range(8):
-            latest = snapshot.ids("Product")[int(user_history(snapshot, user, now_ms=0).product[-1])]
-            assert latest == rank(scorer, snapshot, user, k=1, exclude_seen=False)[0]
+            bought = {snapshot.ids("Product")[row] for row in user_history(snapshot, user, now_ms=0).product}
+            assert bought == set(rank(recommender, snapshot, user, k=len(bought), exclude_seen=False))
 
 
 class TestItemKnn(PersonalContract):
-    def make(self, snapshot: Snapshot) -> Scorer:
-        return baseline("itemknn", lambda snapshot: (fit_itemknn(snapshot),), snapshot)
+    def make(self, snapshot: Snapshot) -> Recommender:
+        return make_baseline("itemknn", k=3, seed=0).fit(snapshot)
 
 
 class TestRp3Beta(PersonalContract):
-    def make(self, snapshot: Snapshot) -> Scorer:
-        return baseline("rp3beta", lambda snapshot: (co_purchase(snapshot, OperatorConfig()),), snapshot)
+    def make(self, snapshot: Snapshot) -> Recommender:
+        return make_baseline("rp3beta", k=3, seed=0).fit(snapshot)
 
 
 class TestEase(PersonalContract):
-    def make(self, snapshot: Snapshot) -> Scorer:
-        return baseline("ease", lambda snapshot: (fit_ease(interactions(snapshot), regularisation=1.0),), snapshot)
+    def make(self, snapshot: Snapshot) -> Recommender:
+        return make_baseline("ease", k=3, seed=0).fit(snapshot)
+
+
+class TestIals(PersonalContract):
+    def make(self, snapshot: Snapshot) -> Recommender:
+        return make_baseline("ials", k=3, seed=0).fit(snapshot)
+
+
+class TestLightGcn(PersonalContract):
+    def make(self, snapshot: Snapshot) -> Recommender:
+        return make_baseline("lightgcn", k=3, seed=0).fit(snapshot)
 
 
 class TestNextPurchase(PersonalContract):
@@ -141,5 +156,5 @@ class TestNetwork(PersonalContract):
         data = build_graph(snapshot, vectors, [co_purchase(snapshot, OperatorConfig())])
         config = TrainConfig(epochs=60, batch_size=32, device="cpu", learning_rate=0.02)
         shape = ModelConfig(dim=8, heads=2, layers=1, id_dropout=0.0)
-        kernel = train_network(data, snapshot, model=shape, config=config).kernel
+        kernel = train_network(data, make_examples(snapshot), model=shape, config=config).kernel
         return single(kernel, snapshot, steps=3.0)

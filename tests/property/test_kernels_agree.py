@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gnn.closed_form import fit_ease, nearest_texts
+from gnn.score import stack_rows
 from kg.errors import SnapshotError
 from kg.kernel_files import load_kernel, save_kernel
 from kg.kernels import EmbeddingKernel, EntityKernel, HabitKernel, Kernel, NeighbourKernel
@@ -64,14 +65,15 @@ def full_matrix(kernel: Kernel) -> np.ndarray:
 )
 def test_spread_is_the_weighted_sum_of_the_entries(seed: int, history: list[int], columns: int, draw: int) -> None:
     products = np.array(history, dtype=np.int64)
-    weights = np.random.default_rng(draw).normal(size=(len(products), columns)).astype(np.float32)
+    weights = np.random.default_rng(draw).normal(size=(columns, len(products))).astype(np.float32)
+    rows = stack_rows([products] * columns, list(weights), NUM_PRODUCTS)
     targets = np.arange(NUM_PRODUCTS)
 
     for kernel in kernels_of(seed):
-        spread = kernel.spread(products, weights)
-        summed = kernel.entries(products, targets).astype(np.float64).T @ weights
+        spread = kernel.spread(rows)
+        summed = weights @ kernel.entries(products, targets).astype(np.float64)
         np.testing.assert_allclose(spread, summed, atol=2e-5, err_msg=kernel.name)
-        np.testing.assert_allclose(spread, full_matrix(kernel)[products].T @ weights, atol=2e-5, err_msg=kernel.name)
+        np.testing.assert_allclose(spread, weights @ full_matrix(kernel)[products], atol=2e-5, err_msg=kernel.name)
 
 
 @settings(max_examples=30, deadline=None)
@@ -123,7 +125,7 @@ def test_the_shares_of_an_entity_kernel_add_up_to_the_entry(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_a_kernel_read_from_disk_is_the_kernel_that_was_written(seed: int, tmp_path: Path) -> None:
     every = np.arange(NUM_PRODUCTS)
-    weights = np.linspace(-1, 1, 2 * NUM_PRODUCTS, dtype=np.float32).reshape(NUM_PRODUCTS, 2)
+    weights = sp.csr_array(np.linspace(-1, 1, 2 * NUM_PRODUCTS, dtype=np.float32).reshape(2, NUM_PRODUCTS))
 
     for kernel in kernels_of(seed):
         save_kernel(kernel, tmp_path / kernel.name)
@@ -131,7 +133,7 @@ def test_a_kernel_read_from_disk_is_the_kernel_that_was_written(seed: int, tmp_p
         assert (kernel.name, type(kernel)) == (loaded.name, type(loaded))
         np.testing.assert_array_equal(kernel.mass, loaded.mass)
         np.testing.assert_array_equal(kernel.entries(every, every), loaded.entries(every, every))
-        np.testing.assert_array_equal(kernel.spread(every, weights), loaded.spread(every, weights))
+        np.testing.assert_array_equal(kernel.spread(weights), loaded.spread(weights))
         if isinstance(kernel, EntityKernel) and isinstance(loaded, EntityKernel):
             assert (kernel.relation, kernel.label, kernel.shared(0, 1)) == (
                 loaded.relation, loaded.label, loaded.shared(0, 1)

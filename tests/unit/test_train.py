@@ -37,7 +37,7 @@ def run(
     }
     data = build_graph(snapshot, vectors, [co_purchase(snapshot, OperatorConfig())])
     weights = None if start is None else start.weights
-    return train_network(data, snapshot, model=model, config=config, validate=validate, start=weights)
+    return train_network(data, make_examples(snapshot), model=model, config=config, validate=validate, start=weights)
 
 
 def test_the_same_seed_gives_the_same_weights() -> None:
@@ -188,8 +188,10 @@ def test_a_network_continues_on_a_cut_in_which_an_operator_has_its_first_entries
     """What two users share may appear only later; the parameters are the same all the same."""
     snapshot = random_snapshot(0)
     vectors = {label: np.ones((table.num_rows, 4), dtype=np.float32) for label, table in snapshot.nodes.items()}
-    before = train_network(build_graph(snapshot, vectors), snapshot, model=SHAPE, config=CONFIG)
+    before = train_network(build_graph(snapshot, vectors), make_examples(snapshot), model=SHAPE, config=CONFIG)
 
     later = build_graph(snapshot, vectors, [co_purchase(snapshot, OperatorConfig())])
 
-    assert 3 == len(train_network(later, snapshot, model=SHAPE, config=CONFIG, start=before.weights).losses)
+    assert 3 == len(
+        train_network(later, make_examples(snapshot), model=SHAPE, config=CONFIG, start=before.weights).losses
+    )

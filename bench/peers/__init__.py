@@ -1,0 +1,1 @@
+"""Other people's recommenders on the split that Whycart is measured on, scored by Whycart's own evaluator."""
