@@ -135,9 +135,12 @@ def _unordered(product: Int[np.ndarray, " event"], begin: Int[np.ndarray, " user
 
 def shuffle_events(examples: Examples, rng: np.random.Generator) -> Examples:
     """Return the examples with each user's events in a new order; only where no order is known."""
-    owner = np.zeros(len(examples.product), dtype=np.int64)
-    owner[np.unique(examples.first)] = 1
-    order = np.lexsort((rng.random(len(owner)), np.cumsum(owner)))
+    begin, place = np.unique(examples.first, return_inverse=True)
+    end = np.zeros(len(begin), dtype=np.int64)
+    np.maximum.at(end, place, examples.stop)
+    # What lies between the end of one user and the beginning of the next is of users without an example.
+    owner = np.searchsorted(np.unique(np.concatenate([begin, end])), np.arange(len(examples.product)), side="right")
+    order = np.lexsort((rng.random(len(owner)), owner))
     return replace(examples, product=examples.product[order])
 
 

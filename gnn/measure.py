@@ -4,13 +4,14 @@ Every product of the catalogue is ranked; nothing is sampled, unless a published
 scores share their mean rank. Users without a recommendation count as zero.
 """
 
+import functools
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from gnn.entrant import Recommender
 from gnn.metrics import (
@@ -88,7 +89,7 @@ def rank_users(
     found = np.full((len(asked), k), -1, dtype=np.int64)
     ranks = np.full(wanted.shape, np.inf)
     size = max(1, BLOCK_BYTES // (8 * trial.seen.num_nodes("Product")))
-    with threadpool_limits(limits=1, user_api="blas"):  # the products are small: threads cost more than they save
+    with _thread_pools().limit(limits=1, user_api="blas"):  # the products are small: threads cost more than they save
         for first in range(0, len(asked), size):
             part = slice(first, first + size)
             scores = _score(recommender, trial, asked[part])
@@ -104,6 +105,12 @@ def rank_users(
                 ranks[row] = _mean_ranks(values, wanted[row])
             progress("rank", min(first + size, len(asked)), len(asked))
     return Ranking(asked, found, wanted, ranks, (wanted >= 0).sum(axis=1), time.perf_counter() - start)
+
+
+@functools.cache
+def _thread_pools() -> ThreadpoolController:
+    """Finding the libraries takes longer than a small ranking, so they are looked for once."""
+    return ThreadpoolController()
 
 
 def metric_values(ranking: Ranking, k: int) -> dict[str, Float[np.ndarray, " user"]]:

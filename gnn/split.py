@@ -291,8 +291,10 @@ def _with_rows(targets: Targets, table: pa.Table, snapshot: Snapshot) -> Targets
     at = None
     if targets.at_ms is not None:
         known = targets.user * width + targets.product
-        spot = np.clip(np.searchsorted(known, pairs), 0, len(known) - 1)
-        at = np.where(known[spot] == pairs, targets.at_ms[spot], np.iinfo(np.int64).max)
+        # A row without an event of its own does not say when: it counts as asked at the end, after those that do.
+        at = np.full(len(pairs), int(snapshot.events.time.max(initial=0)))
+        there = np.isin(pairs, known)
+        at[there] = targets.at_ms[np.searchsorted(known, pairs[there])]
     candidates = None
     if "candidates" in table.column_names:
         lists = table["candidates"].take(place).to_pylist()

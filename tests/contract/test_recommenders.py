@@ -6,6 +6,7 @@ import pytest
 from gnn.baselines import make_baseline
 from gnn.config import KernelConfig, ModelConfig, TrainConfig
 from gnn.entrant import Recommender
+from gnn.examples import make_examples
 from gnn.graph import build_graph
 from gnn.kernels import build_priors
 from gnn.score import Blend, Decay, Scorer, top_products, user_history
@@ -154,7 +155,7 @@ class TestNetwork(PersonalContract):
     def make(self, snapshot: Snapshot) -> Scorer:
         vectors = {label: np.eye(table.num_rows, 4, dtype=np.float32) for label, table in snapshot.nodes.items()}
         data = build_graph(snapshot, vectors, [co_purchase(snapshot, OperatorConfig())])
-        config = TrainConfig(epochs=60, batch_size=32, device="cpu", learning_rate=0.02)
+        config = TrainConfig(epochs=60, batch_size=32, min_steps=1, device="cpu", learning_rate=0.02)
         shape = ModelConfig(dim=8, heads=2, layers=1, id_dropout=0.0)
         kernel = train_network(data, make_examples(snapshot), model=shape, config=config).kernel
         return single(kernel, snapshot, steps=3.0)

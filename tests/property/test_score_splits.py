@@ -12,7 +12,7 @@ from gnn.closed_form import fit_ease
 from gnn.fuse import default_decays
 from gnn.kernels import PRIORS, build_priors
 from gnn.learn import LearnConfig
-from gnn.score import Blend, History, Scorer, make_history, top_products, user_history
+from gnn.score import Blend, Decay, History, Scorer, make_history, top_products, user_history
 from kg.kernels import EmbeddingKernel, HabitKernel
 from kg.operators import OperatorConfig, build_operators, interactions
 from kg.snapshot import DAY_MS, Snapshot
@@ -45,14 +45,18 @@ def scorer_of(seed: int, mass_power: float = 1.0) -> tuple[Scorer, Snapshot]:
     return Scorer(kernels, build_priors(snapshot, config=LearnConfig().kernels), blend), snapshot
 
 
-def history_of(snapshot: Snapshot, rows: list[tuple[int, int, int]]) -> History:
-    """Return the history of (product, kind, day) rows."""
+def history_of(snapshot: Snapshot, rows: list[tuple[int, int, int]], *, waited: int = 0) -> History:
+    """Return the history of (product, kind, day) rows, looked at some days after their two weeks."""
     rows = sorted(rows, key=lambda row: row[2])
     scale = {"clock": DAY_MS, "position": 1, "none": 0}[snapshot.order]
     start = MONDAY if snapshot.order == "clock" else 0
     products, kinds, days = (np.array([row[place] for row in rows], dtype=np.int64) for place in range(3))
     return make_history(
-        products, kinds % len(snapshot.event_names), start + days * scale, snapshot=snapshot, now_ms=NOW
+        products,
+        kinds % len(snapshot.event_names),
+        start + days * scale,
+        snapshot=snapshot,
+        now_ms=NOW + waited * DAY_MS,
     )
 
 
@@ -62,10 +66,11 @@ def slow_scores(scorer: Scorer, history: History) -> np.ndarray:
     total = np.zeros(NUM)
     for row, kernel in enumerate(scorer.kernels):
         matrix = kernel.entries(EVERY, EVERY).astype(np.float64)
+        floor = max(sum(abs(value) for value in row) for row in matrix) / 10_000
         for column, decay in enumerate(blend.decays):
             faded = [float(decay(history)[e] * history.weight[e]) for e in range(len(history))]
             mass = sum(abs(f) * abs(matrix[p]).sum() for f, p in zip(faded, history.product, strict=True))
-            scale = mass**blend.mass_power if mass > 0 else 1.0
+            scale = max(mass, floor) ** blend.mass_power if floor > 0 else 1.0
             for f, product in zip(faded, history.product, strict=True):
                 total += blend.weights[row, column] * f / scale * matrix[product]
     for weight, prior in zip(blend.prior_weights, scorer.priors, strict=True):
@@ -74,10 +79,17 @@ def slow_scores(scorer: Scorer, history: History) -> np.ndarray:
 
 
 @settings(max_examples=80, deadline=None)
-@given(seed=st.integers(0, 11), rows=HISTORIES, mass_power=st.sampled_from([0.0, 0.5, 1.0]))
-def test_the_score_is_the_sum_of_its_parts(seed: int, rows: list[tuple[int, int, int]], mass_power: float) -> None:
+@given(
+    seed=st.integers(0, 11),
+    rows=HISTORIES,
+    mass_power=st.sampled_from([0.0, 0.5, 1.0]),
+    waited=st.sampled_from([0, 100, 500]),
+)
+def test_the_score_is_the_sum_of_its_parts(
+    seed: int, rows: list[tuple[int, int, int]], mass_power: float, waited: int
+) -> None:
     scorer, snapshot = scorer_of(seed, mass_power)
-    history = history_of(snapshot, rows)
+    history = history_of(snapshot, rows, waited=waited)
 
     scores = scorer.score(history)
 
@@ -115,12 +127,17 @@ def test_taking_a_product_out_of_a_history_changes_nothing_about_the_other_event
 
 
 @settings(max_examples=60, deadline=None)
-@given(seed=st.integers(0, 3), rows=HISTORIES, mass_power=st.sampled_from([0.0, 0.5, 1.0]))
+@given(
+    seed=st.integers(0, 3),
+    rows=HISTORIES,
+    mass_power=st.sampled_from([0.0, 0.5, 1.0]),
+    waited=st.sampled_from([0, 100, 500]),
+)
 def test_the_scores_without_each_product_are_the_scores_of_the_history_without_it(
-    seed: int, rows: list[tuple[int, int, int]], mass_power: float
+    seed: int, rows: list[tuple[int, int, int]], mass_power: float, waited: int
 ) -> None:
     scorer, snapshot = scorer_of(seed, mass_power)
-    history = history_of(snapshot, rows)
+    history = history_of(snapshot, rows, waited=waited)
     products = np.unique(history.product)
 
     found = scorer.totals_without(history, scorer.entries(products, EVERY)) + scorer.prior_parts(EVERY).sum(axis=0)
@@ -128,6 +145,38 @@ def test_the_scores_without_each_product_are_the_scores_of_the_history_without_i
     for place, product in enumerate(products):
         expected = scorer.score(history.without(int(product)))
         np.testing.assert_allclose(found[place], expected, rtol=1e-4, atol=1e-5)
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 8), several=st.lists(HISTORIES, max_size=4))
+def test_histories_scored_together_get_what_each_gets_alone(
+    seed: int, several: list[list[tuple[int, int, int]]]
+) -> None:
+    scorer, snapshot = scorer_of(seed)
+    histories = [history_of(snapshot, rows) for rows in several]
+
+    together = scorer.score_histories(histories)
+
+    assert (len(several), NUM) == together.shape
+    for history, scores in zip(histories, together, strict=True):
+        np.testing.assert_allclose(scorer.score(history), scores, atol=1e-6)
+    np.testing.assert_array_equal(scorer.score_users(np.arange(len(several)), histories), together)
+
+
+def test_a_faint_old_event_does_not_speak_as_loudly_as_a_fresh_one() -> None:
+    """Every kernel hands out one unit a history, but not for next to nothing: the mass has a floor."""
+    snapshot = random_snapshot(0)
+    kernel = fit_ease(interactions(snapshot), regularisation=2.0)
+    blend = Blend(("ease",), (Decay("age", 7.0),), np.ones((1, 1)), (), np.zeros(0), 1.0)
+    scorer = Scorer((kernel,), np.zeros((0, NUM), dtype=np.float32), blend)
+    product = int(kernel.mass.argmax())
+
+    fresh, recent, old = (
+        np.abs(scorer.score(history_of(snapshot, [(product, 0, 0)], waited=days))).sum() for days in (0, 50, 500)
+    )
+
+    assert pytest.approx((1.0, 1.0), abs=1e-5) == (fresh, recent)
+    assert 0 < old < 1e-12
 
 
 @pytest.mark.parametrize("seed", range(3))

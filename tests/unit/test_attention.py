@@ -1,17 +1,32 @@
 """Relation-aware attention in CSR form against PyTorch Geometric's layer, loops and finite differences."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from torch_geometric.data import HeteroData
 from torch_geometric.nn import GATConv
 
-from gnn.attention import RelationAttention, TypedGraph, WeightedSum, flatten_graph, softmax_by_target
+from gnn.attention import (
+    RelationAttention,
+    TypedGraph,
+    WeightedSum,
+    WordSum,
+    flatten_graph,
+    softmax_by_target,
+    word_product,
+)
 from gnn.closed_form import fit_ease
+from gnn.config import ModelConfig
 from gnn.graph import OPERATOR_EDGES, build_graph
+from gnn.model import GraphAttentionNetwork
+from gnn.words import word_matrix
 from kg.operators import OperatorConfig, build_operators, interactions
-from kg.snapshot import Snapshot
+from kg.schema import GraphSchema
+from kg.snapshot import Snapshot, build_snapshot
 from tests.support.random_shops import random_snapshot
+from tests.worlds import make_tables
 
 Edge = tuple[int, int, int]
 
@@ -118,6 +133,92 @@ def test_it_matters_by_which_relation_two_nodes_are_linked() -> None:
         outputs.append(layer(x, flatten_graph(data)[0]))
 
     assert not torch.allclose(outputs[0], outputs[1])
+
+
+def test_a_plain_mean_is_the_average_over_the_edges_into_a_node_each_times_its_gate() -> None:
+    torch.manual_seed(0)
+    edges = random_edges(6, 7, 20)
+    graph, _ = flatten_graph(one_kind(7, edges, relations=2))
+    layer = RelationAttention(4, heads=2, num_relations=3, gather="mean")
+    with torch.no_grad():
+        layer.value.weight.copy_(torch.randn(4, 4))
+        layer.gate.copy_(torch.randn(3, 2))
+    x = torch.randn(7, 4)
+    value = layer.value(x).detach()
+    expected = torch.zeros(7, 4)
+    for source, target, relation in edges_of(graph):
+        share = 1 / sum(other == target for _, other, _ in edges_of(graph))
+        for place in range(4):
+            expected[target, place] += share * layer.gate[relation, place // 2] * value[source, place]
+
+    torch.testing.assert_close(layer(x, graph), expected)
+
+
+def test_a_plain_mean_learns_values_and_gates_and_no_attention() -> None:
+    graph, _ = flatten_graph(one_kind(7, random_edges(6, 7, 20), relations=2))
+    layer = RelationAttention(4, heads=2, num_relations=3, gather="mean")
+
+    layer(torch.randn(7, 4), graph).square().sum().backward()
+
+    assert {"value.weight", "gate"} == {name for name, part in layer.named_parameters() if part.grad is not None}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_sum_of_words_and_its_gradient_are_those_of_the_dense_product(seed: int) -> None:
+    words = word_product(build_graph(titled_shop(), vectors_of(titled_shop())))
+    dense = words.matrix.to_dense().double()
+    table = torch.randn(words.num_words, 3, generator=torch.Generator().manual_seed(seed))
+    slope = torch.randn(len(dense), 3, generator=torch.Generator().manual_seed(seed + 10))
+    ours, theirs = table.clone().requires_grad_(), table.double().requires_grad_()
+
+    found = WordSum.apply(ours, words)
+    found.backward(slope)
+    expected = dense @ theirs
+    expected.backward(slope.double())
+
+    torch.testing.assert_close(found, expected.float())
+    torch.testing.assert_close(ours.grad, theirs.grad.float())
+
+
+def test_the_words_of_the_graph_are_those_of_the_products() -> None:
+    shop = titled_shop()
+
+    words = word_product(build_graph(shop, vectors_of(shop)))
+
+    assert words.num_words > 3
+    np.testing.assert_array_equal(word_matrix(shop).toarray(), words.matrix.to_dense().numpy())
+    np.testing.assert_array_equal(word_matrix(shop).toarray().T, words.back.to_dense().numpy())
+
+
+def test_the_vectors_of_words_reach_products_and_nothing_else() -> None:
+    shop = titled_shop()
+    network = GraphAttentionNetwork(build_graph(shop, vectors_of(shop)), ModelConfig(dim=4, heads=2, layers=0))
+    said = network.words.matrix.to_dense().any(dim=1)
+    before = network.propagate().query.detach()
+    with torch.no_grad():
+        network.word.weight.add_(1.0)
+
+    moved = (network.propagate().query.detach() != before).any(dim=1)
+
+    assert said.tolist() == moved.tolist()
+    assert {True, False} == set(said.tolist())
+
+
+def test_a_shop_without_words_in_common_has_a_network_all_the_same() -> None:
+    shop = random_snapshot(0)
+    untitled = replace(shop, nodes={label: table.select([0]) for label, table in shop.nodes.items()})
+
+    network = GraphAttentionNetwork(build_graph(untitled, vectors_of(shop)), ModelConfig(dim=4, heads=2, layers=1))
+
+    assert (0, 12) == (network.words.num_words, len(network.propagate().query))
+
+
+def titled_shop() -> Snapshot:
+    """A shop in which words of titles are shared by some products and not by all."""
+    titles = ["green tea", "black tea", "green mug", "blue mug", "black coffee", "blue coffee"]
+    titles += [f"only{number}" for number in range(34)]
+    nodes = {"Product": [{"product_id": f"p{row:02d}", "title": title} for row, title in enumerate(titles)]}
+    return build_snapshot(make_tables(GraphSchema(), nodes, edges={}, events=[]))
 
 
 def test_a_node_without_neighbours_keeps_its_own_value() -> None:

@@ -14,10 +14,16 @@ def random_interactions(seed: int, *, users: int, products: int) -> sp.csr_array
     return sp.csr_array((rng.random((users, products)) < 0.3).astype(np.float32))
 
 
-def textbook_ease(matrix: sp.csr_array, regularisation: float) -> np.ndarray:
-    """B = I - P diag(1 / diag P) with P the inverse of the regularised Gram matrix; float64 all the way."""
+def textbook_ease(matrix: sp.csr_array, regularisation: float, *, also: np.ndarray | None = None) -> np.ndarray:
+    """B = I - P diag(1 / diag P) with P the inverse of the regularised Gram matrix; float64 all the way.
+
+    `also` are vectors whose inner products join the Gram matrix, as loud as the mean of its diagonal.
+    """
     dense = matrix.toarray().astype(np.float64)
-    precision = np.linalg.inv(dense.T @ dense + regularisation * np.eye(dense.shape[1]))
+    gram = dense.T @ dense
+    if also is not None:
+        gram = gram + np.trace(gram) / len(gram) * (also.astype(np.float64) @ also.astype(np.float64).T)
+    precision = np.linalg.inv(gram + regularisation * np.eye(dense.shape[1]))
     weights = np.eye(len(precision)) - precision / np.diag(precision)
     np.fill_diagonal(weights, 0.0)
     return weights
@@ -31,6 +37,27 @@ def test_ease_is_the_textbook_formula(users: int, products: int, regularisation:
     found = fit_ease(matrix, regularisation=regularisation, top_k=products).matrix.toarray()
 
     np.testing.assert_allclose(found, textbook_ease(matrix, regularisation), atol=2e-5)
+
+
+@pytest.mark.parametrize(("users", "products"), [(30, 12), (5, 40)], ids=["many users", "few users"])
+def test_vectors_join_the_gram_matrix(users: int, products: int) -> None:
+    """Also where users are few, for which the Woodbury identity would be taken otherwise."""
+    matrix = random_interactions(1, users=users, products=products)
+    vectors = np.random.default_rng(0).normal(size=(products, 5)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+
+    kernel = fit_ease(matrix, regularisation=5.0, top_k=products, name="ease_text", also=vectors)
+
+    assert "ease_text" == kernel.name
+    np.testing.assert_allclose(kernel.matrix.toarray(), textbook_ease(matrix, 5.0, also=vectors), atol=2e-5)
+
+
+def test_vectors_of_zero_change_nothing() -> None:
+    matrix = random_interactions(1, users=30, products=12)
+
+    found = fit_ease(matrix, regularisation=5.0, top_k=12, also=np.zeros((12, 5), dtype=np.float32))
+
+    np.testing.assert_allclose(found.matrix.toarray(), textbook_ease(matrix, 5.0), atol=2e-5)
 
 
 def test_both_ways_to_ease_give_the_same_matrix(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 
-from gnn.examples import Batch, cut_batch, make_examples
-from kg.snapshot import Snapshot
+from gnn.examples import Batch, cut_batch, make_examples, shuffle_events
+from kg.schema import GraphSchema
+from kg.snapshot import Snapshot, build_snapshot
 from kg.tables import Order
 from tests.support.random_shops import random_snapshot
+from tests.worlds import make_tables
 
 
 def steps_by_user(snapshot: Snapshot) -> dict[int, list[list[int]]]:
@@ -20,8 +22,15 @@ def steps_by_user(snapshot: Snapshot) -> dict[int, list[list[int]]]:
     return {user: [moments[step] for step in sorted(moments)] for user, moments in found.items()}
 
 
-def whole_batch(snapshot: Snapshot, *, repeat_weight: float = 1.0, length: int = 100, max_targets: int = 100) -> Batch:
-    examples = make_examples(snapshot)
+def whole_batch(
+    snapshot: Snapshot,
+    *,
+    repeat_weight: float = 1.0,
+    length: int = 100,
+    max_targets: int = 100,
+    follows: bool = True,
+) -> Batch:
+    examples = make_examples(snapshot, follows=follows)
     rng = np.random.default_rng(0)
     return cut_batch(
         examples, np.arange(len(examples)), length=length, max_targets=max_targets, repeat_weight=repeat_weight, rng=rng
@@ -79,22 +88,114 @@ def test_the_rank_counts_the_steps_between_an_event_and_the_target(seed: int) ->
     assert len(batch.rank) == row
 
 
-@pytest.mark.parametrize("seed", range(6))
-def test_without_an_order_all_other_events_are_history_and_the_target_is_not(seed: int) -> None:
-    snapshot = random_snapshot(seed, order="none")
-    expected = [
-        (sorted(products[:place] + products[place + 1 :]), [products[place]])
-        for _, (products,) in sorted(steps_by_user(snapshot).items())
-        for place in range(len(products))
-        if len(products) > 1
-    ]
+def others(snapshot: Snapshot) -> list[tuple[list[int], list[int]]]:
+    """Each quarter of a user's events beside all the rest, sorted; whoever has one event has nothing beside it."""
+    found = []
+    for _, steps in sorted(steps_by_user(snapshot).items()):
+        products = [product for step in steps for product in step]
+        size = min(max(len(products) // 4, 1), 64)
+        for start in range(0, len(products) if len(products) > 1 else 0, size):
+            part = products[start : start + size]
+            found.append((sorted(products[:start] + products[start + size :]), part))
+    return found
+
+
+@pytest.mark.parametrize("events", [30, 60, 400])
+@pytest.mark.parametrize("seed", range(3))
+def test_without_an_order_each_part_is_predicted_from_all_other_events(seed: int, events: int) -> None:
+    snapshot = random_snapshot(seed, order="none", events=events)
 
     batch = whole_batch(snapshot)
 
-    assert expected == [
+    assert others(snapshot) == [
         (sorted(history), wanted) for history, wanted in zip(histories(batch), targets(batch), strict=True)
     ]
     assert not batch.rank.any()
+
+
+@pytest.mark.parametrize("order", ["clock", "position"])
+def test_where_targets_do_not_follow_the_order_says_nothing(order: Order) -> None:
+    snapshot = random_snapshot(0, order=order, events=200)
+
+    batch = whole_batch(snapshot, follows=False)
+
+    assert others(snapshot) == [
+        (sorted(history), wanted) for history, wanted in zip(histories(batch), targets(batch), strict=True)
+    ]
+    assert not batch.rank.any()
+
+
+def long_lists(size: int, *, users: int = 4) -> Snapshot:
+    """A shop without order in which nobody has anything twice; the last user has `size` events, each other one less."""
+    products = [{"product_id": f"p{number:04d}"} for number in range(size)]
+    pairs = [(user, number) for user in range(users) for number in range(size - users + 1 + user)]
+    events = [
+        {"event_id": f"e{place:05d}", "user_id": f"u{user}", "product_id": f"p{number:04d}", "type": "bought"}
+        for place, (user, number) in enumerate(pairs)
+    ]
+    nodes = {"User": [{"user_id": f"u{user}"} for user in range(users)], "Product": products}
+    return build_snapshot(make_tables(GraphSchema(), nodes, edges={}, events=events))
+
+
+@pytest.mark.parametrize("size", [4, 7, 8, 30, 300])
+@pytest.mark.parametrize("shuffles", [0, 1, 3])
+def test_a_pass_without_order_predicts_every_event_once_and_never_from_itself(size: int, shuffles: int) -> None:
+    snapshot, rng = long_lists(size), np.random.default_rng(0)
+    examples = make_examples(snapshot)
+    for _ in range(shuffles):
+        examples = shuffle_events(examples, rng)
+
+    batch = cut_batch(examples, np.arange(len(examples)), length=size, max_targets=64, repeat_weight=1.0, rng=rng)
+
+    predicted: dict[int, list[int]] = {}
+    for first, history, wanted in zip(examples.first.tolist(), histories(batch), targets(batch), strict=True):
+        predicted.setdefault(first, []).extend(wanted)
+        assert set() == set(history) & set(wanted)
+        assert len(history) + len(wanted) == len(set(history) | set(wanted))
+    sizes = [count for count in range(size - 3, size + 1) if count > 1]
+    assert [list(range(count)) for count in sizes] == [sorted(found) for found in predicted.values()]
+    # Whoever has one event has nothing beside it; all others are known whole, part and history together.
+    owner = np.searchsorted(np.unique(examples.first), examples.first)
+    assert [sizes[row] for row in owner] == [
+        len(history) + len(wanted) for history, wanted in zip(histories(batch), targets(batch), strict=True)
+    ]
+    assert 64 >= max(map(len, targets(batch)))
+
+
+def test_shuffled_events_stay_with_their_user() -> None:
+    """Users with a single event, of which there is no example, keep it to themselves too."""
+    snapshot = random_snapshot(0, users=30, events=60, order="none")
+    counts = [len(range(*snapshot.user_events(user).indices(60))) for user in range(30)]
+    examples, rng = make_examples(snapshot), np.random.default_rng(0)
+    assert 1 in counts
+
+    known = others(snapshot)
+    for _ in range(5):
+        examples = shuffle_events(examples, rng)
+        batch = cut_batch(examples, np.arange(len(examples)), length=60, max_targets=64, repeat_weight=1.0, rng=rng)
+        assert [sorted(before + wanted) for before, wanted in known] == [
+            sorted(before + wanted) for before, wanted in zip(histories(batch), targets(batch), strict=True)
+        ]
+
+
+def test_another_pass_cuts_other_parts_and_the_same_seed_the_same() -> None:
+    examples = make_examples(long_lists(40))
+
+    first, again, other = (shuffle_events(examples, np.random.default_rng(seed)).product for seed in (0, 0, 1))
+
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+    assert not np.array_equal(first, examples.product)
+
+
+def test_of_a_long_history_without_order_only_so_many_events_are_kept() -> None:
+    snapshot = long_lists(40)
+    whole, cut = whole_batch(snapshot), whole_batch(snapshot, length=5)
+
+    assert [5] * len(cut.history) == list(map(len, histories(cut)))
+    assert targets(whole) == targets(cut)
+    for every, kept in zip(histories(whole), histories(cut), strict=True):
+        assert set(kept) <= set(every)
 
 
 def test_shares_add_up_to_one_and_a_repeat_counts_less() -> None:

@@ -2,18 +2,22 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 
 from kg.kernels import EntityKernel, NeighbourKernel
 from kg.operators import (
     OperatorConfig,
     build_operators,
     category_levels,
+    chain,
     co_purchase,
     interactions,
     next_purchase,
+    next_step,
     popularity,
     same_basket,
 )
@@ -84,6 +88,18 @@ def slow_next(shop: Tables, config: OperatorConfig) -> Matrix:
     return found
 
 
+def slow_step(shop: Tables, config: OperatorConfig) -> Matrix:
+    """Only the very next moment of the same user, and never backwards, whatever the settings say of gaps."""
+    count = _moments(shop)
+    found: Matrix = defaultdict(float)
+    for moments in steps_of(shop).values():
+        for first, second in pairwise(moments):
+            for j in first:
+                for i in second - {j}:
+                    found[j, i] += count[j] ** -0.5 * count[i] ** -0.4
+    return found
+
+
 def slow_basket(shop: Tables, config: OperatorConfig) -> Matrix:
     count = _moments(shop)
     found: Matrix = defaultdict(float)
@@ -122,8 +138,8 @@ def assert_equal(expected: Matrix, found: Matrix) -> None:
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize(
     ("fast", "slow"),
-    [(co_purchase, slow_walk), (next_purchase, slow_next), (same_basket, slow_basket)],
-    ids=["co_purchase", "next_purchase", "same_basket"],
+    [(co_purchase, slow_walk), (next_purchase, slow_next), (next_step, slow_step), (same_basket, slow_basket)],
+    ids=["co_purchase", "next_purchase", "next_step", "same_basket"],
 )
 @pytest.mark.parametrize("order", ["clock", "position"])
 def test_an_operator_over_users_equals_the_slow_loop(
@@ -151,6 +167,58 @@ def test_what_comes_next_is_directed() -> None:
     assert {
         ("a", "b"): 1.0, ("a", "c"): 0.5, ("b", "c"): 1.0, ("b", "a"): 0.5, ("c", "b"): 0.5, ("c", "a"): 0.25
     } == pytest.approx(found)  # fmt: skip
+
+
+def test_the_next_step_is_one_step_ahead_and_no_more() -> None:
+    rows = [("e1", "a", 0), ("e2", "b", 1), ("e3", "c", 2)]
+    events = [
+        {"event_id": event, "user_id": "u", "product_id": product, "type": "bought", "at": MONDAY + day * DAY_MS}
+        for event, product, day in rows
+    ]
+    nodes = {"User": [{"user_id": "u"}], "Product": [{"product_id": key} for key in "abc"]}
+    shop = make_tables(GraphSchema(), nodes, edges={}, events=events)
+
+    found = as_matrix(shop, next_step(build_snapshot(shop), OperatorConfig(backward=0.5)))
+
+    assert {("a", "b"): 1.0, ("b", "c"): 1.0} == pytest.approx(found)
+
+
+def slow_chain(first: np.ndarray, second: np.ndarray, *, width: int, top_k: int) -> np.ndarray:
+    """Two random steps, each over the strongest few of a row; the walk never comes home."""
+    size = len(first)
+
+    def few(matrix: np.ndarray, row: int, count: int) -> dict[int, float]:
+        others = [column for column in range(size) if column != row and matrix[row, column] > 0]
+        kept = sorted(others, key=lambda column: (-matrix[row, column], column))[:count]
+        return {column: float(matrix[row, column]) for column in kept}
+
+    walk = np.zeros((size, size))
+    for row in range(size):
+        steps = few(first, row, width)
+        for middle, value in steps.items():
+            onward = few(second, middle, width)
+            for column, other in onward.items():
+                walk[row, column] += value / sum(steps.values()) * other / sum(onward.values())
+    found = np.zeros((size, size))
+    for row in range(size):
+        for column, value in few(walk, row, top_k).items():
+            found[row, column] = value
+    return found
+
+
+@pytest.mark.parametrize(("width", "top_k"), [(50, 200), (3, 200), (3, 2), (1, 1)])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_chain_is_two_random_steps_one_after_the_other(seed: int, width: int, top_k: int) -> None:
+    rng = np.random.default_rng(seed)
+    first, second = (rng.random((2, 12, 12)) * (rng.random((2, 12, 12)) < 0.5)).astype(np.float32)
+    first[4], second[:, 5] = 0.0, -1.0
+
+    kernel = chain("twice", sp.csr_array(first), sp.csr_array(second), width=width, top_k=top_k)
+
+    assert ("twice", np.float32) == (kernel.name, kernel.matrix.dtype)
+    np.testing.assert_allclose(
+        kernel.matrix.toarray(), slow_chain(first, second, width=width, top_k=top_k), rtol=1e-5, atol=1e-7
+    )
 
 
 def by_name(shop: Tables) -> dict[str, NeighbourKernel | EntityKernel]:
@@ -274,7 +342,7 @@ def test_operators_that_would_be_empty_are_not_there() -> None:
 def test_without_an_order_no_operator_claims_one() -> None:
     names = set(by_name(random_shop(0, order="none")))
 
-    assert set() == names & {"next_purchase", "same_basket"}
+    assert set() == names & {"next_purchase", "next_step", "same_basket"}
     assert {"co_purchase", "brand", "made_of"} <= names
 
 

@@ -8,12 +8,13 @@ import pytest
 from gnn.errors import TooLittleData
 from gnn.measure import metric_values, rank_users
 from gnn.score import Blend, Decay, Scorer
-from gnn.split import DataSplit, SplitName, Trial, repeat_share, split_snapshot
+from gnn.split import DataSplit, SplitName, Targets, Trial, repeat_share, split_snapshot
 from kg.errors import LeakageError
 from kg.kernels import HabitKernel
 from kg.snapshot import Snapshot, select_events
 from kg.tables import Order
 from tests.support.random_shops import random_snapshot
+from tests.worlds import DAY_MS, MONDAY
 
 CASES: tuple[tuple[SplitName, Order], ...] = (
     ("temporal", "clock"),
@@ -59,6 +60,70 @@ def test_a_temporal_split_puts_nothing_later_into_an_earlier_part(seed: int) -> 
     assert split.train.events.time.max() < split.valid.now_ms <= split.train_valid.events.time.max()
     assert split.train_valid.events.time.max() < split.test.now_ms <= snapshot.events.time.max()
     assert (split.valid.now_ms, split.test.now_ms) == (split.train.cutoff_ms, split.train_valid.cutoff_ms)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_given_cuts_are_where_validation_and_test_begin(seed: int) -> None:
+    snapshot = random_snapshot(seed, events=120)
+    first, second = MONDAY + 6 * DAY_MS, MONDAY + 9 * DAY_MS
+
+    split = split_snapshot(snapshot, cuts=(first, second))
+
+    times = snapshot.events.time
+    assert times[times < first].tolist() == split.train.events.time.tolist()
+    assert times[times < second].tolist() == split.train_valid.events.time.tolist()
+    assert (first, second) == (split.valid.now_ms, split.test.now_ms)
+    assert (first, second) == (split.train.cutoff_ms, split.train_valid.cutoff_ms)
+
+
+@pytest.mark.parametrize("cuts", [(MONDAY + DAY_MS, MONDAY), (MONDAY, MONDAY)], ids=["turned round", "the same"])
+def test_cuts_in_the_wrong_order_are_refused(cuts: tuple[int, int]) -> None:
+    with pytest.raises(TooLittleData, match=f"before test, got {cuts[0]} and {cuts[1]}"):
+        split_snapshot(random_snapshot(0, events=120), cuts=cuts)
+
+
+def test_cuts_that_leave_a_part_empty_are_refused() -> None:
+    with pytest.raises(TooLittleData, match="leaves a part empty"):
+        split_snapshot(random_snapshot(0, events=120), cuts=(MONDAY, MONDAY + DAY_MS))
+
+
+def test_a_user_is_asked_at_the_first_of_the_targets_or_at_the_one_moment_of_all() -> None:
+    user, product = np.array([1, 1, 4, 4, 4]), np.arange(5)
+    users = np.array([4, 1])
+
+    own = Targets(user, product, 77, at_ms=np.array([9, 5, 30, 20, 25]))
+
+    assert [20, 5] == own.moments(users).tolist()
+    assert [77, 77] == Targets(user, product, 77).moments(users).tolist()
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_who_is_left_one_out_is_asked_when_it_happened(seed: int) -> None:
+    snapshot = random_snapshot(seed, events=120)
+    split = split_snapshot(snapshot, name="leave-one-out")
+    weights = [snapshot.schema.events[kind].weight for kind in snapshot.event_names]
+
+    for targets, before, after in (
+        (split.test, split.train_valid, snapshot),
+        (split.valid, split.train, split.train_valid),
+    ):
+        held = {user: time for user, _, kind, time in triples(after) - triples(before) if weights[kind] > 0}
+        assert held == dict(zip(targets.users.tolist(), targets.moments(targets.users).tolist(), strict=True))
+
+
+@pytest.mark.parametrize(("order", "name"), [("none", "random"), ("clock", "random"), ("position", "leave-one-out")])
+def test_without_a_clock_or_an_order_of_targets_nobody_has_a_moment(order: Order, name: SplitName) -> None:
+    split = split_snapshot(random_snapshot(1, events=120, order=order), name=name, share=0.2)
+
+    for targets in (split.valid, split.test):
+        assert {0} == set(targets.moments(targets.users).tolist())
+
+
+@pytest.mark.parametrize(("name", "order"), CASES)
+def test_it_is_known_whether_targets_follow_the_history(name: SplitName, order: Order) -> None:
+    split = split_snapshot(random_snapshot(1, events=120, order=order), name=name, share=0.2)
+
+    assert (name != "random", name != "random") == (split.valid.follows, split.test.follows)
 
 
 @pytest.mark.parametrize("order", ["clock", "position"])

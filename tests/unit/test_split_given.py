@@ -260,6 +260,15 @@ def test_a_target_without_an_event_of_its_own_does_not_say_when() -> None:
     assert [6] == ((split.test.moments(split.test.users) - MONDAY) // DAY_MS).tolist()
 
 
+def test_a_user_of_whom_no_target_says_when_is_asked_at_the_end() -> None:
+    snapshot = shop([("u", "a", 0), ("u", "b", 1), ("u", "c", 6), ("v", "a", 2), ("v", "b", 3)])
+    train, test = [("u", "a"), ("v", "a"), ("v", "b")], [("u", "c"), ("v", "a")]
+
+    split = split_of(snapshot, train=table(train), valid=table([("u", "b")]), test=table(test))
+
+    assert [6, 6] == ((split.test.moments(split.test.users) - MONDAY) // DAY_MS).tolist()
+
+
 def test_a_part_whose_rows_are_all_learned_from_already_is_asked_all_the_same() -> None:
     snapshot = shop([("u", "a", 0), ("u", "c", 6)])
 

@@ -9,17 +9,19 @@ import torch
 
 from gnn.config import ModelConfig, TrainConfig
 from gnn.errors import ConfigError, NonFiniteLoss, TooLittleData
+from gnn.examples import make_examples
 from gnn.graph import build_graph
 from gnn.model import GraphAttentionNetwork
 from gnn.train import Trained, pick_device, train_network
 from kg.kernels import EmbeddingKernel
 from kg.operators import OperatorConfig, co_purchase
+from kg.progress import Progress, silent
 from kg.snapshot import Snapshot
 from tests.support.checkerboard import checkerboard
 from tests.support.random_shops import random_snapshot
 
 SHAPE = ModelConfig(dim=8, heads=2, layers=1)
-CONFIG = TrainConfig(epochs=3, batch_size=16, device="cpu")
+CONFIG = TrainConfig(epochs=3, batch_size=16, step_size=32, min_steps=1, device="cpu")
 BOARD = checkerboard().snapshot
 
 
@@ -30,14 +32,22 @@ def run(
     model: ModelConfig = SHAPE,
     validate: Callable[[EmbeddingKernel], float] | None = None,
     start: Trained | None = None,
+    progress: Progress = silent,
 ) -> Trained:
     rng = np.random.default_rng(0)
     vectors = {
         label: rng.normal(size=(table.num_rows, 4)).astype(np.float32) for label, table in snapshot.nodes.items()
     }
     data = build_graph(snapshot, vectors, [co_purchase(snapshot, OperatorConfig())])
-    weights = None if start is None else start.weights
-    return train_network(data, make_examples(snapshot), model=model, config=config, validate=validate, start=weights)
+    return train_network(
+        data,
+        make_examples(snapshot),
+        model=model,
+        config=config,
+        validate=validate,
+        start=None if start is None else start.weights,
+        progress=progress,
+    )
 
 
 def test_the_same_seed_gives_the_same_weights() -> None:
@@ -63,7 +73,7 @@ def test_a_training_leaves_the_random_numbers_of_others_alone() -> None:
 
 
 def test_the_loss_falls() -> None:
-    losses = run(TrainConfig(epochs=25, batch_size=16, device="cpu", learning_rate=0.02)).losses
+    losses = run(replace(CONFIG, epochs=25, learning_rate=0.02)).losses
 
     assert losses[-1] < 0.8 * losses[0]
 
@@ -86,7 +96,7 @@ def test_a_loss_that_is_no_number_stops_at_once() -> None:
     with pytest.raises(NonFiniteLoss, match="loss became nan; lower"):
         train_network(
             build_graph(BOARD, vectors),
-            BOARD,
+            make_examples(BOARD),
             model=SHAPE,
             config=CONFIG,
             progress=lambda name, done, of: steps.append(done),
@@ -122,8 +132,8 @@ def test_of_equal_values_kernel_and_epoch_are_of_the_same_epoch() -> None:
 
 
 def test_a_warm_start_continues_where_the_other_ended() -> None:
-    first = run(TrainConfig(epochs=25, batch_size=16, device="cpu", learning_rate=0.02))
-    config = TrainConfig(epochs=1, batch_size=16, device="cpu", learning_rate=1e-4)
+    first = run(replace(CONFIG, epochs=25, learning_rate=0.02))
+    config = replace(CONFIG, epochs=1, learning_rate=1e-4)
 
     warm, cold = run(config, start=first), run(config)
 
@@ -143,11 +153,63 @@ def test_too_few_events_are_said_to_be_too_few(events: int) -> None:
         run(snapshot=random_snapshot(0, events=events))
 
 
-def test_several_batches_of_one_step_are_one_step() -> None:
-    split = run(replace(CONFIG, batch_size=8, batches_per_step=4))
-    whole = run(replace(CONFIG, batch_size=32, batches_per_step=1))
+def steps_of(config: TrainConfig, *, snapshot: Snapshot = BOARD) -> tuple[int, int]:
+    """Return how many optimiser steps a training took, and in how many epochs."""
+    told: list[tuple[str, int, int | None]] = []
 
-    assert len(split.losses) == len(whole.losses)
+    losses = run(config, snapshot=snapshot, progress=lambda name, done, of: told.append((name, done, of))).losses
+
+    assert [("train", step, len(told)) for step in range(1, len(told) + 1)] == told
+    return len(told), len(losses)
+
+
+NUM_EXAMPLES = len(make_examples(BOARD))
+
+
+def test_several_batches_of_one_step_are_one_step() -> None:
+    split, whole = (steps_of(replace(CONFIG, batch_size=size)) for size in (4, 32))
+
+    assert (3, 3) == split == whole
+
+
+def test_a_pass_is_cut_into_steps() -> None:
+    assert 16 == NUM_EXAMPLES
+
+    assert (3 * 4, 3) == steps_of(replace(CONFIG, step_size=5))
+
+
+def test_small_data_is_passed_over_until_there_are_enough_steps_in_twice_as_many_epochs() -> None:
+    """Sixteen examples are two steps of eight: three passes make the least of five, over six epochs."""
+    assert (6 * 6, 6) == steps_of(replace(CONFIG, step_size=8, min_steps=5))
+
+
+def test_data_that_has_enough_steps_is_passed_over_once() -> None:
+    assert (3 * 2, 3) == steps_of(replace(CONFIG, step_size=8, min_steps=2))
+
+
+def test_of_a_large_catalogue_only_so_many_examples_are_drawn() -> None:
+    """Logits for ten examples of eight products are two steps of five, though there are sixteen examples."""
+    assert (3 * 2, 3) == steps_of(replace(CONFIG, step_size=5, logits_per_epoch=10.0 * 8))
+
+
+def test_data_without_order_is_learned_from_too() -> None:
+    shop = random_snapshot(0, order="none", events=90)
+
+    first, again = (run(snapshot=shop), run(snapshot=shop))
+
+    assert first.losses == again.losses
+    assert first.losses[-1] < first.losses[0]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"logits_per_epoch": 0.5}, {"step_size": 0}, {"min_steps": 0}, {"warm_rate": 0.0}, {"learning_rate": -1.0}],
+)
+def test_a_setting_out_of_range_is_refused(wrong: dict[str, float]) -> None:
+    (name,) = wrong
+
+    with pytest.raises(ConfigError, match=rf"\[train\] {name} must be"):
+        replace(CONFIG, **wrong)  # type: ignore[arg-type]  # parametrised
 
 
 def test_dropped_own_vectors_change_training_and_not_serving() -> None:
