@@ -87,6 +87,8 @@ class TrainConfig:
 
     epochs: int = 3
     """Passes over the training steps at most; at least 1."""
+    small_epochs: int = 6
+    """The same for data so small that an epoch takes several passes (`min_steps`); at least 1."""
     patience: int = 1
     """Epochs without a better validation value before it stops; 0 or more."""
     logits_per_epoch: float = 1.7e9
@@ -96,11 +98,9 @@ class TrainConfig:
     step_size: int = 2048
     """Examples that share one propagation and one optimiser step; at least 1."""
     min_steps: int = 24
-    """Optimiser steps of an epoch at least: small data is passed over several times, in twice as many epochs."""
+    """Optimiser steps of an epoch at least: small data is passed over several times."""
     learning_rate: float = 4e-3
     """Highest step size of the one-cycle schedule; above 0."""
-    warm_rate: float = 0.25
-    """Part of the step size that a network takes which starts from an earlier one; above 0."""
     weight_decay: float = 0.05
     """AdamW's decay; 0 or more."""
     embedding_l2: float = 1e-3
@@ -117,12 +117,20 @@ class TrainConfig:
     """Where to train; auto takes a GPU when there is one."""
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "logits_per_epoch", "batch_size", "step_size", "min_steps", "history", "max_targets"):
+        for name in (
+            "epochs",
+            "small_epochs",
+            "logits_per_epoch",
+            "batch_size",
+            "step_size",
+            "min_steps",
+            "history",
+            "max_targets",
+        ):
             if getattr(self, name) < 1:
                 raise ConfigError(f"[train] {name} must be at least 1, got {getattr(self, name)}")
-        for name in ("learning_rate", "warm_rate"):
-            if getattr(self, name) <= 0:
-                raise ConfigError(f"[train] {name} must be above 0, got {getattr(self, name)}")
+        if self.learning_rate <= 0:
+            raise ConfigError(f"[train] learning_rate must be above 0, got {self.learning_rate}")
         if not 0 <= self.repeat_weight <= 1:
             raise ConfigError(f"[train] repeat_weight must be in [0, 1], got {self.repeat_weight}")
 

@@ -96,16 +96,20 @@ class Learner:
     def fitted(self, seen: Snapshot) -> Stage:
         """Return what was fitted on everything that may be seen."""
         if seen.hash not in self._fitted:
-            start = self._tuned[0].trained if self._tuned else None
             self._fitted[seen.hash] = fit_stage(
                 seen,
                 self._vectors,
                 config=self._config,
                 clock=self.clock,
-                network=NetworkPlan(self._follows, start=start) if self.needs_network else None,
+                network=self._plan(),
                 progress=self._progress,
             )
         return self._fitted[seen.hash]
+
+    def _plan(self) -> NetworkPlan | None:
+        """How the network is fitted on everything that may be seen: as long as validation found best."""
+        trained = None if self._tuned is None else self._tuned[0].trained
+        return None if trained is None else NetworkPlan(self._follows, epochs=trained.best_epoch)
 
     def scorer(self, name: str, seen: Snapshot) -> Recommender:
         """Return one of LEARNED, fitted."""

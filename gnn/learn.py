@@ -1,7 +1,7 @@
 """The whole of learning in three stages: tune on validation, measure on test once, fit on everything for serving.
 
-Each stage fits the kernels anew on what it may see; the network of a later stage continues from the one before. What
-stays the same from stage to stage are the few numbers of the blend. Nothing is written to disk here.
+Each stage fits the kernels and the network anew on what it may see. What stays the same from stage to stage are the few
+numbers of the blend, and how long the network is trained. Nothing is written to disk here.
 """
 
 from collections.abc import Callable, Mapping
@@ -52,8 +52,8 @@ class NetworkPlan:
 
     follows: bool
     """Whether what is predicted comes after the history."""
-    start: Trained | None = None
-    """An earlier training to go on from."""
+    epochs: int | None = None
+    """Epochs to run, as an earlier training found best; None: as the settings say."""
     validate: Callable[[EmbeddingKernel], float] | None = None
     """Gives the value of a kernel after each epoch; None: all epochs are run."""
 
@@ -151,7 +151,7 @@ def measure(
         The stage, and the report of the whole model, the model without the network and every baseline.
     """
     split, seen = tuned.split, tuned.split.train_valid
-    plan = NetworkPlan(split.test.follows, start=tuned.stage.trained)
+    plan = later_plan(tuned.stage, tuned.blends[WHOLE], follows=split.test.follows)
     stage = fit_stage(seen, vectors, config=config, clock=clock, network=plan, progress=progress)
     fitted = []
     trial = Trial(seen, split.test, tuned.exclude_seen)
@@ -174,14 +174,13 @@ def finish(
     snapshot: Snapshot,
     vectors: Vectors,
     tuned: Tuned,
-    measured: Stage,
     *,
     config: LearnConfig,
     clock: Stopwatch,
     progress: Progress = silent,
 ) -> tuple[Stage, Scorer]:
     """Fit on every event there is, with the blend that validation chose: the model that is served."""
-    plan = NetworkPlan(tuned.split.test.follows, start=measured.trained)
+    plan = later_plan(tuned.stage, tuned.blends[WHOLE], follows=tuned.split.test.follows)
     stage = fit_stage(snapshot, vectors, config=config, clock=clock, network=plan, progress=progress)
     return stage, scorer_of(tuned.blends[WHOLE].blend, stage.kernels, stage.priors)
 
@@ -195,17 +194,14 @@ def fit_stage(
     network: NetworkPlan | None,
     progress: Progress = silent,
 ) -> Stage:
-    """Fit every kernel, the priors and the network on one cut of the events.
-
-    A network that starts from an earlier one runs a single epoch with small steps: it takes in what is new.
-    """
+    """Fit every kernel, the priors and, where there is a plan for it, the network on one cut of the events."""
     kernels = build_kernels(snapshot, vectors["Product"], config=config.kernels, clock=clock)
     priors = build_priors(snapshot, config=config.kernels)
     if network is None:
         return Stage(tuple(kernels), priors, None)
-    train, start = config.train, network.start
-    if start is not None:
-        train = replace(train, epochs=1, learning_rate=train.learning_rate * train.warm_rate)
+    train = config.train
+    if network.epochs is not None:
+        train = replace(train, epochs=network.epochs, small_epochs=network.epochs)
     with clock.lap(NETWORK):
         trained = train_network(
             build_graph(snapshot, vectors, kernels),
@@ -213,10 +209,17 @@ def fit_stage(
             model=config.model,
             config=train,
             validate=network.validate,
-            start=None if start is None else start.weights,
             progress=progress,
         )
     return Stage((*kernels, trained.kernel), priors, trained)
+
+
+def later_plan(stage: Stage, fused: Fused, *, follows: bool) -> NetworkPlan | None:
+    """Return how the network of a later stage is trained: anew, as long as was best; not at all where it has no weight."""
+    names = [name for name, row in zip(fused.blend.kernels, fused.blend.weights, strict=True) if row.any()]
+    if stage.trained is None or NETWORK not in names:
+        return None
+    return NetworkPlan(follows, epochs=stage.trained.best_epoch)
 
 
 def network_scorer(kernel: EmbeddingKernel, priors: Float[np.ndarray, "prior product"], *, follows: bool) -> Scorer:

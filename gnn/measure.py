@@ -33,6 +33,8 @@ from kg.progress import Progress, silent
 BLOCK_BYTES = 64 * 2**20
 """Scores that are in memory together."""
 
+_FEW = 30
+
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
@@ -202,9 +204,15 @@ def _mean_ranks(
     scores: Float[np.ndarray, " product"], wanted: Int[np.ndarray, " target"]
 ) -> Float[np.ndarray, " target"]:
     """Rank of each target from 1, the mean among equal scores; inf for what is not finite and in the padding."""
-    ordered = np.sort(scores)
-    own = scores[wanted]
-    upto = np.searchsorted(ordered, own, side="right")
-    equal = upto - np.searchsorted(ordered, own)
-    ranks = 1 + len(scores) - upto + (equal - 1) / 2
-    return np.asarray(np.where((wanted >= 0) & np.isfinite(own), ranks, np.inf))
+    ranks = np.full(len(wanted), np.inf)
+    asked = np.flatnonzero(wanted >= 0)
+    own = scores[wanted[asked]]
+    if len(asked) <= _FEW:  # looking the catalogue through for each is quicker than sorting it
+        ahead = np.array([np.count_nonzero(scores > value) for value in own])
+        equal = np.array([np.count_nonzero(scores == value) for value in own])
+    else:
+        ordered = np.sort(scores)
+        upto = np.searchsorted(ordered, own, side="right")
+        ahead, equal = len(scores) - upto, upto - np.searchsorted(ordered, own)
+    ranks[asked] = np.where(np.isfinite(own), 1 + ahead + (equal - 1) / 2, np.inf)
+    return ranks

@@ -139,7 +139,7 @@ class _Trainer:
         per_pass = math.ceil(self.per_epoch / config.step_size)
         self.passes = math.ceil(config.min_steps / per_pass)
         self.steps = per_pass * self.passes
-        self.epochs = config.epochs if self.passes == 1 else 2 * config.epochs
+        self.epochs = config.epochs if self.passes == 1 else config.small_epochs
         self.optimiser = torch.optim.AdamW(
             network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
         )

@@ -119,10 +119,10 @@ def retrain(
         epochs = len(tuned.stage.trained.losses) if tuned.stage.trained else 0
         steps.says(f"{len(tuned.stage.kernels)} kernels, network stopped after {epochs} epochs")
     with steps.step("evaluate"):
-        measured, report = measure(tuned, vectors, config=config.learn, clock=clock, progress=progress)
+        _, report = measure(tuned, vectors, config=config.learn, clock=clock, progress=progress)
         steps.says(report.sentences()[0], report)
     with steps.step("fit on everything"):
-        final, scorer = finish(snapshot, vectors, tuned, measured, config=config.learn, clock=clock, progress=progress)
+        final, scorer = finish(snapshot, vectors, tuned, config=config.learn, clock=clock, progress=progress)
         content = BundleContent(
             snapshot=snapshot,
             scorer=scorer.without_idle_kernels(),

@@ -4,6 +4,7 @@ Every trial is a whole tuning of the model (`gnn.learn.tune_kernels`); its value
 The test part is never looked at. Trials are kept in a file, so a search that was stopped goes on where it was.
 """
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -50,20 +51,24 @@ def search(
         trial: the training part and the validation targets.
         vectors: text vectors of all nodes.
         start: settings to begin with; they are the first trial.
-        journal: SQLite file that keeps the trials; one of an earlier run of the same data is gone on with.
+        journal: SQLite file that keeps the trials; those of an earlier run on the same data that began with the same
+            settings are gone on with.
         trials: trials that this run adds at most.
         progress: told after each trial.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     journal.parent.mkdir(parents=True, exist_ok=True)
+    # Values that were measured under other settings cannot be compared, and their ladders may differ.
+    settings = hashlib.sha256(repr(start).encode()).hexdigest()[:16]
     study = optuna.create_study(
-        study_name=trial.seen.hash,
+        study_name=f"{trial.seen.hash} {settings}",
         storage=f"sqlite:///{journal}",
         direction="maximize",
         load_if_exists=True,
-        sampler=optuna.samplers.TPESampler(seed=start.train.seed + 1),
     )
-    if not study.trials:
+    # A run that goes on must not draw again what the one before drew.
+    study.sampler = optuna.samplers.TPESampler(seed=start.train.seed + 1 + len(study.trials))
+    if all(one.value is None for one in study.trials):
         study.enqueue_trial({name: dial.of(start) for name, dial in DIALS.items()})
     for done in range(trials):
         study.optimize(lambda one: _value(_asked(one, start), trial, vectors), n_trials=1)

@@ -5,13 +5,12 @@ from pathlib import Path
 import numpy as np
 
 from gnn.bundle import Bundle, BundleContent, load_bundle, write_bundle
-from gnn.closed_form import fit_ease, nearest_texts
 from gnn.config import KernelConfig
 from gnn.fuse import default_decays
-from gnn.kernels import PRIORS, build_priors
+from gnn.kernels import PRIORS, build_kernels, build_priors
 from gnn.score import Blend, Scorer
-from kg.kernels import EmbeddingKernel, HabitKernel
-from kg.operators import OperatorConfig, build_operators, interactions
+from gnn.stopwatch import Stopwatch
+from kg.kernels import EmbeddingKernel
 from kg.snapshot import Snapshot
 
 
@@ -19,17 +18,15 @@ def random_scorer(snapshot: Snapshot, seed: int = 0) -> Scorer:
     """Return a scorer with every kernel and random weights."""
     rng, num = np.random.default_rng(seed), snapshot.num_nodes("Product")
     query, target = rng.random(size=(2, num, 4)).astype(np.float32)
+    config = KernelConfig(ease_regularisation=2.0)
     kernels = (
-        *build_operators(snapshot, OperatorConfig()),
-        fit_ease(interactions(snapshot), regularisation=2.0),
-        nearest_texts(random_vectors(num, seed), np.ones(num, dtype=np.float32), floor=0.0),
+        *build_kernels(snapshot, random_vectors(num, seed), config=config, clock=Stopwatch()),
         EmbeddingKernel("network", query, target),
-        HabitKernel(num),
     )
     decays = default_decays(snapshot)
     names = tuple(kernel.name for kernel in kernels)
     blend = Blend(names, decays, rng.random((len(kernels), len(decays))), PRIORS, np.array([0.2, 0.1]))
-    return Scorer(kernels, build_priors(snapshot, config=KernelConfig()), blend)
+    return Scorer(kernels, build_priors(snapshot, config=config), blend)
 
 
 def random_vectors(num: int, seed: int = 0) -> np.ndarray:

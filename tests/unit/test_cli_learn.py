@@ -14,7 +14,7 @@ from serving.cli.main import app, main
 from serving.settings import load_settings
 from tests.support.shops import write_fickle, write_generated
 
-QUICK = "[train]\nepochs = 1\n[model]\ndim = 16\nheads = 2\n[learn]\nk = 10\nshare = 0.15\n"
+QUICK = "[train]\nepochs = 1\nmin_steps = 1\n[model]\ndim = 16\nheads = 2\n[learn]\nk = 10\nshare = 0.15\n"
 
 
 @pytest.fixture(scope="module")

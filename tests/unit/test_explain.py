@@ -12,20 +12,21 @@ from pathlib import Path as FilePath
 import numpy as np
 import pytest
 
-from gnn.bundle import Bundle
-from gnn.score import user_history
+from gnn.bundle import Bundle, BundleContent, load_bundle, write_bundle
+from gnn.score import Scorer, user_history
+from kg.kernels import TEXT_KERNELS, USE_KERNELS
 from kg.schema import GraphSchema, declare
 from kg.snapshot import build_snapshot
 from kg.sources.generated import GeneratedShop
 from kg.tables import Tables
-from serving.answer import Answer, Filter, Path, PathEdge, PathNode, Reason, RecommendRequest
+from serving.answer import Answer, Filter, Item, Path, PathEdge, PathNode, Reason, RecommendRequest
 from serving.errors import UnknownProduct
 from serving.explain import COUNT_FROM, MIN_SUPPORTERS, explain
 from serving.history import NoEvents, read_history
 from serving.ready import Ready, prepare
 from serving.recommend import recommend
 from tests.support.bundles import small_shop
-from tests.support.models import random_bundle
+from tests.support.models import content_of, random_bundle
 from tests.support.random_shops import random_shop
 from tests.worlds import make_tables, tiny_shop
 
@@ -270,6 +271,58 @@ def test_a_reason_of_a_habit_counts_what_it_says(learned: tuple[Ready, Generated
                     assert f" this {words}" in path.text
 
     assert checked > 20
+
+
+def worded_shop() -> Tables:
+    """A shop with every kernel there can be: many users with an order, and words that two products share each."""
+    shop = random_shop(1, users=70, events=1500)
+    nodes = {label: table.to_pylist() for label, table in shop.nodes.items()}
+    for number, product in enumerate(nodes["Product"]):
+        product["title"] = f"pair{number // 2}"
+    edges = {name: [tuple(row.values()) for row in table.to_pylist()] for name, table in shop.edges.items()}
+    return make_tables(shop.schema, nodes, edges=edges, events=shop.events.to_pylist())
+
+
+@pytest.fixture(scope="module")
+def worded() -> BundleContent:
+    return content_of(build_snapshot(worded_shop()))
+
+
+def items_by(name: str, content: BundleContent, room: FilePath) -> list[Item]:
+    """Return ten explained recommendations for every user of a model that has one kernel and a trace of popularity."""
+    whole = content.scorer
+    row = whole.blend.kernels.index(name)
+    blend = replace(
+        whole.blend, kernels=(name,), weights=whole.blend.weights[[row]], prior_weights=np.array([1e-6, 0.0])
+    )
+    scorer = Scorer((whole.kernels[row],), whole.priors, blend)
+    ready = prepare(load_bundle(write_bundle(replace(content, scorer=scorer), room)))
+    return [item for _, answer in _answers(ready) for item in answer.items]
+
+
+def test_the_worded_shop_has_every_kernel_that_has_a_kind(worded: BundleContent) -> None:
+    assert set() == (TEXT_KERNELS | USE_KERNELS) - set(worded.scorer.blend.kernels)
+
+
+@pytest.mark.parametrize("name", sorted(TEXT_KERNELS))
+def test_what_texts_say_is_content_and_never_a_path(name: str, worded: BundleContent, tmp_path: FilePath) -> None:
+    items = items_by(name, worded, tmp_path)
+
+    assert {(Reason.CONTENT,), (Reason.POPULAR_FALLBACK,)} >= {item.reasons for item in items}
+    assert (Reason.CONTENT,) in {item.reasons for item in items}
+    assert {()} == {item.paths for item in items}
+
+
+@pytest.mark.parametrize("name", sorted(USE_KERNELS))
+def test_what_users_did_is_shown_by_a_path_over_other_users(
+    name: str, worded: BundleContent, tmp_path: FilePath
+) -> None:
+    items = items_by(name, worded, tmp_path)
+
+    kinds = {reason for item in items for reason in item.reasons}
+    assert {Reason.PATH, Reason.COLLABORATIVE} == kinds - {Reason.POPULAR_FALLBACK}
+    middles = {(path.nodes[2].type, path.nodes[2].id, len(path.nodes)) for item in items for path in item.paths}
+    assert {("User", None, 4)} == middles
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3])

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,8 +10,9 @@ import pytest
 from gnn.config import FuseConfig
 from gnn.errors import TooLittleData
 from gnn.fuse import Fused, _share_loss, _softmax_loss, default_decays, fuse
+from gnn.lists import Lists, collect_lists
 from gnn.measure import metric_values, rank_users
-from gnn.score import Blend, Scorer
+from gnn.score import Blend, Decay, Scorer
 from gnn.split import DataSplit, Targets, Trial, split_snapshot
 from kg.kernels import EmbeddingKernel, HabitKernel, Kernel
 from kg.tables import Order
@@ -64,14 +66,20 @@ def noise(seed: int) -> EmbeddingKernel:
 
 
 def learn(
-    split: DataSplit, kernels: tuple[Kernel, ...], *, variants: dict[str, tuple[str, ...]] | None = None
+    split: DataSplit,
+    kernels: tuple[Kernel, ...],
+    *,
+    variants: dict[str, tuple[str, ...]] | None = None,
+    config: FuseConfig = CONFIG,
+    exclude_seen: bool = False,
 ) -> dict[str, Fused]:
     priors = (("popular",), np.full((1, NUM), 1 / NUM, dtype=np.float32))
-    return fuse(kernels, priors, trial=trial_of(split), config=CONFIG, variants=variants)
+    trial = trial_of(split, exclude_seen=exclude_seen)
+    return fuse(kernels, priors, trial=trial, config=config, variants=variants)
 
 
-def trial_of(split: DataSplit) -> Trial:
-    return Trial(split.train, split.valid, exclude_seen=False)
+def trial_of(split: DataSplit, *, exclude_seen: bool = False) -> Trial:
+    return Trial(split.train, split.valid, exclude_seen)
 
 
 @pytest.mark.parametrize("order", ["clock", "position", "none"])
@@ -133,6 +141,78 @@ def test_the_same_data_gives_the_same_blend() -> None:
 )
 def test_only_decays_that_mean_something_are_tried(order: Order, units: set[str]) -> None:
     assert units == {decay.unit for decay in default_decays(random_snapshot(0, order=order))}
+
+
+@pytest.mark.parametrize("order", ["clock", "position", "none"])
+def test_where_targets_do_not_follow_the_history_no_event_fades(order: Order) -> None:
+    assert (Decay("rank"),) == default_decays(random_snapshot(0, order=order), follows=False)
+
+
+def test_a_blend_of_targets_that_do_not_follow_has_no_decay() -> None:
+    split = split_snapshot(random_snapshot(5, users=60, products=NUM, events=1500), name="random", share=0.15)
+
+    assert (Decay("rank"),) == learn(split, (planted(split), noise(0)))["whole"].blend.decays
+
+
+@pytest.mark.parametrize(("exclude_seen", "links"), [(True, {"softmax"}), (False, {"softmax", "share"})])
+def test_shares_are_tried_only_where_products_of_the_history_may_be_recommended_again(
+    exclude_seen: bool, links: set[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    split = split_of()
+
+    with caplog.at_level("INFO", logger="gnn.fuse"):
+        learn(split, (planted(split), noise(0)), exclude_seen=exclude_seen)
+
+    tried = {vars(record)["link"] for record in caplog.records if record.message == "blend learned"}
+    assert links == tried
+
+
+def test_the_candidates_are_collected_once_whatever_is_tried_on_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    split, calls = split_of(), []
+
+    def counted(*args: Any, **kwargs: Any) -> Lists:
+        calls.append(1)
+        return collect_lists(*args, **kwargs)
+
+    monkeypatch.setattr("gnn.fuse.collect_lists", counted)
+    config = replace(CONFIG, mass_powers=(1.0, 0.5, 0.0))
+    learn(split, (planted(split), noise(0)), variants={"whole": (), "without": ("planted",)}, config=config)
+
+    assert [1] == calls
+
+
+def test_each_variant_is_what_it_would_be_alone_whatever_power_the_other_chose() -> None:
+    split = split_of()
+    kernels, config = (planted(split), noise(0), HabitKernel(NUM)), replace(CONFIG, mass_powers=(1.0, 0.0))
+    variants: dict[str, tuple[str, ...]] = {"whole": (), "without": ("planted",), "habit": ("planted", "noise_0")}
+
+    together = learn(split, kernels, variants=variants, config=config)
+
+    for name, without in variants.items():
+        alone = learn(split, kernels, variants={name: without}, config=config)[name]
+        found = together[name]
+        assert (alone.link, alone.blend.mass_power) == (found.link, found.blend.mass_power)
+        assert pytest.approx(alone.value, abs=1e-3) == found.value
+
+
+@pytest.mark.parametrize(("max_cells", "users"), [(1e9, 60), (NUM * 2 * 8 * 20.0, 20), (1.0, 7)])
+def test_of_a_large_catalogue_fewer_users_are_learned_from(
+    max_cells: float, users: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cells are products times kernels times decays a user; so many users are taken at least."""
+    monkeypatch.setattr("gnn.fuse._LEAST_USERS", 7)
+    split = split_of()
+    known = len(np.intersect1d(split.valid.users, split.train.events.user))
+
+    found = learn(split, (planted(split), noise(0)), config=replace(CONFIG, max_cells=max_cells))["whole"]
+
+    assert min(users, known) == len(found.values)
+
+
+def test_without_any_kernel_the_priors_are_learned_alone() -> None:
+    blend = learn(split_of(), ())["whole"].blend
+
+    assert ((0, 8), True) == (blend.weights.shape, bool((blend.prior_weights > 0).all()))
 
 
 def test_validation_users_without_a_history_cannot_teach() -> None:

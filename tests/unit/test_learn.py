@@ -1,34 +1,25 @@
 """The stages of learning fit together: each later one sees more, and what validation chose still applies."""
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
 
-from gnn.config import FuseConfig, LearnConfig, ModelConfig, TrainConfig
-from gnn.learn import finish, measure, tune
+from gnn.baselines import CHEAP_BASELINES
+from gnn.examples import Examples
+from gnn.learn import NETWORK, NetworkPlan, finish, fit_stage, measure, network_scorer, tune, tune_kernels
 from gnn.report import WHOLE, WITHOUT_NETWORK, report_to_json
 from gnn.score import user_history
+from gnn.split import Trial, split_snapshot
 from gnn.stopwatch import Stopwatch
+from gnn.train import Trained, train_network
+from kg.kernels import EmbeddingKernel
 from kg.schema import GraphSchema
 from kg.snapshot import Snapshot, build_snapshot
+from tests.support.learning import QUICK, drawn_vectors
 from tests.support.random_shops import random_shop, random_snapshot
 from tests.worlds import DAY_MS, MONDAY, make_tables
-
-CONFIG = LearnConfig(
-    fuse=FuseConfig(max_users=50, candidates=10, mass_powers=(1.0,), k=5),
-    model=ModelConfig(dim=8, heads=2, layers=1),
-    train=TrainConfig(epochs=1, device="cpu"),
-    k=5,
-    share=0.15,
-)
-
-
-def vectors_of(snapshot: Snapshot) -> dict[str, np.ndarray]:
-    rng = np.random.default_rng(0)
-    vectors = {label: rng.normal(size=(table.num_rows, 4)) for label, table in snapshot.nodes.items()}
-    return {
-        label: (table / np.linalg.norm(table, axis=1, keepdims=True)).astype(np.float32)
-        for label, table in vectors.items()
-    }
 
 
 def late_relations() -> Snapshot:
@@ -52,11 +43,11 @@ def late_relations() -> Snapshot:
 )
 def test_a_model_is_tuned_measured_and_finished(make: object) -> None:
     snapshot: Snapshot = make()  # type: ignore[operator]  # parametrised
-    vectors, clock = vectors_of(snapshot), Stopwatch()
+    vectors, clock = drawn_vectors(snapshot), Stopwatch()
 
-    tuned = tune(snapshot, vectors, config=CONFIG, clock=clock)
-    stage, report = measure(tuned, vectors, config=CONFIG, clock=clock)
-    _, scorer = finish(snapshot, vectors, tuned, stage, config=CONFIG, clock=clock)
+    tuned = tune(snapshot, vectors, config=QUICK, clock=clock)
+    stage, report = measure(tuned, vectors, config=QUICK, clock=clock)
+    _, scorer = finish(snapshot, vectors, tuned, config=QUICK, clock=clock)
 
     assert {WHOLE, WITHOUT_NETWORK, "popularity", "habit", "itemknn", "rp3beta", "ease"} == {
         row.name for row in report.models
@@ -69,13 +60,141 @@ def test_a_model_is_tuned_measured_and_finished(make: object) -> None:
     assert [*report.sentences()] == report_to_json(report)["says"]
 
 
+def test_every_baseline_says_what_it_chose() -> None:
+    snapshot = random_snapshot(0, users=20, events=400)
+    vectors, clock = drawn_vectors(snapshot), Stopwatch()
+
+    tuned = tune(snapshot, vectors, config=QUICK, clock=clock)
+    _, report = measure(tuned, vectors, config=QUICK, clock=clock)
+
+    assert list(CHEAP_BASELINES) == [entrant.name for entrant in tuned.baselines] == list(tuned.baselines_chose)
+    assert {name: dict(chose) for name, chose in tuned.baselines_chose.items()} == {
+        name: report.result(name).chosen for name in CHEAP_BASELINES
+    }
+    for name in (WHOLE, WITHOUT_NETWORK):
+        assert {"kernels", "priors"} == set(report.result(name).chosen)
+
+
+def trial_of(snapshot: Snapshot) -> Trial:
+    split = split_snapshot(snapshot, share=QUICK.share)
+    return Trial(split.train, split.valid, exclude_seen=False)
+
+
+def test_without_a_network_none_is_trained_and_both_blends_are_one() -> None:
+    snapshot = random_snapshot(0, users=20, events=400)
+
+    stage, blends = tune_kernels(
+        trial_of(snapshot), drawn_vectors(snapshot), config=QUICK, clock=Stopwatch(), with_network=False
+    )
+
+    assert stage.trained is None
+    assert NETWORK not in {kernel.name for kernel in stage.kernels}
+    assert blends[WHOLE] is blends[WITHOUT_NETWORK]
+
+
+def test_the_network_is_the_last_kernel_and_the_plain_blend_does_without_it() -> None:
+    snapshot = random_snapshot(0, users=20, events=400)
+
+    stage, blends = tune_kernels(trial_of(snapshot), drawn_vectors(snapshot), config=QUICK, clock=Stopwatch())
+
+    assert stage.trained is not None
+    assert stage.kernels[-1] is stage.trained.kernel
+    names = tuple(kernel.name for kernel in stage.kernels)
+    assert NETWORK == names[-1]
+    for fused in blends.values():
+        assert names == fused.blend.kernels
+    assert not blends[WITHOUT_NETWORK].blend.weights[-1].any()
+
+
+def test_a_later_stage_trains_the_network_anew_as_long_as_was_best(monkeypatch: pytest.MonkeyPatch) -> None:
+    snapshot, configs = random_snapshot(0, users=20, events=400), []
+
+    def spied(*args: Any, **kwargs: Any) -> Trained:
+        configs.append(kwargs["config"])
+        return train_network(*args, **kwargs)
+
+    monkeypatch.setattr("gnn.learn.train_network", spied)
+    vectors, clock = drawn_vectors(snapshot), Stopwatch()
+    stage = fit_stage(snapshot, vectors, config=QUICK, clock=clock, network=NetworkPlan(follows=True, epochs=2))
+
+    assert stage.trained is not None
+    assert 2 == len(stage.trained.losses)
+    assert [(2, 2)] == [(used.epochs, used.small_epochs) for used in configs]
+
+
+def test_a_later_stage_has_no_network_where_validation_gave_it_no_weight() -> None:
+    snapshot = random_snapshot(0, users=20, events=400)
+    vectors, clock = drawn_vectors(snapshot), Stopwatch()
+    trial = Trial(snapshot, Targets(np.array([0]), np.array([1]), 0), exclude_seen=False)
+    stage, blends = tune_kernels(trial, vectors, config=QUICK, clock=clock)
+    network = np.array([name == "network" for name in blends[WHOLE].blend.kernels])
+    blend = blends[WHOLE].blend
+    weights = {flag: np.where(network[:, None], flag, blend.weights) for flag in (0.0, 1.0)}
+
+    plans = [
+        later_plan(stage, replace(blends[WHOLE], blend=replace(blend, weights=weights[flag])), follows=True)
+        for flag in (0.0, 1.0)
+    ]
+
+    assert stage.trained is not None
+    assert [None, NetworkPlan(follows=True, epochs=stage.trained.best_epoch)] == plans
+
+
+def test_targets_between_the_events_of_a_history_are_learned_from_all_other_events(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    snapshot, seen = random_snapshot(0, users=20, events=400), []
+
+    def spied(data: Any, examples: Examples, **kwargs: Any) -> Trained:
+        seen.append(examples.ordered)
+        return train_network(data, examples, **kwargs)
+
+    monkeypatch.setattr("gnn.learn.train_network", spied)
+    for follows in (True, False):
+        fit_stage(
+            snapshot,
+            drawn_vectors(snapshot),
+            config=QUICK,
+            clock=Stopwatch(),
+            network=NetworkPlan(follows=follows),
+        )
+
+    assert [True, False] == seen
+
+
+@pytest.mark.parametrize("follows", [True, False])
+def test_the_network_alone_fades_a_history_only_where_targets_follow_it(follows: bool) -> None:
+    rng = np.random.default_rng(0)
+    kernel = EmbeddingKernel("network", *rng.random((2, 12, 3)).astype(np.float32))
+    snapshot = random_snapshot(0, users=20, events=400)
+    history = user_history(snapshot, 0, now_ms=0)
+    fade = np.exp(-history.rank / 3.0) if follows else np.ones(len(history))
+    weights = fade * history.weight
+    mass = np.abs(weights) @ kernel.mass[history.product]
+    expected = weights @ (kernel.query[history.product] @ kernel.target.T) / mass
+
+    scorer = network_scorer(kernel, np.zeros((2, 12), dtype=np.float32), follows=follows)
+
+    np.testing.assert_allclose(scorer.score(history), expected, rtol=1e-4)
+
+
+def test_the_network_alone_gives_the_popular_to_whoever_has_no_history() -> None:
+    kernel = EmbeddingKernel("network", *np.ones((2, 12, 3), dtype=np.float32))
+    priors = np.random.default_rng(0).random((2, 12)).astype(np.float32)
+    nobody = user_history(random_snapshot(0, events=0), 0, now_ms=0)
+
+    scores = network_scorer(kernel, priors, follows=True).score(nobody)
+
+    assert np.argsort(-priors[0]).tolist() == np.argsort(-scores).tolist()
+
+
 def test_a_kernel_that_appears_only_later_has_no_weight_and_breaks_nothing() -> None:
     snapshot = late_relations()
-    vectors, clock = vectors_of(snapshot), Stopwatch()
-    tuned = tune(snapshot, vectors, config=CONFIG, clock=clock)
-    stage, _ = measure(tuned, vectors, config=CONFIG, clock=clock)
+    vectors, clock = drawn_vectors(snapshot), Stopwatch()
+    tuned = tune(snapshot, vectors, config=QUICK, clock=clock)
+    stage, _ = measure(tuned, vectors, config=QUICK, clock=clock)
 
-    final, scorer = finish(snapshot, vectors, tuned, stage, config=CONFIG, clock=clock)
+    final, scorer = finish(snapshot, vectors, tuned, config=QUICK, clock=clock)
 
     assert "also_viewed" in {kernel.name for kernel in final.kernels}
     assert "also_viewed" not in {kernel.name for kernel in scorer.kernels}
@@ -92,10 +211,10 @@ def test_a_shop_in_which_nobody_shares_anything_can_be_learned_from() -> None:
         "Product": [{"product_id": f"p{user}", "title": f"Thing {user}"} for user in range(6)],
     }
     snapshot = build_snapshot(make_tables(GraphSchema(), nodes, edges={}, events=events))
-    vectors, clock = vectors_of(snapshot), Stopwatch()
+    vectors, clock = drawn_vectors(snapshot), Stopwatch()
 
-    tuned = tune(snapshot, vectors, config=CONFIG, clock=clock)
-    _, report = measure(tuned, vectors, config=CONFIG, clock=clock)
+    tuned = tune(snapshot, vectors, config=QUICK, clock=clock)
+    _, report = measure(tuned, vectors, config=QUICK, clock=clock)
 
     assert not tuned.exclude_seen
     assert 1.0 == report.result("habit").metrics["recall@5"].mean

@@ -203,7 +203,7 @@ def test_data_without_order_is_learned_from_too() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"logits_per_epoch": 0.5}, {"step_size": 0}, {"min_steps": 0}, {"warm_rate": 0.0}, {"learning_rate": -1.0}],
+    [{"logits_per_epoch": 0.5}, {"step_size": 0}, {"min_steps": 0}, {"small_epochs": 0}, {"learning_rate": -1.0}],
 )
 def test_a_setting_out_of_range_is_refused(wrong: dict[str, float]) -> None:
     (name,) = wrong
