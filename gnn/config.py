@@ -89,6 +89,9 @@ class TrainConfig:
     """Passes over the training steps at most; at least 1."""
     small_epochs: int = 6
     """The same for data so small that an epoch takes several passes (`min_steps`); at least 1."""
+    stop_after: int | None = None
+    """Epochs after which training ends although its schedule goes on, as a later stage repeats an earlier one; None: it
+    runs to its end."""
     patience: int = 1
     """Epochs without a better validation value before it stops; 0 or more."""
     logits_per_epoch: float = 1.7e9

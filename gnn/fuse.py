@@ -40,6 +40,8 @@ LINKS: tuple[Link, ...] = ("softmax", "share")
 
 
 _LEAST_USERS = 300
+_LEAST_HALF = 10
+"""Lists in a half below which halves say nothing, and all lists judge themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ class Fused:
 
     blend: Blend
     values: Float[np.ndarray, " user"]
-    """NDCG of each validation user it was learned from, on the user's candidates."""
+    """NDCG of each validation user on the user's candidates, under weights learned from the other half of the users."""
     link: Link
     """The likelihood that led to it."""
 
@@ -96,22 +98,20 @@ def fuse(
     users = _draw_users(trial, kernels, config)
     blank = _blank(kernels, priors[0], trial)
     lists = collect_lists(kernels, priors[1], blank, users=users, trial=trial, config=config, progress=progress)
-    best: dict[str, tuple[Fused, Float[np.ndarray, " feature"]]] = {}
+    best: dict[str, Fused] = {}
     for mass_power in sorted(set(config.mass_powers)):
         lists = lists.divided(mass_power)
         for name, without in wanted.items():
             for link in _links(trial):
-                weights = _fit(lists, link, config.ridge, kept=_kept(blank, without))
-                values = _ndcg_of(lists, _weigh(lists.features, weights), config.k)
-                blend = replace(blank, mass_power=mass_power)
+                values = _judge(lists, link, blank, kept=_kept(blank, without), config=config, polish=False)
                 facts = {"variant": name, "mass_power": mass_power, "link": link, "ndcg": float(values.mean())}
-                logger.info("blend learned", extra=facts)
-                if name not in best or values.mean() > best[name][0].value:
-                    best[name] = Fused(blend, values, link), weights
+                logger.info("blend tried", extra=facts)
+                if name not in best or values.mean() > best[name].value:
+                    best[name] = Fused(replace(blank, mass_power=mass_power), values, link)
     finished = {}
-    for name, (found, weights) in best.items():
+    for name, found in best.items():
         lists = lists.divided(found.blend.mass_power)
-        finished[name] = _finish(lists, found, weights, k=config.k)
+        finished[name] = _finish(lists, found, _kept(blank, wanted[name]), config)
     return finished
 
 
@@ -120,11 +120,36 @@ def _links(trial: Trial) -> tuple[Link, ...]:
     return ("softmax",) if trial.exclude_seen else LINKS
 
 
-def _finish(lists: Lists, found: Fused, weights: Float[np.ndarray, " feature"], *, k: int) -> Fused:
-    """Let a short search over whole kernels follow the NDCG itself, and put the weights into the blend."""
-    weights = _polish(lists, weights, found.blend, k)
-    values = _ndcg_of(lists, _weigh(lists.features, weights), k)
-    logger.info("blend polished", extra={"link": found.link, "ndcg": float(values.mean())})
+def _judge(
+    lists: Lists,
+    link: Link,
+    blend: Blend,
+    *,
+    kept: Bool[np.ndarray, " feature"],
+    config: FuseConfig,
+    polish: bool,
+) -> Float[np.ndarray, " user"]:
+    """Return the NDCG of each list under weights learned from the other half of the lists: what one may believe."""
+    middle = len(lists.features) // 2
+    halves = (lists.part(slice(0, middle)), lists.part(slice(middle, None)))
+    if middle < _LEAST_HALF:
+        halves = (lists, lists)
+    values = []
+    for test, learn in (halves, halves[::-1]) if middle >= _LEAST_HALF else (halves,):
+        weights = _fit(learn, link, config.ridge, kept=kept)
+        weights = _polish(learn, weights, blend, config.k) if polish else weights
+        values.append(_ndcg_of(test, _weigh(test.features, weights), config.k))
+    return np.concatenate(values)
+
+
+def _finish(lists: Lists, found: Fused, kept: Bool[np.ndarray, " feature"], config: FuseConfig) -> Fused:
+    """Learn the chosen way from all lists, and let a search over whole kernels follow where that was seen to help."""
+    weights = _fit(lists, found.link, config.ridge, kept=kept)
+    polished = _judge(lists, found.link, found.blend, kept=kept, config=config, polish=True)
+    logger.info("blend polished", extra={"link": found.link, "ndcg": float(polished.mean()), "before": found.value})
+    values = found.values
+    if polished.mean() > values.mean():
+        weights, values = _polish(lists, weights, found.blend, config.k), polished
     return Fused(_unfold(found.blend, weights / lists.scale), values, found.link)
 
 

@@ -53,7 +53,7 @@ class NetworkPlan:
     follows: bool
     """Whether what is predicted comes after the history."""
     epochs: int | None = None
-    """Epochs to run, as an earlier training found best; None: as the settings say."""
+    """Epochs after which to stop, as an earlier training found best; None: the settings say."""
     validate: Callable[[EmbeddingKernel], float] | None = None
     """Gives the value of a kernel after each epoch; None: all epochs are run."""
 
@@ -199,9 +199,7 @@ def fit_stage(
     priors = build_priors(snapshot, config=config.kernels)
     if network is None:
         return Stage(tuple(kernels), priors, None)
-    train = config.train
-    if network.epochs is not None:
-        train = replace(train, epochs=network.epochs, small_epochs=network.epochs)
+    train = replace(config.train, stop_after=network.epochs)
     with clock.lap(NETWORK):
         trained = train_network(
             build_graph(snapshot, vectors, kernels),
@@ -215,7 +213,7 @@ def fit_stage(
 
 
 def later_plan(stage: Stage, fused: Fused, *, follows: bool) -> NetworkPlan | None:
-    """Return how the network of a later stage is trained: anew, as long as was best; not at all where it has no weight."""
+    """Return how a later stage trains the network: anew, as long as was best; None where it has no weight."""
     names = [name for name, row in zip(fused.blend.kernels, fused.blend.weights, strict=True) if row.any()]
     if stage.trained is None or NETWORK not in names:
         return None

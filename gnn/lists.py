@@ -51,6 +51,17 @@ class Lists:
     mass_power: float = 0.0
     """Power of the mass that the features are divided by."""
 
+    def part(self, rows: slice) -> "Lists":
+        """Return some of the lists, as views."""
+        return replace(
+            self,
+            features=self.features[rows],
+            target=self.target[rows],
+            present=self.present[rows],
+            num_targets=self.num_targets[rows],
+            mass=self.mass[rows],
+        )
+
     def divided(self, mass_power: float) -> "Lists":
         """Return the lists under another power of the mass. The features are large and changed in place: the old value
         must not be used any more."""

@@ -100,6 +100,8 @@ def train_network(
             logger.info("epoch done", extra={"epoch": epoch + 1, "loss": losses[-1], "value": values[-1]})
             if epoch - int(np.argmax(values)) > config.patience:
                 break
+        if config.stop_after is not None and epoch + 1 >= config.stop_after:
+            break
     if validate is not None:
         network.load_state_dict(dict(best))
     took = time.perf_counter() - began

@@ -15,9 +15,17 @@ SIZE = ("--data", "generated", "--users", "50", "--events", "2400", "--no-keep")
 
 def demo(folder: Path, *args: str) -> subprocess.CompletedProcess[str]:
     kept = {key: value for key, value in os.environ.items() if not key.startswith("WHYCART_")}
-    quick = {"WHYCART_TRAIN_EPOCHS": "2", "WHYCART_MODEL_DIM": "16", "PYTHONPATH": str(ROOT)}
+    learning = {"WHYCART_TRAIN_EPOCHS": "2", "WHYCART_TRAIN_SMALL_EPOCHS": "2", "WHYCART_MODEL_DIM": "16"}
     argv = [sys.executable, "-P", "-c", COMMAND, "demo", *args]
-    return subprocess.run(argv, cwd=folder, env=kept | quick, capture_output=True, text=True, timeout=240, check=False)
+    return subprocess.run(
+        argv,
+        cwd=folder,
+        env=kept | learning | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
 
 
 def processes_in(folder: Path) -> list[list[str]]:

@@ -101,7 +101,9 @@ def test_the_installed_command_says_its_version(installed: Path, tmp_path: Path)
 
 def test_an_installed_wheel_learns_from_a_folder(installed: Path, tmp_path: Path) -> None:
     folder = write_generated(tmp_path / "shop", products=60, users=30, events=1200)
-    (tmp_path / "whycart.toml").write_text("[train]\nepochs = 1\n[model]\ndim = 16\n", encoding="utf-8")
+    (tmp_path / "whycart.toml").write_text(
+        "[train]\nepochs = 1\nsmall_epochs = 1\n[model]\ndim = 16\n", encoding="utf-8"
+    )
 
     done = _run([installed / "whycart", "evaluate", "--data", folder, "--json"], tmp_path)
 

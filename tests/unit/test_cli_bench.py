@@ -17,6 +17,7 @@ from serving.cli.main import app, main
 from tests.support.shops import write_generated
 
 MODELS = "popularity,habit,ease"
+QUICK = "[train]\nepochs = 1\nmin_steps = 1\n[model]\ndim = 16\nheads = 2\n[learn]\nshare = 0.15\n"
 
 
 @pytest.fixture(scope="module")
@@ -37,8 +38,8 @@ def project(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     return tmp_path
 
 
-def run(*args: str | Path) -> str:
-    result = CliRunner().invoke(app, ["bench", "quality", *map(str, args)], catch_exceptions=False)
+def run(*args: str | Path, command: str = "quality") -> str:
+    result = CliRunner().invoke(app, ["bench", command, *map(str, args)], catch_exceptions=False)
     assert 0 == result.exit_code, result.output
     return result.stdout
 
@@ -139,6 +140,47 @@ def test_usage_errors_have_exit_code_two(project: Path, shop: Path, options: tup
         main(["bench", "quality", *data, *options])
 
     assert 2 == caught.value.code
+
+
+def test_an_ablation_compares_variants_with_the_whole_model(project: Path, home: Path, shop: Path) -> None:
+    (project / "quick.toml").write_text(QUICK, encoding="utf-8")
+
+    text = run(
+        "--data", shop, "--variants", "full,text_only,paths", "--k", "10", "--config", "quick.toml", command="ablation"
+    )
+
+    file = home / "bench" / f"ablation-{shop.name}-temporal.json"
+    result = written(file)
+    assert {"full", "text_only", "paths"} == set(result["models"])
+    assert {"full-text_only", "full-paths"} == set(result["paired"])
+    assert f"whycart bench ablation --data {shop} --k 10 --variants full,text_only,paths" in result["command"]
+    assert "</html>" in file.with_suffix(".html").read_text(encoding="utf-8")
+    assert "text_only: nothing but the texts and words of products" in text
+    assert "no_graph:" not in text
+
+
+@pytest.mark.parametrize(
+    ("variants", "message"),
+    [
+        ("paths,no_text", "every variant is compared with full; name it too"),
+        ("full,no_grap", "--variants: no model 'no_grap'; did you mean 'no_graph'?"),
+        ("full,full", "each named once"),
+    ],
+)
+def test_an_ablation_that_cannot_be_is_refused_before_anything_is_learned(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    shop: Path,
+    capsys: pytest.CaptureFixture[str],
+    variants: str,
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    code = main(["bench", "ablation", "--data", str(shop), "--variants", variants])
+
+    assert (2, 1) == (code, capsys.readouterr().err.count(message))
+    assert [] == list(tmp_path.iterdir())
 
 
 def test_all_models_take_part_unless_some_are_named() -> None:

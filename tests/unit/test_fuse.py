@@ -163,7 +163,7 @@ def test_shares_are_tried_only_where_products_of_the_history_may_be_recommended_
     with caplog.at_level("INFO", logger="gnn.fuse"):
         learn(split, (planted(split), noise(0)), exclude_seen=exclude_seen)
 
-    tried = {vars(record)["link"] for record in caplog.records if record.message == "blend learned"}
+    tried = {vars(record)["link"] for record in caplog.records if record.message == "blend tried"}
     assert links == tried
 
 

@@ -8,10 +8,20 @@ import pytest
 
 from gnn.baselines import CHEAP_BASELINES
 from gnn.examples import Examples
-from gnn.learn import NETWORK, NetworkPlan, finish, fit_stage, measure, network_scorer, tune, tune_kernels
+from gnn.learn import (
+    NETWORK,
+    NetworkPlan,
+    finish,
+    fit_stage,
+    later_plan,
+    measure,
+    network_scorer,
+    tune,
+    tune_kernels,
+)
 from gnn.report import WHOLE, WITHOUT_NETWORK, report_to_json
 from gnn.score import user_history
-from gnn.split import Trial, split_snapshot
+from gnn.split import Targets, Trial, split_snapshot
 from gnn.stopwatch import Stopwatch
 from gnn.train import Trained, train_network
 from kg.kernels import EmbeddingKernel
@@ -46,7 +56,7 @@ def test_a_model_is_tuned_measured_and_finished(make: object) -> None:
     vectors, clock = drawn_vectors(snapshot), Stopwatch()
 
     tuned = tune(snapshot, vectors, config=QUICK, clock=clock)
-    stage, report = measure(tuned, vectors, config=QUICK, clock=clock)
+    _, report = measure(tuned, vectors, config=QUICK, clock=clock)
     _, scorer = finish(snapshot, vectors, tuned, config=QUICK, clock=clock)
 
     assert {WHOLE, WITHOUT_NETWORK, "popularity", "habit", "itemknn", "rp3beta", "ease"} == {
@@ -115,11 +125,12 @@ def test_a_later_stage_trains_the_network_anew_as_long_as_was_best(monkeypatch: 
 
     monkeypatch.setattr("gnn.learn.train_network", spied)
     vectors, clock = drawn_vectors(snapshot), Stopwatch()
-    stage = fit_stage(snapshot, vectors, config=QUICK, clock=clock, network=NetworkPlan(follows=True, epochs=2))
+    config = replace(QUICK, train=replace(QUICK.train, epochs=3))
+    stage = fit_stage(snapshot, vectors, config=config, clock=clock, network=NetworkPlan(follows=True, epochs=2))
 
     assert stage.trained is not None
     assert 2 == len(stage.trained.losses)
-    assert [(2, 2)] == [(used.epochs, used.small_epochs) for used in configs]
+    assert [replace(config.train, stop_after=2)] == configs
 
 
 def test_a_later_stage_has_no_network_where_validation_gave_it_no_weight() -> None:
@@ -192,8 +203,6 @@ def test_a_kernel_that_appears_only_later_has_no_weight_and_breaks_nothing() -> 
     snapshot = late_relations()
     vectors, clock = drawn_vectors(snapshot), Stopwatch()
     tuned = tune(snapshot, vectors, config=QUICK, clock=clock)
-    stage, _ = measure(tuned, vectors, config=QUICK, clock=clock)
-
     final, scorer = finish(snapshot, vectors, tuned, config=QUICK, clock=clock)
 
     assert "also_viewed" in {kernel.name for kernel in final.kernels}

@@ -178,9 +178,9 @@ def test_a_pass_is_cut_into_steps() -> None:
     assert (3 * 4, 3) == steps_of(replace(CONFIG, step_size=5))
 
 
-def test_small_data_is_passed_over_until_there_are_enough_steps_in_twice_as_many_epochs() -> None:
-    """Sixteen examples are two steps of eight: three passes make the least of five, over six epochs."""
-    assert (6 * 6, 6) == steps_of(replace(CONFIG, step_size=8, min_steps=5))
+def test_small_data_is_passed_over_until_there_are_enough_steps_in_epochs_of_its_own_number() -> None:
+    """Sixteen examples are two steps of eight: three passes make the least of five."""
+    assert (4 * 6, 4) == steps_of(replace(CONFIG, step_size=8, min_steps=5, small_epochs=4))
 
 
 def test_data_that_has_enough_steps_is_passed_over_once() -> None:
