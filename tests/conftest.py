@@ -1,8 +1,13 @@
 """What every test folder shares: the option that turns a missing requirement into a failure, and one trained model."""
 
+import os
+
 import pytest
 
 from gnn.bundle import Bundle
+
+# As the command line does: threads that spin while they wait take the cores from those that work.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

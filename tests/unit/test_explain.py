@@ -257,25 +257,6 @@ def test_others_are_counted_only_from_the_bound_up(tmp_path: FilePath) -> None:
     assert {int(count) for count in counts} == set(said)
 
 
-def test_a_reason_of_a_habit_counts_what_it_says(learned: tuple[Ready, GeneratedShop]) -> None:
-    ready, shop = learned
-    did: dict[tuple[str, str, str], int] = defaultdict(int)
-    for row in shop.tables.events.to_pylist():
-        did[row["user_id"], row["product_id"], row["type"].upper()] += 1
-    checked = 0
-
-    for user, answer in answers(ready):
-        for item in answer.items:
-            for path in item.paths:
-                if len(path.nodes) == 2:
-                    count = did[user, item.product_id, path.edges[0].type]
-                    words = "once" if count == 1 else f"{count} times"
-                    checked += 1
-                    assert f" this {words}" in path.text
-
-    assert checked > 20
-
-
 def worded_shop() -> Tables:
     """A shop with every kernel there can be: many users with an order, and words that two products share each."""
     shop = random_shop(1, users=70, events=1500)
@@ -291,16 +272,38 @@ def worded() -> BundleContent:
     return content_of(build_snapshot(worded_shop()))
 
 
-def items_by(name: str, content: BundleContent, room: FilePath) -> list[Item]:
-    """Return ten explained recommendations for every user of a model that has one kernel and a trace of popularity."""
+def ready_with(name: str, content: BundleContent, room: FilePath) -> Ready:
+    """Return a model that has one kernel and a trace of popularity."""
     whole = content.scorer
     row = whole.blend.kernels.index(name)
     blend = replace(
         whole.blend, kernels=(name,), weights=whole.blend.weights[[row]], prior_weights=np.array([1e-6, 0.0])
     )
     scorer = Scorer((whole.kernels[row],), whole.priors, blend)
-    ready = prepare(load_bundle(write_bundle(replace(content, scorer=scorer), room)))
-    return [item for _, answer in _answers(ready) for item in answer.items]
+    return prepare(load_bundle(write_bundle(replace(content, scorer=scorer), room)))
+
+
+def items_by(name: str, content: BundleContent, room: FilePath) -> list[Item]:
+    """Return ten explained recommendations for every user of a model that has one kernel and a trace of popularity."""
+    return [item for _, answer in _answers(ready_with(name, content, room)) for item in answer.items]
+
+
+def test_a_reason_of_a_habit_counts_what_it_says(worded: BundleContent, tmp_path: FilePath) -> None:
+    did: dict[tuple[str, str, str], int] = defaultdict(int)
+    for row in worded_shop().events.to_pylist():
+        did[row["user_id"], row["product_id"], row["type"].upper()] += 1
+    checked = 0
+
+    for user, answer in _answers(ready_with("habit", worded, tmp_path)):
+        for item in answer.items:
+            for path in item.paths:
+                count = did[user, item.product_id, path.edges[0].type]
+                words = "once" if count == 1 else f"{count} times"
+                checked += 1
+                assert 2 == len(path.nodes)
+                assert f" this {words}" in path.text
+
+    assert checked > 20
 
 
 def test_the_worded_shop_has_every_kernel_that_has_a_kind(worded: BundleContent) -> None:

@@ -183,6 +183,12 @@ def test_small_data_is_passed_over_until_there_are_enough_steps_in_epochs_of_its
     assert (4 * 6, 4) == steps_of(replace(CONFIG, step_size=8, min_steps=5, small_epochs=4))
 
 
+def test_a_training_that_is_stopped_early_is_the_beginning_of_the_whole_one() -> None:
+    whole, part = run(replace(CONFIG, epochs=5)), run(replace(CONFIG, epochs=5, stop_after=2))
+
+    assert (whole.losses[:2], 2) == (part.losses, part.best_epoch)
+
+
 def test_data_that_has_enough_steps_is_passed_over_once() -> None:
     assert (3 * 2, 3) == steps_of(replace(CONFIG, step_size=8, min_steps=2))
 
