@@ -103,7 +103,7 @@ def fuse(
         lists = lists.divided(mass_power)
         for name, without in wanted.items():
             for link in _links(trial):
-                values = _judge(lists, link, blank, kept=_kept(blank, without), config=config, polish=False)
+                values = _judge(lists, link, blank, kept=_kept(blank, without), config=config)
                 facts = {"variant": name, "mass_power": mass_power, "link": link, "ndcg": float(values.mean())}
                 logger.info("blend tried", extra=facts)
                 if name not in best or values.mean() > best[name].value:
@@ -127,7 +127,6 @@ def _judge(
     *,
     kept: Bool[np.ndarray, " feature"],
     config: FuseConfig,
-    polish: bool,
 ) -> Float[np.ndarray, " user"]:
     """Return the NDCG of each list under weights learned from the other half of the lists: what one may believe."""
     middle = len(lists.features) // 2
@@ -136,21 +135,15 @@ def _judge(
         halves = (lists, lists)
     values = []
     for test, learn in (halves, halves[::-1]) if middle >= _LEAST_HALF else (halves,):
-        weights = _fit(learn, link, config.ridge, kept=kept)
-        weights = _polish(learn, weights, blend, config.k) if polish else weights
+        weights = _polish(learn, _fit(learn, link, config.ridge, kept=kept), blend, config.k)
         values.append(_ndcg_of(test, _weigh(test.features, weights), config.k))
     return np.concatenate(values)
 
 
 def _finish(lists: Lists, found: Fused, kept: Bool[np.ndarray, " feature"], config: FuseConfig) -> Fused:
-    """Learn the chosen way from all lists, and let a search over whole kernels follow where that was seen to help."""
-    weights = _fit(lists, found.link, config.ridge, kept=kept)
-    polished = _judge(lists, found.link, found.blend, kept=kept, config=config, polish=True)
-    logger.info("blend polished", extra={"link": found.link, "ndcg": float(polished.mean()), "before": found.value})
-    values = found.values
-    if polished.mean() > values.mean():
-        weights, values = _polish(lists, weights, found.blend, config.k), polished
-    return Fused(_unfold(found.blend, weights / lists.scale), values, found.link)
+    """Learn the chosen way from all lists."""
+    weights = _polish(lists, _fit(lists, found.link, config.ridge, kept=kept), found.blend, config.k)
+    return Fused(_unfold(found.blend, weights / lists.scale), found.values, found.link)
 
 
 def settle(rich: Fused, plain: Fused) -> Fused:

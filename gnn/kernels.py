@@ -15,8 +15,6 @@ from kg.snapshot import Snapshot
 
 PRIORS = ("popular", "trending")
 """Scores that do not depend on the user: the share of users, and the share of recent events."""
-_EASE_ENTRIES = 12_000_000
-"""Entries of EASE kept in all: its small ones matter, taken together."""
 _SMALL = 5000
 """Catalogues up to this size can afford EASE under several strengths, each row whole."""
 
@@ -75,7 +73,7 @@ def _ease_kernels(
 ) -> list[NeighbourKernel]:
     matrix, num = interactions(snapshot), snapshot.num_nodes("Product")
     if num > _SMALL:
-        return [fit_ease(matrix, regularisation=config.ease_regularisation, top_k=max(200, _EASE_ENTRIES // num))]
+        return [fit_ease(matrix, regularisation=config.ease_regularisation)]
     found = [
         fit_ease(matrix, regularisation=factor * config.ease_regularisation, top_k=num, name=name)
         for name, factor in (("ease", 1.0), ("ease_loose", 0.25), ("ease_strict", 5.0))

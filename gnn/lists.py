@@ -123,7 +123,11 @@ def _competitors(
     if trial.exclude_seen:
         allowed[history.product] = False
     num_decays = len(blend.decays)
-    leading = [*range(num_decays // 2, blend.weights.size, num_decays), *range(blend.weights.size, table.shape[1])]
+    # What is freshest, what is most in all and what the declared decays say: without rivals of every kind a weight is
+    # learned that does not hold against them.
+    telling = sorted({0, min(3, num_decays - 1), num_decays - 1})
+    leading = [start + place for start in range(0, blend.weights.size, num_decays) for place in telling]
+    leading += range(blend.weights.size, table.shape[1])
     shown = np.where(allowed[:, None], table[:, leading], -np.inf)
     bound = min(config.candidates, len(table) - 1)
     best = np.argpartition(-shown, bound, axis=0)[:bound].ravel()

@@ -71,12 +71,13 @@ def raw(trial: Trial, user: int, *, mass_power: float = 0.0) -> np.ndarray:
 
 
 def competitors(trial: Trial, user: int) -> list[int]:
-    """The best few of each kernel under its middle decay and of the prior, and the targets."""
+    """The best few of each kernel under its first, its endless and its last decay and of the prior, and the targets."""
     table, seen = raw(trial, user), set(user_history(trial.seen, user, now_ms=0).product.tolist())
     allowed = [row for row in range(NUM) if not (trial.exclude_seen and row in seen)]
-    middle = [number * len(DECAYS) + len(DECAYS) // 2 for number in range(2)]  # habit says nothing of most
+    telling = (0, [decay.scale for decay in DECAYS].index(float("inf")), len(DECAYS) - 1)
+    shown = [number * len(DECAYS) + place for number in range(2) for place in telling]  # habit says nothing of most
     found = set(trial.targets.product[trial.targets.user == user].tolist())
-    for column in (*middle, len(KERNELS) * len(DECAYS)):
+    for column in (*shown, len(KERNELS) * len(DECAYS)):
         found |= set(sorted(allowed, key=lambda row, column=column: -table[row, column])[:FEW])  # type: ignore[misc]
     return sorted(row for row in found if row in allowed)
 
