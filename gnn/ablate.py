@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from gnn.config import LearnConfig
 from gnn.entrant import Entrant, Recommender
-from gnn.entrants import NETWORK, PATHS, LearnedEntrant, Learner
+from gnn.entrants import NETWORK, PATHS, LearnedEntrant, Learner, with_seed
 from gnn.learn import Vectors
 from gnn.report import WHOLE
 from gnn.split import DataSplit, Trial
@@ -110,7 +110,7 @@ def make_variants(
         config: settings of learning.
         progress: called as work moves.
     """
-    seeded = replace(config, train=replace(config.train, seed=seed), fuse=replace(config.fuse, seed=seed))
+    seeded = with_seed(config, seed)
     follows = split.test.follows
     shared = Learner(vectors, seeded, follows=follows, progress=progress)
     shared.needs_network = FULL in names or NETWORK in names

@@ -53,8 +53,7 @@ def make_entrants(
     Raises:
         ConfigError: a name is unknown.
     """
-    seeded = replace(config, train=replace(config.train, seed=seed), fuse=replace(config.fuse, seed=seed))
-    learner = Learner(vectors, seeded, follows=split.test.follows, progress=progress)
+    learner = Learner(vectors, with_seed(config, seed), follows=split.test.follows, progress=progress)
     learner.needs_network = WHOLE in names or NETWORK in names
     made: list[Entrant] = []
     for name in sorted(names, key=lambda name: name != WHOLE):
@@ -66,6 +65,11 @@ def make_entrants(
         else:
             raise ConfigError(f"no model is named {name!r}; there are {', '.join(ENTRANTS)}")
     return made
+
+
+def with_seed(config: LearnConfig, seed: int) -> LearnConfig:
+    """Return the same settings with one seed for everything that is drawn."""
+    return replace(config, train=replace(config.train, seed=seed), fuse=replace(config.fuse, seed=seed))
 
 
 class Learner:

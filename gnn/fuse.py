@@ -130,11 +130,10 @@ def _judge(
 ) -> Float[np.ndarray, " user"]:
     """Return the NDCG of each list under weights learned from the other half of the lists: what one may believe."""
     middle = len(lists.features) // 2
-    halves = (lists.part(slice(0, middle)), lists.part(slice(middle, None)))
-    if middle < _LEAST_HALF:
-        halves = (lists, lists)
+    first, second = lists.part(slice(0, middle)), lists.part(slice(middle, None))
+    pairs = ((first, second), (second, first)) if middle >= _LEAST_HALF else ((lists, lists),)
     values = []
-    for test, learn in (halves, halves[::-1]) if middle >= _LEAST_HALF else (halves,):
+    for test, learn in pairs:
         weights = _polish(learn, _fit(learn, link, config.ridge, kept=kept), blend, config.k)
         values.append(_ndcg_of(test, _weigh(test.features, weights), config.k))
     return np.concatenate(values)
