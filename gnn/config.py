@@ -69,7 +69,7 @@ class ModelConfig:
     """Attention layers; 0 leaves the graph out."""
     gather: Literal["attention", "mean"] = "attention"
     """How a node weighs its neighbours: by attention, or all alike."""
-    id_dropout: float = 0.2
+    id_dropout: float = 0.05
     """Share of the nodes whose own vector is hidden in a training step; in [0, 1)."""
 
     def __post_init__(self) -> None:

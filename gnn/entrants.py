@@ -18,7 +18,6 @@ from gnn.report import WHOLE, WITHOUT_NETWORK, describe_blend
 from gnn.score import scorer_of
 from gnn.split import DataSplit, Trial
 from gnn.stopwatch import Stopwatch
-from kg.kernels import EmbeddingKernel
 from kg.progress import Progress, silent
 from kg.snapshot import Snapshot
 
@@ -118,9 +117,8 @@ class Learner:
     def scorer(self, name: str, seen: Snapshot) -> Recommender:
         """Return one of LEARNED, fitted."""
         stage = self.fitted(seen)
-        if name == NETWORK:
-            (kernel,) = (kernel for kernel in stage.kernels if isinstance(kernel, EmbeddingKernel))
-            return network_scorer(kernel, stage.priors, follows=self._follows)
+        if name == NETWORK and stage.trained is not None:
+            return network_scorer(stage.trained.kernel, stage.priors, follows=self._follows)
         blends = self._tuned[1] if self._tuned else {}
         return scorer_of(blends[_VARIANT[name]].blend, stage.kernels, stage.priors)
 
@@ -142,7 +140,7 @@ class LearnedEntrant:
             trained = stage.trained
             return {} if trained is None else {"best_epoch": trained.best_epoch, "values": list(trained.values)}
         fused = blends[_VARIANT[self.name]]
-        return describe_blend(fused.blend) | {"link": fused.link, "value": fused.value, "seconds": seconds}
+        return describe_blend(fused.blend) | {"way": str(fused.way), "value": fused.value, "seconds": seconds}
 
     def fit(self, seen: Snapshot) -> Recommender:
         """Fit everything on what may be seen; the blend stays."""

@@ -5,7 +5,7 @@ import time
 import numpy as np
 from jaxtyping import Float
 
-from gnn.closed_form import fit_ease, nearest_texts
+from gnn.closed_form import fit_ease, fit_smooth, nearest_texts
 from gnn.config import KernelConfig
 from gnn.stopwatch import Stopwatch
 from gnn.words import nearest_words, word_matrix
@@ -17,6 +17,8 @@ PRIORS = ("popular", "trending")
 """Scores that do not depend on the user: the share of users, and the share of recent events."""
 _SMALL = 5000
 """Catalogues up to this size can afford EASE under several strengths, each row whole."""
+_SMOOTH = (("smooth", 64, 0.3, 200_000), ("smooth_fine", 256, 0.4, 20_000))
+"""Low-pass kernels: name, singular vectors, how much popularity returns, and up to how many products they are built."""
 
 
 def build_kernels(
@@ -41,6 +43,8 @@ def build_kernels(
         start = time.perf_counter()
     with clock.lap("ease"):
         kernels += _ease_kernels(snapshot, text_vectors, config)
+    with clock.lap("smooth"):
+        kernels += _smooth_kernels(snapshot)
     kernels += _text_kernels(snapshot, text_vectors, config, clock)
     kernels += _chains(kernels, clock)
     kernels.append(HabitKernel(snapshot.num_nodes("Product")))
@@ -83,6 +87,14 @@ def _ease_kernels(
             fit_ease(matrix, regularisation=config.ease_regularisation, top_k=num, name="ease_text", also=text_vectors)
         )
     return found
+
+
+def _smooth_kernels(snapshot: Snapshot) -> list[Kernel]:
+    matrix, num = interactions(snapshot), snapshot.num_nodes("Product")
+    found = [
+        fit_smooth(matrix, rank=rank, power=power, name=name) for name, rank, power, limit in _SMOOTH if num <= limit
+    ]
+    return [kernel for kernel in found if kernel is not None]
 
 
 def _chains(kernels: list[Kernel], clock: Stopwatch) -> list[NeighbourKernel]:

@@ -202,7 +202,7 @@ def fit_stage(
     train = replace(config.train, stop_after=network.epochs)
     with clock.lap(NETWORK):
         trained = train_network(
-            build_graph(snapshot, vectors, kernels),
+            build_graph(snapshot, vectors),
             make_examples(snapshot, follows=network.follows),
             model=config.model,
             config=train,

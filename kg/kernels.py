@@ -27,6 +27,8 @@ USE_KERNELS = frozenset(
         "ease_loose",
         "ease_strict",
         "ease_text",
+        "smooth",
+        "smooth_fine",
         "network",
     }
 )

@@ -121,7 +121,7 @@ DIALS = {
     "kernels.ease_regularisation": _kernel_dial("ease_regularisation", (50.0, 100.0, 200.0, 400.0, 800.0)),
     "model.dim": _model_dial("dim", (48, 64, 96, 128)),
     "model.layers": _model_dial("layers", (0, 1, 2)),
-    "model.id_dropout": _model_dial("id_dropout", (0.1, 0.2, 0.4, 0.6)),
+    "model.id_dropout": _model_dial("id_dropout", (0.0, 0.05, 0.1, 0.2)),
     "train.epochs": _train_dial("epochs", (2, 3, 4, 6)),
     "train.learning_rate": _train_dial("learning_rate", (1e-3, 2e-3, 4e-3, 8e-3)),
     "train.weight_decay": _train_dial("weight_decay", (0.01, 0.05, 0.2, 0.5)),

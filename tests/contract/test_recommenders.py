@@ -12,7 +12,7 @@ from gnn.kernels import build_priors
 from gnn.score import Blend, Decay, Scorer, top_products, user_history
 from gnn.train import train_network
 from kg.kernels import Kernel
-from kg.operators import OperatorConfig, co_purchase, next_purchase, popularity
+from kg.operators import OperatorConfig, next_purchase, popularity
 from kg.snapshot import Snapshot
 from tests.support.checkerboard import Checkerboard, checkerboard
 from tests.support.random_shops import random_snapshot
@@ -154,7 +154,7 @@ class TestNextPurchase(PersonalContract):
 class TestNetwork(PersonalContract):
     def make(self, snapshot: Snapshot) -> Scorer:
         vectors = {label: np.eye(table.num_rows, 4, dtype=np.float32) for label, table in snapshot.nodes.items()}
-        data = build_graph(snapshot, vectors, [co_purchase(snapshot, OperatorConfig())])
+        data = build_graph(snapshot, vectors)
         config = TrainConfig(epochs=60, batch_size=32, min_steps=1, device="cpu", learning_rate=0.02)
         shape = ModelConfig(dim=8, heads=2, layers=1, id_dropout=0.0)
         kernel = train_network(data, make_examples(snapshot), model=shape, config=config).kernel

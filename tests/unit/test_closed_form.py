@@ -5,8 +5,10 @@ import pytest
 import scipy.sparse as sp
 
 from gnn import closed_form
-from gnn.closed_form import fit_ease, nearest_texts
+from gnn.closed_form import fit_ease, fit_smooth, nearest_texts
 from gnn.errors import ConfigError
+from kg.operators import interactions
+from tests.support.random_shops import random_snapshot
 
 
 def random_interactions(seed: int, *, users: int, products: int) -> sp.csr_array:
@@ -127,3 +129,25 @@ def test_the_nearest_texts_are_those_of_brute_force(block_bytes: int, monkeypatc
     found = nearest_texts(vectors, boost, top_k=5, floor=0.1).matrix.toarray()
 
     np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(("rank", "power"), [(2, 0.5), (5, 0.3), (99, 0.0)])
+def test_the_smooth_kernel_is_the_low_pass_filter_by_a_dense_decomposition(rank: int, power: float) -> None:
+    matrix = interactions(random_snapshot(3, users=40, products=28, events=500))
+    dense = matrix.toarray().astype(np.float64)
+    users, products = (np.maximum(dense.sum(axis=axis), 1.0) for axis in (1, 0))
+    vectors = np.linalg.svd(dense / np.sqrt(np.outer(users, products)))[2][: min(rank, 28 // 4)].T
+    expected = np.diag(products**-power) @ vectors @ vectors.T @ np.diag(products**power)
+
+    kernel, again = (fit_smooth(matrix, rank=rank, power=power, name="smooth") for _ in range(2))
+
+    assert kernel is not None
+    assert again is not None
+    every = np.arange(28)
+    np.testing.assert_allclose(expected, kernel.entries(every, every), atol=1e-2)
+    np.testing.assert_array_equal(kernel.query, again.query)
+
+
+def test_too_little_data_has_no_smooth_kernel() -> None:
+    for snapshot in (random_snapshot(3, users=7, products=28), random_snapshot(3, users=40, products=28, events=0)):
+        assert fit_smooth(interactions(snapshot), rank=8, power=0.3, name="smooth") is None

@@ -1,6 +1,5 @@
-"""Learning the blend: gradients by finite differences, noise gets no weight, what was planted gets it."""
+"""Learning the blend: noise gets no weight, what was planted gets it."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -9,8 +8,9 @@ import pytest
 
 from gnn.config import FuseConfig
 from gnn.errors import TooLittleData
-from gnn.fuse import Fused, _share_loss, _softmax_loss, default_decays, fuse
+from gnn.fuse import AIMS, Fused, Way, default_decays, fuse
 from gnn.lists import Lists, collect_lists
+from gnn.losses import Link
 from gnn.measure import metric_values, rank_users
 from gnn.score import Blend, Decay, Scorer
 from gnn.split import DataSplit, Targets, Trial, split_snapshot
@@ -21,29 +21,6 @@ from tests.support.random_shops import random_snapshot
 NUM = 40
 NO_PRIORS = (("popular",), np.zeros((1, NUM), dtype=np.float32))
 CONFIG = FuseConfig(max_users=200, candidates=20, k=10)
-
-
-@pytest.mark.parametrize("loss", [_softmax_loss, _share_loss])
-@pytest.mark.parametrize("seed", range(4))
-def test_the_slope_of_a_loss_is_its_finite_difference(loss: Callable[..., tuple[float, np.ndarray]], seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    present = rng.random((4, 7)) < 0.8
-    present[:, 0] = True
-    target = present & (rng.random((4, 7)) < 0.4)
-    target[:, 0] = True
-    share = target / target.sum(axis=1, keepdims=True)
-    score = rng.random((4, 7)) + 0.2
-    score[~present] = 0.0
-    _, slope = loss(score, share, present)
-
-    for place in zip(*np.nonzero(present), strict=True):
-        if loss is _share_loss and score[place] == score[place[0]].max():
-            continue  # the floor follows the best candidate, which the slope leaves out on purpose
-        step = np.zeros_like(score)
-        step[place] = 1e-5
-        change = (loss(score + step, share, present)[0] - loss(score - step, share, present)[0]) / 2e-5
-        assert pytest.approx(change, abs=1e-5) == slope[place]
-    assert [0.0] * int((~present).sum()) == slope[~present].tolist()
 
 
 def split_of(order: Order = "clock") -> DataSplit:
@@ -133,7 +110,7 @@ def test_the_same_data_gives_the_same_blend() -> None:
     first, second = (learn(split, (planted(split), noise(0)))["whole"] for _ in range(2))
 
     np.testing.assert_array_equal(first.blend.weights, second.blend.weights)
-    assert (first.value, first.link) == (second.value, second.link)
+    assert (first.value, first.way) == (second.value, second.way)
 
 
 @pytest.mark.parametrize(
@@ -156,15 +133,15 @@ def test_a_blend_of_targets_that_do_not_follow_has_no_decay() -> None:
 
 @pytest.mark.parametrize(("exclude_seen", "links"), [(True, {"softmax"}), (False, {"softmax", "share"})])
 def test_shares_are_tried_only_where_products_of_the_history_may_be_recommended_again(
-    exclude_seen: bool, links: set[str], caplog: pytest.LogCaptureFixture
+    exclude_seen: bool, links: set[Link], caplog: pytest.LogCaptureFixture
 ) -> None:
     split = split_of()
 
     with caplog.at_level("INFO", logger="gnn.fuse"):
         learn(split, (planted(split), noise(0)), exclude_seen=exclude_seen)
 
-    tried = {vars(record)["link"] for record in caplog.records if record.message == "blend tried"}
-    assert links == tried
+    tried = {vars(record)["way"] for record in caplog.records if record.message == "blend tried"}
+    assert {str(Way(link, aim)) for link in links for aim in AIMS} == tried
 
 
 def test_the_candidates_are_collected_once_whatever_is_tried_on_them(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -191,7 +168,7 @@ def test_each_variant_is_what_it_would_be_alone_whatever_power_the_other_chose()
     for name, without in variants.items():
         alone = learn(split, kernels, variants={name: without}, config=config)[name]
         found = together[name]
-        assert (alone.link, alone.blend.mass_power) == (found.link, found.blend.mass_power)
+        assert (alone.way, alone.blend.mass_power) == (found.way, found.blend.mass_power)
         assert pytest.approx(alone.value, abs=1e-3) == found.value
 
 

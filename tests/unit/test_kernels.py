@@ -100,6 +100,17 @@ def test_a_small_catalogue_has_ease_helped_by_its_texts() -> None:
     assert not np.allclose(matrix_of(found["ease"]), matrix_of(found["ease_text"]))
 
 
+def test_smooth_kernels_need_enough_users_and_products_and_the_finer_one_a_catalogue_that_is_not_huge(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "_SMOOTH", (("smooth", 3, 0.3, 60), ("smooth_fine", 7, 0.4, 30)))
+    shops = {num: random_snapshot(1, users=40, products=num, events=600) for num in (6, 30, 60, 61)}
+
+    smooth = {num: {name for name in built(shop) if name.startswith("smooth")} for num, shop in shops.items()}
+
+    assert {6: set(), 30: {"smooth", "smooth_fine"}, 60: {"smooth"}, 61: set()} == smooth
+
+
 def test_a_large_catalogue_has_ease_under_one_strength(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_SMALL", 9)
 
@@ -141,7 +152,7 @@ def test_the_seconds_of_every_kernel_are_counted() -> None:
 
     found = built(clock=clock)
 
-    assert set(found) - {"habit", "ease_loose", "ease_strict", "ease_text"} == set(clock.laps), "ease is one lap"
+    assert set(found) - {"habit", "ease_loose", "ease_strict", "ease_text"} | {"smooth"} == set(clock.laps)
 
 
 def test_a_shop_without_events_has_kernels_of_its_relations_and_texts() -> None:
