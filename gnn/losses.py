@@ -23,7 +23,7 @@ Kept = Bool[np.ndarray, " feature"]
 
 _START = 0.05
 """Weight of every standardised feature before anything is learned."""
-_LIKELY_STEPS, _TOP_STEPS = 150, 60
+_LIKELY_STEPS, _TOP_STEPS = 60, 20
 _TOP_SHARPNESS = 2.0
 """What a likelihood's weights are multiplied by to start from: sharper scores make the smooth ranks truer."""
 _TOP_LEAST = 1e-3
