@@ -3,7 +3,7 @@
 Dense blocks go through torch, which is the fastest linear algebra at hand; what comes out is sparse and numpy.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import scipy.sparse as sp
@@ -51,35 +51,40 @@ def fit_ease(
     return NeighbourKernel(name, _stack_strongest(rows, num_products, top_k=top_k, by_size=True))
 
 
-def fit_smooth(interactions: sp.csr_array, *, rank: int, power: float, name: str) -> EmbeddingKernel | None:
-    """Return the low-pass filter of the interactions: what many users' tastes have in common, noise left out.
+def fit_smooth(interactions: sp.csr_array, filters: Sequence[tuple[str, int, float]]) -> list[EmbeddingKernel]:
+    """Return low-pass filters of the interactions: what many users' tastes have in common, noise left out.
 
     `W = D^-p V V^T D^p` with the first right singular vectors V of `D_user^-1/2 X D_product^-1/2`. It knows what EASE
-    does not: products that are never bought together but by the same kind of people.
+    does not: products that are never bought together but by the same kind of people. One decomposition serves all.
 
     Args:
         interactions: [user product], 0 or 1.
-        rank: singular vectors kept, a quarter of the smaller side at most.
-        power: p, how much popularity returns in the candidates.
-        name: name of the kernel.
+        filters: name of each kernel; singular vectors kept, a quarter of the smaller side at most; and p, how much
+            popularity returns in the candidates.
 
     Returns:
-        The kernel; None where there are too few interactions for two singular vectors.
+        The kernels; one with too few interactions for two singular vectors is left out.
 
     Source: Shen et al., "How powerful is graph convolution for recommendation?", CIKM 2021 (GF-CF, the ideal low-pass
     filter; there p is 1/2).
     """
-    rank = min(rank, min(interactions.shape) // 4)
-    if rank < 2 or interactions.nnz <= rank:
-        return None
+    most = min(interactions.shape) // 4
+    able = [(name, min(rank, most), power) for name, rank, power in filters if 2 <= min(rank, most) < interactions.nnz]
+    if not able:
+        return []
     per_user = np.maximum(np.asarray(interactions.sum(axis=1)).ravel(), 1.0)
     per_product = np.maximum(np.asarray(interactions.sum(axis=0)).ravel(), 1.0)
     scaled = sp.diags_array(per_user**-0.5) @ interactions @ sp.diags_array(per_product**-0.5)
+    largest = max(rank for _, rank, _ in able)
     start = np.ones(min(scaled.shape))
-    _, size, vectors = svds(sp.csr_array(scaled, dtype=np.float64), k=rank, v0=start, tol=1e-3)
-    kept = vectors[size > 1e-6].T
-    weight = per_product[:, None] ** power
-    return EmbeddingKernel(name, (kept / weight).astype(np.float32), (kept * weight).astype(np.float32))
+    _, size, vectors = svds(sp.csr_array(scaled, dtype=np.float64), k=largest, v0=start, tol=1e-3)
+    order = np.argsort(-size)
+    basis = vectors[order[size[order] > 1e-6]].T
+    found = []
+    for name, rank, power in able:
+        kept, weight = basis[:, :rank], per_product[:, None] ** power
+        found.append(EmbeddingKernel(name, (kept / weight).astype(np.float32), (kept * weight).astype(np.float32)))
+    return found
 
 
 def nearest_texts(

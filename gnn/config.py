@@ -45,7 +45,7 @@ class FuseConfig:
     mass_powers: tuple[float, ...] = (1.0, 0.0)
     """Normalisations of the kernels' sums tried; the best on validation stays."""
     k: int = 20
-    """Cut-off of the NDCG that the search over kernels follows."""
+    """Cut-off of the NDCG that the blend is learned for and judged by."""
     seed: int = 0
     """Draws the users."""
 
@@ -89,9 +89,6 @@ class TrainConfig:
     """Passes over the training steps at most; at least 1."""
     small_epochs: int = 6
     """The same for data so small that an epoch takes several passes (`min_steps`); at least 1."""
-    stop_after: int | None = None
-    """Epochs after which training ends although its schedule goes on, as a later stage repeats an earlier one; None: it
-    runs to its end."""
     patience: int = 1
     """Epochs without a better validation value before it stops; 0 or more."""
     logits_per_epoch: float = 1.7e9

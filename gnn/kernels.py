@@ -44,7 +44,9 @@ def build_kernels(
     with clock.lap("ease"):
         kernels += _ease_kernels(snapshot, text_vectors, config)
     with clock.lap("smooth"):
-        kernels += _smooth_kernels(snapshot)
+        num = snapshot.num_nodes("Product")
+        affordable = [(name, rank, power) for name, rank, power, limit in _SMOOTH if num <= limit]
+        kernels += fit_smooth(interactions(snapshot), affordable)
     kernels += _text_kernels(snapshot, text_vectors, config, clock)
     kernels += _chains(kernels, clock)
     kernels.append(HabitKernel(snapshot.num_nodes("Product")))
@@ -87,14 +89,6 @@ def _ease_kernels(
             fit_ease(matrix, regularisation=config.ease_regularisation, top_k=num, name="ease_text", also=text_vectors)
         )
     return found
-
-
-def _smooth_kernels(snapshot: Snapshot) -> list[Kernel]:
-    matrix, num = interactions(snapshot), snapshot.num_nodes("Product")
-    found = [
-        fit_smooth(matrix, rank=rank, power=power, name=name) for name, rank, power, limit in _SMOOTH if num <= limit
-    ]
-    return [kernel for kernel in found if kernel is not None]
 
 
 def _chains(kernels: list[Kernel], clock: Stopwatch) -> list[NeighbourKernel]:

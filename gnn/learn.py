@@ -199,14 +199,14 @@ def fit_stage(
     priors = build_priors(snapshot, config=config.kernels)
     if network is None:
         return Stage(tuple(kernels), priors, None)
-    train = replace(config.train, stop_after=network.epochs)
     with clock.lap(NETWORK):
         trained = train_network(
             build_graph(snapshot, vectors),
             make_examples(snapshot, follows=network.follows),
             model=config.model,
-            config=train,
+            config=config.train,
             validate=network.validate,
+            stop_after=network.epochs,
             progress=progress,
         )
     return Stage((*kernels, trained.kernel), priors, trained)

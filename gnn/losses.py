@@ -24,6 +24,7 @@ Kept = Bool[np.ndarray, " feature"]
 _START = 0.05
 """Weight of every standardised feature before anything is learned."""
 _LIKELY_STEPS, _TOP_STEPS = 60, 20
+"""Steps of the two fits at most; with more, validation no longer gains."""
 _TOP_SHARPNESS = 2.0
 """What a likelihood's weights are multiplied by to start from: sharper scores make the smooth ranks truer."""
 _TOP_LEAST = 1e-3
@@ -132,12 +133,12 @@ def smooth_ndcg(
     for begin in range(0, len(user), size):
         row, own = torch.from_numpy(user[begin : begin + size]), torch.from_numpy(place[begin : begin + size])
         worth = gain[begin : begin + size]
-        beaten = torch.sigmoid(table[row] - table[row, own][:, None])
-        rank = 1.0 + (beaten * rival[row]).sum(dim=1)
+        beaten = torch.sigmoid(table[row] - table[row, own][:, None]).mul_(rival[row])
+        rank = 1.0 + beaten.sum(dim=1)
         log = torch.log2(1.0 + rank)
         total += float((worth / log).sum())
         by_rank = -worth / (np.log(2.0) * (1.0 + rank) * log.square())
-        by_score = beaten * (1.0 - beaten) * rival[row] * by_rank[:, None]
+        by_score = beaten * (1.0 - beaten) * by_rank[:, None]
         slope.index_add_(0, row, by_score)
         slope.index_put_((row, own), -by_score.sum(dim=1), accumulate=True)
     return total, slope.numpy()

@@ -54,7 +54,7 @@ class Trained:
     """Seconds."""
 
 
-def train_network(
+def train_network(  # noqa: PLR0913  # what to learn from, how, from where and until when: each on its own
     data: HeteroData,
     examples: Examples,
     *,
@@ -62,6 +62,7 @@ def train_network(
     config: TrainConfig,
     validate: Callable[[EmbeddingKernel], float] | None = None,
     start: Weights | None = None,
+    stop_after: int | None = None,
     progress: Progress = silent,
 ) -> Trained:
     """Train the network on the steps of a snapshot's users.
@@ -73,6 +74,8 @@ def train_network(
         config: settings.
         validate: gives a value, larger is better, for the kernel after each epoch; None runs all epochs.
         start: parameters to continue from; the graph must be of the same shape.
+        stop_after: epochs after which training ends although its schedule goes on, as a later stage repeats an earlier
+            one; None: it runs to its end.
         progress: called once an optimiser step.
 
     Raises:
@@ -100,7 +103,7 @@ def train_network(
             logger.info("epoch done", extra={"epoch": epoch + 1, "loss": losses[-1], "value": values[-1]})
             if epoch - int(np.argmax(values)) > config.patience:
                 break
-        if config.stop_after is not None and epoch + 1 >= config.stop_after:
+        if stop_after is not None and epoch + 1 >= stop_after:
             break
     if validate is not None:
         network.load_state_dict(dict(best))

@@ -140,7 +140,7 @@ class EntityKernel:
 
 @dataclass(frozen=True)
 class EmbeddingKernel:
-    """`<query_j, target_i>`: the learned kernel of a network, kept as two tables of vectors."""
+    """`<query_j, target_i>`: a kernel of low rank, of a network or a low-pass filter, kept as two tables of vectors."""
 
     name: str
     query: Float[np.ndarray, "product dim"]

@@ -1,7 +1,8 @@
 """Nearest products by vector: text and use side by side, searched by FAISS. The only module that imports faiss.
 
-The vector of a product is its text vector beside its learned vector, each scaled so that the inner product of two
-products is the mean of their two cosines; the score of a neighbour therefore splits into the two parts exactly.
+The vector of a product is its text vector beside its vector in each kernel of low rank that the model has, scaled so
+that the inner product of two products is the mean of their cosines; the score of a neighbour therefore splits into
+these parts exactly.
 """
 
 import faiss

@@ -139,15 +139,15 @@ def test_the_smooth_kernel_is_the_low_pass_filter_by_a_dense_decomposition(rank:
     vectors = np.linalg.svd(dense / np.sqrt(np.outer(users, products)))[2][: min(rank, 28 // 4)].T
     expected = np.diag(products**-power) @ vectors @ vectors.T @ np.diag(products**power)
 
-    kernel, again = (fit_smooth(matrix, rank=rank, power=power, name="smooth") for _ in range(2))
+    found, again = (fit_smooth(matrix, [("wide", 7, 0.1), ("smooth", rank, power)]) for _ in range(2))
+    kernel = found[1]
 
-    assert kernel is not None
-    assert again is not None
+    assert ["wide", "smooth"] == [each.name for each in found]
     every = np.arange(28)
     np.testing.assert_allclose(expected, kernel.entries(every, every), atol=1e-2)
-    np.testing.assert_array_equal(kernel.query, again.query)
+    np.testing.assert_array_equal(kernel.query, again[1].query)
 
 
 def test_too_little_data_has_no_smooth_kernel() -> None:
     for snapshot in (random_snapshot(3, users=7, products=28), random_snapshot(3, users=40, products=28, events=0)):
-        assert fit_smooth(interactions(snapshot), rank=8, power=0.3, name="smooth") is None
+        assert fit_smooth(interactions(snapshot), [("smooth", 8, 0.3)]) == []

@@ -117,10 +117,10 @@ def test_the_network_is_the_last_kernel_and_the_plain_blend_does_without_it() ->
 
 
 def test_a_later_stage_trains_the_network_anew_as_long_as_was_best(monkeypatch: pytest.MonkeyPatch) -> None:
-    snapshot, configs = random_snapshot(0, users=20, events=400), []
+    snapshot, told = random_snapshot(0, users=20, events=400), []
 
     def spied(*args: Any, **kwargs: Any) -> Trained:
-        configs.append(kwargs["config"])
+        told.append((kwargs["config"], kwargs["stop_after"]))
         return train_network(*args, **kwargs)
 
     monkeypatch.setattr("gnn.learn.train_network", spied)
@@ -130,7 +130,7 @@ def test_a_later_stage_trains_the_network_anew_as_long_as_was_best(monkeypatch: 
 
     assert stage.trained is not None
     assert 2 == len(stage.trained.losses)
-    assert [replace(config.train, stop_after=2)] == configs
+    assert [(config.train, 2)] == told
 
 
 def test_a_later_stage_has_no_network_where_validation_gave_it_no_weight() -> None:

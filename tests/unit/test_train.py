@@ -31,6 +31,7 @@ def run(
     model: ModelConfig = SHAPE,
     validate: Callable[[EmbeddingKernel], float] | None = None,
     start: Trained | None = None,
+    stop_after: int | None = None,
     progress: Progress = silent,
 ) -> Trained:
     rng = np.random.default_rng(0)
@@ -45,6 +46,7 @@ def run(
         config=config,
         validate=validate,
         start=None if start is None else start.weights,
+        stop_after=stop_after,
         progress=progress,
     )
 
@@ -183,7 +185,7 @@ def test_small_data_is_passed_over_until_there_are_enough_steps_in_epochs_of_its
 
 
 def test_a_training_that_is_stopped_early_is_the_beginning_of_the_whole_one() -> None:
-    whole, part = run(replace(CONFIG, epochs=5)), run(replace(CONFIG, epochs=5, stop_after=2))
+    whole, part = run(replace(CONFIG, epochs=5)), run(replace(CONFIG, epochs=5), stop_after=2)
 
     assert (whole.losses[:2], 2) == (part.losses, part.best_epoch)
 
