@@ -11,6 +11,7 @@ from kg.paths import PathFinder
 from serving.answer import Filter
 from serving.errors import UnknownProduct
 from serving.index import ProductIndex
+from serving.reason_config import ReasonConfig
 from serving.shelf import Shelf, build_shelf
 
 
@@ -25,6 +26,8 @@ class Ready:
     """What filters and labels read."""
     index: ProductIndex
     """Products alike."""
+    reasons: ReasonConfig
+    """What reasons may say."""
 
     def allow(self, wish: Filter, history: History | None) -> tuple[Bool[np.ndarray, " product"], dict[str, int]]:
         """Return which products may be recommended, and how many were left out by what.
@@ -58,6 +61,12 @@ class Ready:
         return row
 
 
-def prepare(bundle: Bundle) -> Ready:
-    """Make a bundle ready; takes about a second for some ten thousand products."""
-    return Ready(bundle, PathFinder(bundle.snapshot), build_shelf(bundle.snapshot), ProductIndex(bundle))
+def prepare(bundle: Bundle, reasons: ReasonConfig | None = None) -> Ready:
+    """Make a bundle ready; takes about a second for some ten thousand products.
+
+    Args:
+        bundle: a loaded bundle.
+        reasons: what reasons may say; None: the defaults.
+    """
+    snapshot = bundle.snapshot
+    return Ready(bundle, PathFinder(snapshot), build_shelf(snapshot), ProductIndex(bundle), reasons or ReasonConfig())

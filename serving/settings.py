@@ -21,7 +21,20 @@ Config = TypeVar("Config")
 FILE_NAME = "whycart.toml"
 HOME_NAME = ".whycart"
 SECTIONS = (
-    *("graph", "events", "encoder", "operators", "kernels", "model", "train", "fuse", "learn", "gate", "serve"),
+    *(
+        "graph",
+        "events",
+        "encoder",
+        "operators",
+        "kernels",
+        "model",
+        "train",
+        "fuse",
+        "learn",
+        "gate",
+        "serve",
+        "reasons",
+    ),
 )
 """Tables that `whycart.toml` may hold; `serving.cli.config` names the dataclass of each."""
 

@@ -19,6 +19,7 @@ from serving.api.routes import health, router
 from serving.api.schemas import problem_schema
 from serving.api.services import Services
 from serving.events import EventLog
+from serving.reason_config import ReasonConfig
 
 _DESCRIPTION = "Recommendations for a shop, each with the graph paths that carried its score."
 
@@ -43,6 +44,7 @@ def create_app(
     *,
     open_graph: Callable[[], GraphStore] | None = None,
     check_every_s: float = CHECK_EVERY_S,
+    reasons: ReasonConfig | None = None,
 ) -> FastAPI:
     """Return the API; its background threads live from the app's start to its end, which also closes the log.
 
@@ -51,9 +53,10 @@ def create_app(
         log: takes events in.
         open_graph: opens the graph that events are written to; None: they stay in the log.
         check_every_s: seconds between two looks for a new bundle.
+        reasons: what reasons may say; None: the defaults.
     """
     metrics = Metrics()
-    current = CurrentBundle(bundles, metrics, check_every_s=check_every_s)
+    current = CurrentBundle(bundles, metrics, check_every_s=check_every_s, reasons=reasons)
 
     def snapshot() -> Snapshot | None:
         served = current.loaded

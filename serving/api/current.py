@@ -14,6 +14,7 @@ from serving.api.cards import Cards
 from serving.api.metrics import Metrics
 from serving.errors import NoBundleError
 from serving.ready import Ready, prepare
+from serving.reason_config import ReasonConfig
 
 logger = logging.getLogger(__name__)
 CHECK_EVERY_S = 1.0
@@ -35,9 +36,17 @@ class Served:
 class CurrentBundle:
     """Holds the bundle in use; `start` loads it, `stop` ends the background thread."""
 
-    def __init__(self, bundles: BundleStore, metrics: Metrics, *, check_every_s: float = CHECK_EVERY_S) -> None:
+    def __init__(
+        self,
+        bundles: BundleStore,
+        metrics: Metrics,
+        *,
+        check_every_s: float = CHECK_EVERY_S,
+        reasons: ReasonConfig | None = None,
+    ) -> None:
         """Watch `bundles`; nothing is loaded before `start`."""
         self._bundles, self._metrics, self._check_every_s = bundles, metrics, check_every_s
+        self._reasons = reasons
         self._served: Served | None = None
         self._failed_version: str | None = None
         self._failed = False
@@ -105,7 +114,7 @@ class CurrentBundle:
         return False
 
     def _use(self, bundle: Bundle) -> None:
-        self._served = Served(prepare(bundle), Cards(bundle.snapshot))
+        self._served = Served(prepare(bundle, self._reasons), Cards(bundle.snapshot))
         self._failed, self._failed_version = False, None
         self._metrics.set_model(bundle.version, bundle.snapshot.hash)
         logger.info("bundle in use", extra={"model_version": bundle.version})

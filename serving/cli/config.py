@@ -14,6 +14,7 @@ from kg.store import GraphConfig
 from serving.cli.output import print_json, print_table
 from serving.example import write_example
 from serving.gate import GateConfig
+from serving.reason_config import ReasonConfig
 from serving.sections import keys_of
 from serving.settings import HOME_NAME, ServeConfig, load_settings
 
@@ -28,6 +29,7 @@ CONFIGS: Mapping[str, type] = {
     "learn": LearnConfig,
     "gate": GateConfig,
     "serve": ServeConfig,
+    "reasons": ReasonConfig,
 }
 """Config dataclass of every section, in the order of the example file."""
 DEFAULTS: Mapping[str, Mapping[str, object]] = {"graph": {"folder": f"{HOME_NAME}/graph"}}

@@ -62,7 +62,7 @@ COMMANDS = (
     Entry("models", "models", "app", "List, show, promote and roll back published bundles.", _LEARN),
     Entry("serve", "serve", "serve", "Serve recommendations over HTTP.", _SERVE),
     Entry("recommend", "serve", "recommend", "Recommend products to a user, with reasons.", _SERVE),
-    Entry("explain", "serve", "explain", "Say why a product is, or is not, recommended to a user.", _SERVE),
+    Entry("explain", "explain", "explain", "Say why a product is, or is not, recommended to a user.", _SERVE),
     Entry("config", "config", "app", "Show the settings in use, or an example file with every setting.", _CARE),
 )
 """Every command, in the order of the help page."""

@@ -1,6 +1,6 @@
-"""`whycart serve`, `whycart recommend` and `whycart explain`: recommendations over HTTP and on a terminal.
+"""`whycart serve` and `whycart recommend`: recommendations over HTTP and on a terminal.
 
-Lists and reasons come from `serving.recommend` and `serving.explain`; here a port is opened and answers are told.
+Lists and reasons come from `serving.recommend`; here a port is opened and answers are told.
 """
 
 import functools
@@ -18,19 +18,18 @@ from fastapi import FastAPI
 from threadpoolctl import threadpool_limits
 from uvicorn.supervisors import Multiprocess
 
-from gnn.bundle import Bundle, BundleStore
+from gnn.bundle import BundleStore
 from kg.store import GraphStore
-from serving.answer import Item, Reason, RecommendRequest
+from serving.answer import Item, RecommendRequest
 from serving.api.app import create_app
 from serving.api.cards import Cards
-from serving.api.shape import Stamp, shape_answer, shape_explanation
+from serving.api.shape import shape_answer
+from serving.cli.items import AsJson, User, name_of, open_ready, stamp_since, why
 from serving.cli.output import print_json, print_table, say
 from serving.errors import ConfigError, PortInUse
 from serving.events import EventLog
-from serving.explain import Explanation
-from serving.explain import explain as explain_product
 from serving.logs import Level, setup_logging
-from serving.ready import prepare
+from serving.reason_config import ReasonConfig
 from serving.recommend import recommend as recommend_products
 from serving.settings import Settings, load_settings
 
@@ -38,18 +37,6 @@ GRACE_S = 10
 """How long requests under way may take after SIGTERM."""
 WORKER_START_S = 90
 """A worker that does not answer its supervisor for so long is replaced; imports alone may take many seconds."""
-_WORDS = {
-    Reason.PATH: "a path through the graph",
-    Reason.COLLABORATIVE: "customers with a similar history",
-    Reason.CONTENT: "its text is near to your products",
-    Reason.BUY_AGAIN: "you buy it again and again",
-    Reason.POPULAR_FALLBACK: "popular with many customers",
-}
-_REMOVED = {"seen": "the user had it before", "unavailable": "it is not available"}
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON as the API does.")]
-User = Annotated[str, typer.Argument(help="User id; an unknown user gets popular products.")]
-Product = Annotated[str, typer.Argument(help="Product id.")]
 
 
 def serve(
@@ -101,39 +88,21 @@ def recommend(
     """
     settings = load_settings()
     started = time.perf_counter()
-    ready = prepare(BundleStore(settings.bundles).current())
+    ready = open_ready(settings)
     cards = Cards(ready.bundle.snapshot)
     with EventLog.open(settings.state) as log:
         wanted = 3 if paths or not as_json else 0
         answer = recommend_products(ready, log, RecommendRequest(user_id=user, n=n, paths=wanted))
     if as_json:
-        print_json(shape_answer(answer, cards, stamp=_stamp(started)))
+        print_json(shape_answer(answer, cards, stamp=stamp_since(started)))
         return
-    rows = [(item.rank, _name(item.product_id, cards), item.score, _why(item)) for item in answer.items]
+    rows = [(item.rank, name_of(item.product_id, cards), item.score, why(item)) for item in answer.items]
     print_table(("rank", "product", "score", "why"), rows)
     if paths:
         for item in answer.items:
             _tell_paths(item, cards)
     if not answer.items:
         say("nothing is left to recommend; every product was removed: " + _counts(answer.removed))
-
-
-def explain(user: User, product: Product, as_json: AsJson = False) -> None:
-    """Say why a product is, or is not, recommended to a user.
-
-    Example: whycart explain u42 p17
-    """
-    settings = load_settings()
-    started = time.perf_counter()
-    ready = prepare(BundleStore(settings.bundles).current())
-    bundle, cards = ready.bundle, Cards(ready.bundle.snapshot)
-    with EventLog.open(settings.state) as log:
-        found = explain_product(ready, log, user, product)
-    if as_json:
-        versions = {"model_version": bundle.version, "graph_version": bundle.snapshot.hash}
-        print_json(shape_explanation(found, cards, stamp=_stamp(started), **versions))
-        return
-    _tell_explanation(found, bundle, cards)
 
 
 def build_app(settings: Settings, *, level: Level, json_lines: bool) -> FastAPI:
@@ -148,7 +117,12 @@ def build_app(settings: Settings, *, level: Level, json_lines: bool) -> FastAPI:
     # An answer is many small products of matrices; sharing each among threads costs a hundred times what it saves.
     threadpool_limits(limits=1)
     log = EventLog.open(settings.state)
-    return create_app(BundleStore(settings.bundles), log, open_graph=functools.partial(GraphStore.open, settings.graph))
+    return create_app(
+        BundleStore(settings.bundles),
+        log,
+        open_graph=functools.partial(GraphStore.open, settings.graph),
+        reasons=settings.section("reasons", ReasonConfig),
+    )
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -224,49 +198,13 @@ def _status_of(host: str, port: int, path: Literal["/health/live", "/health/read
         connection.close()
 
 
-def _stamp(started: float) -> Stamp:
-    took_ms = round((time.perf_counter() - started) * 1000, 3)
-    return Stamp(request_id="terminal", took_ms=took_ms, degraded=False, recommendation_id="terminal")
-
-
-def _name(product_id: str, cards: Cards) -> str:
-    title = cards.card(product_id)["title"]
-    return f"{title} ({product_id})" if title else product_id
-
-
-def _why(item: Item) -> str:
-    """Return the strongest path in words, else the reasons in words."""
-    if item.paths:
-        return item.paths[0].text
-    return "; ".join(_WORDS.get(reason, reason.value) for reason in item.reasons)
-
-
 def _counts(removed: dict[str, int]) -> str:
     return ", ".join(f"{cause} {number}" for cause, number in removed.items()) or "none"
 
 
 def _tell_paths(item: Item, cards: Cards) -> None:
-    say(f"{item.rank}. {_name(item.product_id, cards)}")
+    say(f"{item.rank}. {name_of(item.product_id, cards)}")
     for path in item.paths:
         say(f"   {path.contribution:+.4f}  {path.text}")
     if not item.paths:
-        say(f"   {_why(item)}")
-
-
-def _tell_explanation(found: Explanation, bundle: Bundle, cards: Cards) -> None:
-    item = found.item
-    say(
-        f"{_name(item.product_id, cards)}: rank {found.rank_of_all:,} of {found.num_products:,}, score {item.score:.4g}"
-    )
-    rows = [
-        (part.kernel, None if part.product_id is None else _name(part.product_id, cards), part.value)
-        for part in item.contributions
-    ]
-    print_table(("evidence", "because of", "adds"), rows)
-    for path in item.paths:
-        say(f"{path.contribution:+.4f}  {path.text}")
-    if found.removed_by is not None:
-        say(f"it is kept out of lists: {_REMOVED.get(found.removed_by, found.removed_by)}")
-    elif not found.in_top:
-        say("it is not among the ten best that may be recommended")
-    say(f"model {bundle.version}")
+        say(f"   {why(item)}")

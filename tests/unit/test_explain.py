@@ -21,9 +21,10 @@ from kg.sources.generated import GeneratedShop
 from kg.tables import Tables
 from serving.answer import Answer, Filter, Item, Path, PathEdge, PathNode, Reason, RecommendRequest
 from serving.errors import UnknownProduct
-from serving.explain import COUNT_FROM, MIN_SUPPORTERS, explain
+from serving.explain import explain
 from serving.history import NoEvents, read_history
 from serving.ready import Ready, prepare
+from serving.reason_config import ReasonConfig
 from serving.recommend import recommend
 from tests.support.bundles import small_shop
 from tests.support.models import content_of, random_bundle
@@ -38,6 +39,7 @@ SHOPS = {
     "no order": lambda: random_shop(3, users=20, events=300, order="none"),
 }
 AT_MOST = 5
+MIN_SUPPORTERS, COUNT_FROM = ReasonConfig().min_supporters, ReasonConfig().count_from
 
 
 class Ledger:

@@ -1,0 +1,53 @@
+"""`whycart explain`: why a product is, or is not, recommended to a user."""
+
+import time
+
+from gnn.bundle import Bundle
+from serving.api.cards import Cards
+from serving.api.shape import shape_explanation
+from serving.cli.items import AsJson, Product, User, name_of, open_ready, stamp_since
+from serving.cli.output import print_json, print_table, say
+from serving.events import EventLog
+from serving.explain import Explanation
+from serving.explain import explain as explain_product
+from serving.settings import load_settings
+
+_REMOVED = {"seen": "the user had it before", "unavailable": "it is not available"}
+
+
+def explain(user: User, product: Product, as_json: AsJson = False) -> None:
+    """Say why a product is, or is not, recommended to a user.
+
+    Example: whycart explain u42 p17
+    """
+    settings = load_settings()
+    started = time.perf_counter()
+    ready = open_ready(settings)
+    bundle, cards = ready.bundle, Cards(ready.bundle.snapshot)
+    with EventLog.open(settings.state) as log:
+        found = explain_product(ready, log, user, product)
+    if as_json:
+        versions = {"model_version": bundle.version, "graph_version": bundle.snapshot.hash}
+        print_json(shape_explanation(found, cards, stamp=stamp_since(started), **versions))
+        return
+    _tell_explanation(found, bundle, cards)
+
+
+def _tell_explanation(found: Explanation, bundle: Bundle, cards: Cards) -> None:
+    item = found.item
+    say(
+        f"{name_of(item.product_id, cards)}: rank {found.rank_of_all:,} of {found.num_products:,}, "
+        f"score {item.score:.4g}"
+    )
+    rows = [
+        (part.kernel, None if part.product_id is None else name_of(part.product_id, cards), part.value)
+        for part in item.contributions
+    ]
+    print_table(("evidence", "because of", "adds"), rows)
+    for path in item.paths:
+        say(f"{path.contribution:+.4f}  {path.text}")
+    if found.removed_by is not None:
+        say(f"it is kept out of lists: {_REMOVED.get(found.removed_by, found.removed_by)}")
+    elif not found.in_top:
+        say("it is not among the ten best that may be recommended")
+    say(f"model {bundle.version}")

@@ -1,0 +1,32 @@
+"""What the shop allows its reasons to say."""
+
+from dataclasses import dataclass
+
+from serving.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReasonConfig:
+    """Bounds of reasons: what they may name, and how many people stand behind them."""
+
+    min_supporters: int = 3
+    """Other customers that a path over people needs at least; 2 or more."""
+    count_from: int = 20
+    """Other customers from which on their number is said."""
+    max_members_share: float = 0.05
+    """A brand, category or other entity with more than this share of the catalogue says too little to be a reason."""
+
+    def __post_init__(self) -> None:
+        if self.min_supporters < 2:
+            raise ConfigError(
+                f"[reasons] min_supporters must be at least 2, got {self.min_supporters}: a path over one customer "
+                "would tell what this customer did"
+            )
+        if self.count_from < self.min_supporters:
+            raise ConfigError(
+                f"[reasons] count_from must be at least min_supporters ({self.min_supporters}), got {self.count_from}"
+            )
+        if not 0 < self.max_members_share <= 1:
+            raise ConfigError(
+                f"[reasons] max_members_share must be above 0 and at most 1, got {self.max_members_share}"
+            )

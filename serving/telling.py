@@ -1,0 +1,73 @@
+"""A verified path as an answer shows it: the user's own event in front, names of nodes, and words."""
+
+import numpy as np
+
+from gnn.score import History
+from kg.paths import GraphPath
+from serving.answer import Path, PathEdge, PathNode
+from serving.evidence import Evidence
+from serving.words import describe_habit, describe_path, event_time
+
+
+def tell_habit(evidence: Evidence, product: int, part: float) -> Path:
+    snapshot, history = evidence.ready.bundle.snapshot, evidence.history
+    event = _own_event(history, product)
+    kind = snapshot.event_names[int(history.kind[event])]
+    times = int(((history.product == product) & (history.kind == history.kind[event])).sum())
+    last = event_time(snapshot, int(history.time[event]))
+    nodes = (_user_node(evidence), _node(evidence, "Product", product))
+    edge = PathEdge(snapshot.schema.events[kind].relation, 0, 1, last, None)
+    return Path(nodes, (edge,), part, _pattern(nodes, (edge,)), describe_habit(times, last, event=kind))
+
+
+def _own_event(history: History, product: int) -> int:
+    """The user's event with a product that says most for it, the latest of several alike."""
+    events = np.flatnonzero(history.product == product)
+    return int(events[np.lexsort((events, history.weight[events]))[-1]])
+
+
+def tell_path(evidence: Evidence, path: GraphPath, part: float) -> Path:
+    """A verified path with names, the user's own event in front, and words."""
+    snapshot, history = evidence.ready.bundle.snapshot, evidence.history
+    evidence.ready.finder.verify(path, user=evidence.user)
+    event = _own_event(history, path.nodes[0].row or 0)
+    kind = snapshot.event_names[int(history.kind[event])]
+    count = path.supporters if path.supporters >= evidence.ready.reasons.count_from else None
+    nodes = (
+        _user_node(evidence),
+        *(_node(evidence, node.label, node.row) for node in path.nodes),
+    )
+    own = PathEdge(snapshot.schema.events[kind].relation, 0, 1, event_time(snapshot, int(history.time[event])), None)
+    rest = (
+        PathEdge(
+            edge.relation if path.event is None else snapshot.schema.events[path.event].relation,
+            edge.source + 1,
+            edge.target + 1,
+            None,
+            None if path.event is None or count is None else float(count),
+        )
+        for edge in path.edges
+    )
+    edges = (own, *rest)
+    words = describe_path(path, evidence.ready.shelf, event=kind, count=count)
+    return Path(nodes, edges, part, _pattern(nodes, edges), words)
+
+
+def _user_node(evidence: Evidence) -> PathNode:
+    ids = evidence.ready.bundle.snapshot.ids("User")
+    return PathNode(None if evidence.user is None else ids[evidence.user], "User", "you")
+
+
+def _node(evidence: Evidence, label: str, row: int | None) -> PathNode:
+    if row is None:
+        return PathNode(None, label, "other customers")
+    return PathNode(evidence.ready.bundle.snapshot.ids(label)[row], label, evidence.ready.shelf.label(label, row))
+
+
+def _pattern(nodes: tuple[PathNode, ...], edges: tuple[PathEdge, ...]) -> str:
+    """The meta-path: kinds of nodes and relations along the way."""
+    text = nodes[0].type
+    for place, edge in enumerate(edges):
+        arrow = f"-{edge.type}->" if edge.source == place else f"<-{edge.type}-"
+        text += f"{arrow}{nodes[place + 1].type}"
+    return text
