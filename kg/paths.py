@@ -4,17 +4,23 @@ Only fixed meta-paths are looked for; none is ever made up. Another user appears
 name. Words and scores are not known here.
 """
 
+from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 
 from kg.errors import PathError
+from kg.operators import category_levels
 from kg.schema import RelationKind
 from kg.snapshot import Snapshot
 
+_KEPT = 4096
+"""Products whose companions are remembered."""
+_TRIES = 4
+"""Products in between that are looked at before a path is given up."""
 OTHERS = "others"
 """Name of the aggregated edge from other users to a product they had to do with."""
 
@@ -42,8 +48,8 @@ class GraphPath:
 
     nodes: tuple[GraphNode, ...]
     edges: tuple[GraphEdge, ...]
-    supporters: int = 0
-    """Other users behind an aggregated edge; 0 where there is none."""
+    supporters: tuple[int, ...] = ()
+    """Other users behind each aggregated node on the way, in order; empty where there is none."""
     event: str | None = None
     """What those users all did with both products: an event type; None where there is no aggregated edge."""
     top: int = 1
@@ -67,6 +73,9 @@ class PathFinder:
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
         self._users_of = _users_by_event(snapshot)
+        self._products_of = {event: sp.csr_array(users.T) for event, users in self._users_of.items()}
+        self._companions: OrderedDict[tuple[str, int, int], Int[np.ndarray, "2 product"]] = OrderedDict()
+        self._above = _categories_above(snapshot)
         self._in: dict[str, sp.csr_array] = {}
         self._out: dict[str, sp.csr_array] = {}
         for name, edges in snapshot.edges.items():
@@ -89,8 +98,61 @@ class PathFinder:
             supporters = self._supporters(event, product, target, user)
             if supporters >= max(at_least, 1):
                 nodes = (GraphNode("Product", product), GraphNode("User", None), GraphNode("Product", target))
-                return GraphPath(nodes, (GraphEdge(OTHERS, 1, 0), GraphEdge(OTHERS, 1, 2)), supporters, event)
+                return GraphPath(nodes, (GraphEdge(OTHERS, 1, 0), GraphEdge(OTHERS, 1, 2)), (supporters,), event)
         return None
+
+    def through_two_products(
+        self, product: int, target: int, *, user: int | None, at_least: int, allowed: Bool[np.ndarray, " product"]
+    ) -> GraphPath | None:
+        """Return the path of five hops: others chose the product and one in between, others that one and the target.
+
+        Of several products in between it is the one whose companionship to both says most for its popularity.
+
+        Args:
+            product: row of the product of the history.
+            target: row of the candidate.
+            user: row of the user who asks and does not count; None when unknown.
+            at_least: users needed on either side.
+            allowed: products that may stand in between.
+        """
+        for event, users_of in self._users_of.items():
+            near, far = (self._companions_of(event, end, at_least) for end in (product, target))
+            middles, left, right = np.intersect1d(near[0], far[0], assume_unique=True, return_indices=True)
+            if not len(middles):
+                continue
+            fans = np.diff(users_of.indptr)[middles]
+            worth = near[1, left] * far[1, right] / np.maximum(fans, 1) * allowed[middles]
+            worth[(middles == product) | (middles == target)] = 0
+            for place in np.argsort(-worth, kind="stable")[:_TRIES]:
+                middle = int(middles[place])
+                ends = ((product, middle), (middle, target))
+                found = tuple(self._supporters(event, *pair, user) for pair in ends)
+                if worth[place] > 0 and min(found) >= max(at_least, 1):
+                    rows = (product, None, middle, None, target)
+                    nodes = tuple(GraphNode("User" if row is None else "Product", row) for row in rows)
+                    edges = tuple(GraphEdge(OTHERS, *ends) for ends in ((1, 0), (1, 2), (3, 2), (3, 4)))
+                    return GraphPath(nodes, edges, found, event)
+        return None
+
+    def shared_entities(self, relation: str, product: int, target: int) -> list[int]:
+        """Return the entities that both products have, sorted; of categories the deepest that both are in or below."""
+        if relation == "IN_CATEGORY":
+            shared = np.intersect1d(self._row(self._above, product), self._row(self._above, target), assume_unique=True)
+            rows: set[int] = set(shared.tolist())
+            higher = {int(parent) for row in rows for parent in self._row(self._out["CHILD_OF"], row)}
+            while higher & rows:
+                rows -= higher
+                higher = {int(parent) for row in higher for parent in self._row(self._out["CHILD_OF"], row)}
+            return sorted(rows)
+        forward = self.snapshot.schema.relation(relation).source == "Product"
+        links = self._out[relation] if forward else self._into(relation)
+        rows = set(self._row(links, product).tolist()) & set(self._row(links, target).tolist())
+        return sorted(rows)
+
+    def num_users(self, product: int) -> int:
+        """Return how many users did the heaviest thing anybody did with a product."""
+        counts = (int(users.indptr[product + 1] - users.indptr[product]) for users in self._users_of.values())
+        return next((count for count in counts if count), 0)
 
     def through_entity(self, relation: str, product: int, target: int, *, entity: int) -> GraphPath | None:
         """Return the path over an entity that both products have.
@@ -159,9 +221,11 @@ class PathFinder:
         for edge in path.edges:
             source, target = path.nodes[edge.source], path.nodes[edge.target]
             if edge.relation == OTHERS:
-                found = self._supporters(path.event or "", path.nodes[0].row or 0, path.nodes[-1].row or 0, user)
-                if found != path.supporters:
-                    raise PathError(f"the path claims {path.supporters} other users, the snapshot holds {found}")
+                sides = (path.nodes[edge.source - 1].row or 0, path.nodes[edge.source + 1].row or 0)
+                found = self._supporters(path.event or "", *sides, user)
+                said = path.supporters[edge.source // 2]
+                if found != said:
+                    raise PathError(f"the path claims {said} other users, the snapshot holds {found}")
             elif source.row is None or target.row is None or not self.has_edge(edge.relation, source.row, target.row):
                 raise PathError(f"the snapshot holds no edge {source} -{edge.relation}-> {target}")
 
@@ -172,6 +236,20 @@ class PathFinder:
         users_of = self._users_of[event]
         both = np.intersect1d(self._row(users_of, product), self._row(users_of, target), assume_unique=True)
         return len(both) - int(user is not None and user in both)
+
+    def _companions_of(self, event: str, product: int, at_least: int) -> Int[np.ndarray, "2 product"]:
+        """Products that enough users did the same with as with this one, and how many; kept for the next question."""
+        key = (event, product, at_least)
+        if key not in self._companions:
+            products_of = self._products_of[event]
+            users = self._row(self._users_of[event], product)
+            rows = [products_of.indices[products_of.indptr[user] : products_of.indptr[user + 1]] for user in users]
+            count = np.bincount(np.concatenate([*rows, np.zeros(0, dtype=np.int64)]).astype(np.int64))
+            found = np.flatnonzero(count >= max(at_least, 1))
+            self._companions[key] = np.stack([found, count[found]])
+            if len(self._companions) > _KEPT:
+                self._companions.popitem(last=False)
+        return self._companions[key]
 
     def _into(self, relation: str) -> sp.csr_array:
         """The edges of a relation by target."""
@@ -207,6 +285,15 @@ class PathFinder:
     @staticmethod
     def _row(matrix: sp.csr_array, row: int) -> Int[np.ndarray, " entry"]:
         return np.asarray(matrix.indices[matrix.indptr[row] : matrix.indptr[row + 1]])
+
+
+def _categories_above(snapshot: Snapshot) -> sp.csr_array:
+    """Which categories each product is in or below; [product category]."""
+    shape = (snapshot.num_nodes("Product"), snapshot.num_nodes("Category"))
+    levels = category_levels(snapshot)
+    found = sp.csr_array(sum(levels[1:], levels[0])) if levels else sp.csr_array(shape, dtype=np.float32)
+    found.sort_indices()
+    return found
 
 
 def _users_by_event(snapshot: Snapshot) -> dict[str, sp.csr_array]:

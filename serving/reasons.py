@@ -1,123 +1,75 @@
 """Which reasons an item is given: paths that exist and that moved its score, and codes for everything else."""
 
-from collections.abc import Callable, Iterable, Iterator
-
 import numpy as np
 from jaxtyping import Float
 
-from gnn.score import Scorer
-from kg.kernels import TEXT_KERNELS, USE_KERNELS, EntityKernel, HabitKernel, Kernel
-from kg.paths import OTHERS, GraphPath
+from kg.kernels import TEXT_KERNELS, EntityKernel, HabitKernel, Kernel
 from serving.answer import Path, Reason
 from serving.evidence import Evidence
+from serving.grounding import Ground, grounds
 from serving.telling import tell_habit, tell_path
 
 _STARTS = 4
+"""Products of the history that paths are looked for from; more only as long as none has one."""
+_MOST_STARTS = 12
+_AGAIN = 0.5
+"""What a path is still worth for each shown one of the same relation, and for each from the same product."""
 
 
 def true_paths(
     evidence: Evidence, parts: Float[np.ndarray, "kernel history"], place: int, *, product: int, limit: int
 ) -> tuple[Path, ...]:
-    """The strongest paths that exist and that moved the score: one of each kind of evidence first, then others."""
+    """Return the paths of an item that are shown, the one that carries most first.
+
+    Each exists, and the score falls when the product of the history it starts from is deleted. Chosen greedily by what
+    rests on them, times how specific they are; what was said already, by relation or by product, is worth less again.
+
+    Args:
+        evidence: of the user.
+        parts: what each product of the history adds to the item through each kernel.
+        place: of the item among the targets.
+        product: row of the item.
+        limit: most paths.
+    """
     score = float(parts.sum() + evidence.priors[:, place].sum())
-
-    def moved(start: int) -> bool:
-        return bool(evidence.without[start, place] < score)
-
-    kinds = sorted(_kinds(evidence.scorer), key=lambda members: -float(parts[members].sum(axis=0).max(initial=0)))
-    searches = [
-        _search(evidence, [evidence.scorer.kernels[index] for index in members], parts[members], product, moved)
-        for members in kinds
+    found = _moving_grounds(evidence, parts, place, product=product, score=score)
+    shown = _choose(found, limit)
+    paths = [
+        tell_habit(evidence, product, ground.part)
+        if ground.path is None
+        else tell_path(evidence, ground.path, ground.part)
+        for ground in shown
     ]
-    shown: list[Path] = []
-    while searches and len(shown) < limit:
-        for search in tuple(searches):
-            path = next(search, None) if len(shown) < limit else None
-            if path is None:
-                searches.remove(search)
-            else:
-                shown.append(path)
-    return tuple(sorted(shown, key=lambda path: -path.contribution))
+    return tuple(sorted(paths, key=lambda path: -path.contribution))
 
 
-def _kinds(scorer: Scorer) -> list[list[int]]:
-    """Kernels that can have paths, by kind of evidence: levels of one relation belong together, and so does all use."""
-    groups: dict[str, list[int]] = {}
-    for index, kernel in enumerate(scorer.kernels):
-        if isinstance(kernel, EntityKernel):
-            # Another user is never named, whatever relation a shop declares.
-            if kernel.label != "User":
-                groups.setdefault(kernel.relation, []).append(index)
-        elif kernel.name in USE_KERNELS:
-            groups.setdefault(OTHERS, []).append(index)
-        elif kernel.name not in TEXT_KERNELS:
-            groups.setdefault(kernel.name, []).append(index)
-    return list(groups.values())
+def _moving_grounds(
+    evidence: Evidence, parts: Float[np.ndarray, "kernel history"], place: int, *, product: int, score: float
+) -> list[Ground]:
+    """Paths from the products of the history that say most, and without which the score would be lower."""
+    said = np.maximum(parts, 0.0).sum(axis=0)
+    found: list[Ground] = []
+    for number, start in enumerate(np.argsort(-said, kind="stable")[:_MOST_STARTS].tolist()):
+        if said[start] <= 0 or (found and number >= _STARTS):
+            break
+        if evidence.without[start, place] < score and evidence.ready.nameable[evidence.products[start]]:
+            found += grounds(evidence, start, place, product=product, parts=parts[:, start])
+    bound = evidence.ready.reasons.min_share * abs(score)
+    return [ground for ground in found if ground.part >= bound]
 
 
-def _search(
-    evidence: Evidence,
-    kernels: list[Kernel],
-    parts: Float[np.ndarray, "kernel history"],
-    product: int,
-    moved: Callable[[int], bool],
-) -> Iterator[Path]:
-    """Paths of one kind of evidence, each from another product of the history, the one that says most first."""
-    by_start = parts.sum(axis=0)
-    for start in np.argsort(-by_start, kind="stable")[:_STARTS]:
-        if by_start[start] <= 0:
-            return
-        if not moved(int(start)):
-            continue
-        origin, part = int(evidence.products[start]), float(by_start[start])
-        if isinstance(kernels[0], HabitKernel):
-            yield tell_habit(evidence, product, part)
-        elif isinstance(kernels[0], EntityKernel):
-            entities = [kernel for kernel in kernels if isinstance(kernel, EntityKernel)]
-            found = _entity_path(evidence, zip(entities, parts[:, start].tolist(), strict=True), origin, product)
-            if found is not None:
-                yield tell_path(evidence, *found)
-        else:
-            path = _product_path(evidence, kernels[0], origin, product)
-            if path is not None:
-                yield tell_path(evidence, path, part)
+def _choose(found: list[Ground], limit: int) -> list[Ground]:
+    rest = list(found)
+    shown: list[Ground] = []
+    while rest and len(shown) < limit:
+        best = max(rest, key=lambda ground: ground.part * ground.specific * _AGAIN ** _said_before(ground, shown))
+        rest.remove(best)
+        shown.append(best)
+    return shown
 
 
-def _product_path(evidence: Evidence, kernel: Kernel, origin: int, product: int) -> GraphPath | None:
-    finder = evidence.ready.finder
-    if kernel.name in USE_KERNELS:
-        return finder.through_users(origin, product, user=evidence.user, at_least=evidence.ready.reasons.min_supporters)
-    if kernel.name.startswith("shared_"):
-        return finder.through_product(kernel.name.removeprefix("shared_").upper(), origin, product)
-    return finder.direct(kernel.name.upper(), origin, product)
-
-
-def _entity_path(
-    evidence: Evidence, parts: Iterable[tuple[EntityKernel, float]], origin: int, product: int
-) -> tuple[GraphPath, float] | None:
-    """The path over shared entities that carried most, and how much; levels that lead over the same one add up."""
-    found: dict[GraphPath, float] = {}
-    for kernel, part in parts:
-        shared = kernel.shared(origin, product) if part > 0 else []
-        whole = sum(share for _, share in shared)
-        for entity, share in shared:
-            path = evidence.ready.finder.through_entity(kernel.relation, origin, product, entity=entity)
-            if path is not None and _says_enough(evidence, kernel, path):
-                found[path] = found.get(path, 0.0) + part * share / whole
-    return max(found.items(), key=lambda pair: pair[1], default=None)
-
-
-def _says_enough(evidence: Evidence, kernel: EntityKernel, path: GraphPath) -> bool:
-    """Whether the entity that both products have is shared by few enough to be a reason."""
-    row = path.middle.row or 0
-    shelf = evidence.ready.shelf
-    if path.relation == "IN_CATEGORY":
-        members = int(shelf.in_category.indptr[row + 1] - shelf.in_category.indptr[row])
-    else:
-        members = int(kernel.num_members[row])
-    return members <= max(
-        20.0, evidence.ready.reasons.max_members_share * evidence.ready.bundle.snapshot.num_nodes("Product")
-    )
+def _said_before(ground: Ground, shown: list[Ground]) -> int:
+    return sum((ground.relation == other.relation) + (ground.start == other.start) for other in shown)
 
 
 def reason_codes(

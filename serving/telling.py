@@ -32,7 +32,7 @@ def tell_path(evidence: Evidence, path: GraphPath, part: float) -> Path:
     evidence.ready.finder.verify(path, user=evidence.user)
     event = _own_event(history, path.nodes[0].row or 0)
     kind = snapshot.event_names[int(history.kind[event])]
-    count = path.supporters if path.supporters >= evidence.ready.reasons.count_from else None
+    counts = [count if count >= evidence.ready.reasons.count_from else None for count in path.supporters]
     nodes = (
         _user_node(evidence),
         *(_node(evidence, node.label, node.row) for node in path.nodes),
@@ -44,12 +44,12 @@ def tell_path(evidence: Evidence, path: GraphPath, part: float) -> Path:
             edge.source + 1,
             edge.target + 1,
             None,
-            None if path.event is None or count is None else float(count),
+            None if path.event is None or counts[edge.source // 2] is None else float(counts[edge.source // 2] or 0),
         )
         for edge in path.edges
     )
     edges = (own, *rest)
-    words = describe_path(path, evidence.ready.shelf, event=kind, count=count)
+    words = describe_path(path, evidence.ready.shelf, event=kind, count=counts[0] if counts else None)
     return Path(nodes, edges, part, _pattern(nodes, edges), words)
 
 

@@ -29,6 +29,9 @@ def describe_path(path: GraphPath, shelf: Shelf, *, event: str, count: int | Non
     """
     first = path.nodes[0].row or 0
     had = f"you {VERBS.get(event, event)} {shelf.label('Product', first)}"
+    if path.relation == OTHERS and len(path.nodes) > 3:
+        between = shelf.label("Product", path.nodes[2].row or 0)
+        return _capital(f"{had}; customers who chose it also chose {between}, and those who chose that also chose this")
     if path.relation == OTHERS:
         who = "customers" if count is None else f"{count} customers"
         return _capital(f"{had}, and {who} who chose it also chose this")

@@ -1,0 +1,150 @@
+"""Which terms of a score rest on which paths: the ground of one product of the history against one candidate.
+
+A term of a typed operator rests on the path that the operator is made of. What kernels learned from use rests on the
+path over other users who chose both, else on the one over a product in between. The network sees texts and typed
+edges: its term is shared out among all typed paths between the two products, in proportion to what each carries by
+itself, equally where none carries anything. Terms that no path explains stay without one, and texts always do.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from math import log1p
+
+import numpy as np
+from jaxtyping import Float
+
+from kg.paths import OTHERS, GraphPath
+from serving.evidence import Evidence
+
+HABIT = "habit"
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """A path that exists and what rests on it."""
+
+    start: int
+    """Place of the product of the history in `Evidence.products`."""
+    relation: str
+    """What makes the path what it is: a relation, `others` or `habit`."""
+    path: GraphPath | None
+    """From the product of the history to the candidate; None for own habit, where they are the same."""
+    part: float
+    """Part of the score that rests on it; above 0."""
+    specific: float
+    """How little the middle of the path says about others too; in (0, 1], 1 for what is the user's alone."""
+
+
+def grounds(
+    evidence: Evidence, start: int, place: int, *, product: int, parts: Float[np.ndarray, " kernel"]
+) -> list[Ground]:
+    """Return the paths from one product of the history to a candidate, with what rests on each.
+
+    Args:
+        evidence: of the user.
+        start: place of the product of the history in `evidence.products`.
+        place: of the candidate among the targets.
+        product: row of the candidate.
+        parts: what the product of the history adds to the candidate through each kernel.
+    """
+    origin = int(evidence.products[start])
+    if origin == product:
+        own = float(np.maximum(parts, 0.0).sum())
+        return [Ground(start, HABIT, None, own, 1.0)] if own > 0 else []
+    learned = max(float(parts[evidence.ready.roles.network]), 0.0) if evidence.ready.roles.network is not None else 0.0
+    typed = [
+        *_over_entities(evidence, start, origin, product, parts, everything=learned > 0),
+        *_over_links(evidence, start, origin, product, parts),
+        *_over_users(evidence, start, origin, product, parts, everything=learned > 0),
+    ]
+    whole = sum(ground.part for ground in typed)
+    shares = [ground.part / whole if whole > 0 else 1.0 / len(typed) for ground in typed]
+    found = [replace(ground, part=ground.part + learned * share) for ground, share in zip(typed, shares, strict=True)]
+    return [ground for ground in found if ground.part > 0]
+
+
+def _over_entities(
+    evidence: Evidence,
+    start: int,
+    origin: int,
+    product: int,
+    parts: Float[np.ndarray, " kernel"],
+    *,
+    everything: bool,
+) -> Iterator[Ground]:
+    """The best path of each relation over an entity that both products have; levels that meet in one add up."""
+    finder = evidence.ready.finder
+    for relation, kernels in evidence.ready.roles.entities.items():
+        spoken = [(kernel, float(parts[index])) for index, kernel in kernels if parts[index] > 0]
+        if not spoken and not everything:
+            continue
+        carried = dict.fromkeys(finder.shared_entities(relation, origin, product), 0.0) if everything else {}
+        for kernel, part in spoken:
+            shared = kernel.shared(origin, product)
+            whole = sum(share for _, share in shared)
+            for entity, share in shared:
+                carried[entity] = carried.get(entity, 0.0) + part * share / whole
+        found: dict[GraphPath, float] = {}
+        for entity, part in carried.items():
+            path = finder.through_entity(relation, origin, product, entity=entity)
+            if path is not None and _may_be_named(evidence, path):
+                found[path] = found.get(path, 0.0) + part
+        if found:
+            path, part = max(found.items(), key=lambda pair: pair[1])
+            num_products = evidence.ready.bundle.snapshot.num_nodes("Product")
+            specific = 1.0 - log1p(_num_members(evidence, path)) / log1p(2 * num_products)
+            yield Ground(start, relation, path, part, specific)
+
+
+def _over_links(
+    evidence: Evidence, start: int, origin: int, product: int, parts: Float[np.ndarray, " kernel"]
+) -> Iterator[Ground]:
+    """Edges between the two products, and products that both point to."""
+    finder = evidence.ready.finder
+    for name, index in evidence.ready.roles.links.items():
+        if parts[index] <= 0:
+            continue
+        is_shared = name.startswith("shared_")
+        relation = name.removeprefix("shared_").upper()
+        path = (finder.through_product if is_shared else finder.direct)(relation, origin, product)
+        if path is not None and all(_is_shown(evidence, node.label, node.row) for node in path.nodes[1:-1]):
+            yield Ground(start, relation, path, float(parts[index]), 1.0)
+
+
+def _over_users(
+    evidence: Evidence, start: int, origin: int, product: int, parts: Float[np.ndarray, " kernel"], *, everything: bool
+) -> Iterator[Ground]:
+    """The path over other users who chose both; where there is none, over a product in between."""
+    ready = evidence.ready
+    part = float(parts[ready.roles.use].sum())
+    if part <= 0 and not everything:
+        return
+    at_least = ready.reasons.min_supporters
+    path = ready.finder.through_users(origin, product, user=evidence.user, at_least=at_least)
+    if path is None and part > 0:
+        path = ready.finder.through_two_products(
+            origin, product, user=evidence.user, at_least=at_least, allowed=ready.nameable
+        )
+    if path is not None:
+        fans = ready.finder.num_users(origin)
+        specific = 1.0 - log1p(fans) / log1p(2 * ready.bundle.snapshot.num_nodes("User"))
+        yield Ground(start, OTHERS, path, max(part, 0.0), specific)
+
+
+def _may_be_named(evidence: Evidence, path: GraphPath) -> bool:
+    """Whether the entity that both products have may be said, and is shared by few enough to be a reason."""
+    if not all(_is_shown(evidence, node.label, node.row) for node in path.nodes[1:-1]):
+        return False
+    bound = evidence.ready.reasons.max_members_share * evidence.ready.bundle.snapshot.num_nodes("Product")
+    return _num_members(evidence, path) <= max(20.0, bound)
+
+
+def _num_members(evidence: Evidence, path: GraphPath) -> int:
+    return int(evidence.ready.num_members[path.relation][path.middle.row or 0])
+
+
+def _is_shown(evidence: Evidence, label: str, row: int | None) -> bool:
+    """Whether a node on the way is neither sensitive nor gone from the catalogue."""
+    if label == "Product":
+        return bool(evidence.ready.nameable[row or 0])
+    return label != "Category" or not evidence.ready.hidden_categories[row or 0]
