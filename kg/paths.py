@@ -4,23 +4,22 @@ Only fixed meta-paths are looked for; none is ever made up. Another user appears
 name. Words and scores are not known here.
 """
 
-from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 import scipy.sparse as sp
-from jaxtyping import Bool, Int
+from jaxtyping import Int
 
 from kg.errors import PathError
 from kg.operators import category_levels
 from kg.schema import RelationKind
 from kg.snapshot import Snapshot
 
-_KEPT = 4096
-"""Products whose companions are remembered."""
-_TRIES = 4
-"""Products in between that are looked at before a path is given up."""
+Found = TypeVar("Found")
+_KEPT = 20_000
+"""Answers of each kind that are remembered."""
 OTHERS = "others"
 """Name of the aggregated edge from other users to a product they had to do with."""
 
@@ -60,6 +59,10 @@ class GraphPath:
         """The relation that makes the path what it is: that of its first edge."""
         return self.edges[0].relation
 
+    def supporters_at(self, place: int) -> int:
+        """Return how many other users stand behind an aggregated node, given its place among the nodes."""
+        return self.supporters[sum(node.row is None for node in self.nodes[:place])]
+
     @property
     def middle(self) -> GraphNode:
         """The node that both sides lead to: the last one on the way up."""
@@ -74,8 +77,9 @@ class PathFinder:
         self.snapshot = snapshot
         self._users_of = _users_by_event(snapshot)
         self._products_of = {event: sp.csr_array(users.T) for event, users in self._users_of.items()}
-        self._companions: OrderedDict[tuple[str, int, int], Int[np.ndarray, "2 product"]] = OrderedDict()
+        self._memory: dict[str, dict[object, Any]] = {}
         self._above = _categories_above(snapshot)
+        self._parents = _parents(snapshot)
         self._in: dict[str, sp.csr_array] = {}
         self._out: dict[str, sp.csr_array] = {}
         for name, edges in snapshot.edges.items():
@@ -95,64 +99,11 @@ class PathFinder:
             at_least: users needed; the event type of largest weight that has them is taken, None when no type has.
         """
         for event in self._users_of:
-            supporters = self._supporters(event, product, target, user)
+            supporters = self.supporters(event, product, target, user=user)
             if supporters >= max(at_least, 1):
                 nodes = (GraphNode("Product", product), GraphNode("User", None), GraphNode("Product", target))
                 return GraphPath(nodes, (GraphEdge(OTHERS, 1, 0), GraphEdge(OTHERS, 1, 2)), (supporters,), event)
         return None
-
-    def through_two_products(
-        self, product: int, target: int, *, user: int | None, at_least: int, allowed: Bool[np.ndarray, " product"]
-    ) -> GraphPath | None:
-        """Return the path of five hops: others chose the product and one in between, others that one and the target.
-
-        Of several products in between it is the one whose companionship to both says most for its popularity.
-
-        Args:
-            product: row of the product of the history.
-            target: row of the candidate.
-            user: row of the user who asks and does not count; None when unknown.
-            at_least: users needed on either side.
-            allowed: products that may stand in between.
-        """
-        for event, users_of in self._users_of.items():
-            near, far = (self._companions_of(event, end, at_least) for end in (product, target))
-            middles, left, right = np.intersect1d(near[0], far[0], assume_unique=True, return_indices=True)
-            if not len(middles):
-                continue
-            fans = np.diff(users_of.indptr)[middles]
-            worth = near[1, left] * far[1, right] / np.maximum(fans, 1) * allowed[middles]
-            worth[(middles == product) | (middles == target)] = 0
-            for place in np.argsort(-worth, kind="stable")[:_TRIES]:
-                middle = int(middles[place])
-                ends = ((product, middle), (middle, target))
-                found = tuple(self._supporters(event, *pair, user) for pair in ends)
-                if worth[place] > 0 and min(found) >= max(at_least, 1):
-                    rows = (product, None, middle, None, target)
-                    nodes = tuple(GraphNode("User" if row is None else "Product", row) for row in rows)
-                    edges = tuple(GraphEdge(OTHERS, *ends) for ends in ((1, 0), (1, 2), (3, 2), (3, 4)))
-                    return GraphPath(nodes, edges, found, event)
-        return None
-
-    def shared_entities(self, relation: str, product: int, target: int) -> list[int]:
-        """Return the entities that both products have, sorted; of categories the deepest that both are in or below."""
-        if relation == "IN_CATEGORY":
-            shared = np.intersect1d(self._row(self._above, product), self._row(self._above, target), assume_unique=True)
-            rows: set[int] = set(shared.tolist())
-            higher = {int(parent) for row in rows for parent in self._row(self._out["CHILD_OF"], row)}
-            while higher & rows:
-                rows -= higher
-                higher = {int(parent) for row in higher for parent in self._row(self._out["CHILD_OF"], row)}
-            return sorted(rows)
-        forward = self.snapshot.schema.relation(relation).source == "Product"
-        links = self._out[relation] if forward else self._into(relation)
-        rows = set(self._row(links, product).tolist()) & set(self._row(links, target).tolist())
-        return sorted(rows)
-
-    def num_users(self, product: int) -> int:
-        """Return how many users did the heaviest thing anybody did with a product."""
-        counts = (int(users.indptr[product + 1] - users.indptr[product]) for users in self._users_of.values())
-        return next((count for count in counts if count), 0)
 
     def through_entity(self, relation: str, product: int, target: int, *, entity: int) -> GraphPath | None:
         """Return the path over an entity that both products have.
@@ -206,6 +157,46 @@ class PathFinder:
         )
         return GraphPath(nodes, tuple(edges))
 
+    def shared_entities(self, relation: str, product: int, target: int) -> list[int]:
+        """Return the entities that both products have, sorted; of categories the deepest that both are in or below."""
+        if relation != "IN_CATEGORY":
+            return sorted(set(self.entities_of(relation, product)) & set(self.entities_of(relation, target)))
+        shared = self._categories_of(product) & self._categories_of(target)
+        return sorted(shared.difference(*(self._parents[category] for category in shared)))
+
+    def entities_of(self, relation: str, product: int) -> list[int]:
+        """Return the entities that a product itself is linked to by a relation."""
+        forward = self.snapshot.schema.relation(relation).source == "Product"
+        entities: list[int] = self._row(self._out[relation] if forward else self._into(relation), product).tolist()
+        return entities
+
+    def members_of(self, relation: str, entity: int) -> Int[np.ndarray, " product"]:
+        """Return the products that are themselves linked to an entity by a relation."""
+        forward = self.snapshot.schema.relation(relation).source == "Product"
+        return self._row(self._into(relation) if forward else self._out[relation], entity)
+
+    @property
+    def events(self) -> tuple[str, ...]:
+        """Event types that speak for a product, the heaviest first."""
+        return tuple(self._users_of)
+
+    def companions(self, event: str, product: int, at_least: int) -> Int[np.ndarray, "2 product"]:
+        """Return the products that enough users did the same with, and how many; kept for the next question."""
+        return self._kept("companions", (event, product, at_least), lambda: self._count(event, product, at_least))
+
+    def _count(self, event: str, product: int, at_least: int) -> Int[np.ndarray, "2 product"]:
+        products_of = self._products_of[event]
+        users = self._row(self._users_of[event], product)
+        rows = [products_of.indices[products_of.indptr[user] : products_of.indptr[user + 1]] for user in users]
+        count = np.bincount(np.concatenate([*rows, np.zeros(0, dtype=np.int64)]).astype(np.int64))
+        found = np.flatnonzero(count >= max(at_least, 1))
+        found = found[found != product]
+        return np.stack([found, count[found]])
+
+    def num_users(self, event: str) -> Int[np.ndarray, " product"]:
+        """Return how many users did this with each product."""
+        return np.diff(self._users_of[event].indptr)
+
     def has_edge(self, relation: str, source: int, target: int) -> bool:
         """Return whether the snapshot holds an edge."""
         row = self._row(self._out[relation], source)
@@ -222,34 +213,43 @@ class PathFinder:
             source, target = path.nodes[edge.source], path.nodes[edge.target]
             if edge.relation == OTHERS:
                 sides = (path.nodes[edge.source - 1].row or 0, path.nodes[edge.source + 1].row or 0)
-                found = self._supporters(path.event or "", *sides, user)
-                said = path.supporters[edge.source // 2]
+                found = self.supporters(path.event or "", *sides, user=user)
+                said = path.supporters_at(edge.source)
                 if found != said:
                     raise PathError(f"the path claims {said} other users, the snapshot holds {found}")
             elif source.row is None or target.row is None or not self.has_edge(edge.relation, source.row, target.row):
                 raise PathError(f"the snapshot holds no edge {source} -{edge.relation}-> {target}")
 
-    def _supporters(self, event: str, product: int, target: int, user: int | None) -> int:
-        """How many users but one did this with both products."""
+    def supporters(self, event: str, product: int, target: int, *, user: int | None) -> int:
+        """Return how many users but one did this with both products."""
         if event not in self._users_of:
             return 0
-        users_of = self._users_of[event]
-        both = np.intersect1d(self._row(users_of, product), self._row(users_of, target), assume_unique=True)
-        return len(both) - int(user is not None and user in both)
+        both = self._fans(event, product) & self._fans(event, target)
+        return len(both) - int(user in both)
 
-    def _companions_of(self, event: str, product: int, at_least: int) -> Int[np.ndarray, "2 product"]:
-        """Products that enough users did the same with as with this one, and how many; kept for the next question."""
-        key = (event, product, at_least)
-        if key not in self._companions:
-            products_of = self._products_of[event]
-            users = self._row(self._users_of[event], product)
-            rows = [products_of.indices[products_of.indptr[user] : products_of.indptr[user + 1]] for user in users]
-            count = np.bincount(np.concatenate([*rows, np.zeros(0, dtype=np.int64)]).astype(np.int64))
-            found = np.flatnonzero(count >= max(at_least, 1))
-            self._companions[key] = np.stack([found, count[found]])
-            if len(self._companions) > _KEPT:
-                self._companions.popitem(last=False)
-        return self._companions[key]
+    def _fans(self, event: str, product: int) -> frozenset[int]:
+        """The users who did this with a product."""
+        users: frozenset[int] = self._kept(
+            "fans", (event, product), lambda: frozenset(self._row(self._users_of[event], product).tolist())
+        )
+        return users
+
+    def _categories_of(self, product: int) -> frozenset[int]:
+        """The categories that a product is in or below."""
+        found: frozenset[int] = self._kept(
+            "above", product, lambda: frozenset(self._row(self._above, product).tolist())
+        )
+        return found
+
+    def _kept(self, kind: str, key: object, make: Callable[[], Found]) -> Found:
+        """Return an answer that was given before, else make it and keep it; the oldest ones are forgotten."""
+        kept = self._memory.setdefault(kind, {})
+        if key not in kept:
+            if len(kept) >= _KEPT:
+                kept.pop(next(iter(kept)), None)
+            kept[key] = make()
+        found: Found = kept[key]
+        return found
 
     def _into(self, relation: str) -> sp.csr_array:
         """The edges of a relation by target."""
@@ -293,6 +293,15 @@ def _categories_above(snapshot: Snapshot) -> sp.csr_array:
     levels = category_levels(snapshot)
     found = sp.csr_array(sum(levels[1:], levels[0])) if levels else sp.csr_array(shape, dtype=np.float32)
     found.sort_indices()
+    return found
+
+
+def _parents(snapshot: Snapshot) -> list[set[int]]:
+    """The categories right above each category."""
+    found: list[set[int]] = [set() for _ in range(snapshot.num_nodes("Category"))]
+    links = snapshot.edges["CHILD_OF"]
+    for child, parent in zip(links.source.tolist(), links.target.tolist(), strict=True):
+        found[child].add(parent)
     return found
 
 

@@ -8,15 +8,17 @@ itself, equally where none carries anything. Terms that no path explains stay wi
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from math import log1p
+from math import log1p, sqrt
 
 import numpy as np
 from jaxtyping import Float
 
+from kg.long_paths import closeness, over_companion, over_two_products
 from kg.paths import OTHERS, GraphPath
 from serving.evidence import Evidence
 
 HABIT = "habit"
+_LEAST = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,108 +37,121 @@ class Ground:
     """How little the middle of the path says about others too; in (0, 1], 1 for what is the user's alone."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """One product of the history against one candidate."""
+
+    start: int
+    """Place of the product of the history in `Evidence.products`."""
+    origin: int
+    """Its row."""
+    product: int
+    """Row of the candidate."""
+    parts: Float[np.ndarray, " kernel"]
+    """What the one adds to the other through each kernel."""
+    learned: float
+    """What of it the network says; 0 or more."""
+    detour: float
+    """What a term must carry for a longer path to be looked for; above 0."""
+
+
 def grounds(
-    evidence: Evidence, start: int, place: int, *, product: int, parts: Float[np.ndarray, " kernel"]
+    evidence: Evidence, start: int, *, product: int, parts: Float[np.ndarray, " kernel"], worth_a_detour: float
 ) -> list[Ground]:
     """Return the paths from one product of the history to a candidate, with what rests on each.
 
     Args:
         evidence: of the user.
         start: place of the product of the history in `evidence.products`.
-        place: of the candidate among the targets.
         product: row of the candidate.
         parts: what the product of the history adds to the candidate through each kernel.
+        worth_a_detour: a path of five hops is looked for only for a term of at least this size.
     """
-    origin = int(evidence.products[start])
+    origin, network = int(evidence.products[start]), evidence.ready.roles.network
     if origin == product:
         own = float(np.maximum(parts, 0.0).sum())
         return [Ground(start, HABIT, None, own, 1.0)] if own > 0 else []
-    learned = max(float(parts[evidence.ready.roles.network]), 0.0) if evidence.ready.roles.network is not None else 0.0
-    typed = [
-        *_over_entities(evidence, start, origin, product, parts, everything=learned > 0),
-        *_over_links(evidence, start, origin, product, parts),
-        *_over_users(evidence, start, origin, product, parts, everything=learned > 0),
-    ]
+    learned = 0.0 if network is None else max(float(parts[network]), 0.0)
+    pair = _Pair(start, origin, product, parts, learned, max(worth_a_detour, _LEAST))
+    typed = [*_over_entities(evidence, pair), *_over_links(evidence, pair), *_over_users(evidence, pair)]
+    if not typed and learned >= pair.detour:
+        typed = list(_over_companions(evidence, pair))
     whole = sum(ground.part for ground in typed)
     shares = [ground.part / whole if whole > 0 else 1.0 / len(typed) for ground in typed]
     found = [replace(ground, part=ground.part + learned * share) for ground, share in zip(typed, shares, strict=True)]
     return [ground for ground in found if ground.part > 0]
 
 
-def _over_entities(
-    evidence: Evidence,
-    start: int,
-    origin: int,
-    product: int,
-    parts: Float[np.ndarray, " kernel"],
-    *,
-    everything: bool,
-) -> Iterator[Ground]:
+def _over_entities(evidence: Evidence, pair: _Pair) -> Iterator[Ground]:
     """The best path of each relation over an entity that both products have; levels that meet in one add up."""
     finder = evidence.ready.finder
     for relation, kernels in evidence.ready.roles.entities.items():
-        spoken = [(kernel, float(parts[index])) for index, kernel in kernels if parts[index] > 0]
-        if not spoken and not everything:
+        spoken = [(kernel, float(pair.parts[index])) for index, kernel in kernels if pair.parts[index] > 0]
+        if not spoken and not pair.learned:
             continue
-        carried = dict.fromkeys(finder.shared_entities(relation, origin, product), 0.0) if everything else {}
+        carried = dict.fromkeys(finder.shared_entities(relation, pair.origin, pair.product), 0.0)
+        if len(carried) == 1:  # all levels meet in it
+            carried = dict.fromkeys(carried, sum(part for _, part in spoken))
+            spoken = []
         for kernel, part in spoken:
-            shared = kernel.shared(origin, product)
+            shared = kernel.shared(pair.origin, pair.product)
             whole = sum(share for _, share in shared)
             for entity, share in shared:
                 carried[entity] = carried.get(entity, 0.0) + part * share / whole
         found: dict[GraphPath, float] = {}
         for entity, part in carried.items():
-            path = finder.through_entity(relation, origin, product, entity=entity)
+            path = finder.through_entity(relation, pair.origin, pair.product, entity=entity)
             if path is not None and _may_be_named(evidence, path):
                 found[path] = found.get(path, 0.0) + part
         if found:
-            path, part = max(found.items(), key=lambda pair: pair[1])
+            path, part = max(found.items(), key=lambda entry: entry[1])
             num_products = evidence.ready.bundle.snapshot.num_nodes("Product")
             specific = 1.0 - log1p(_num_members(evidence, path)) / log1p(2 * num_products)
-            yield Ground(start, relation, path, part, specific)
+            yield Ground(pair.start, relation, path, part, specific)
 
 
-def _over_links(
-    evidence: Evidence, start: int, origin: int, product: int, parts: Float[np.ndarray, " kernel"]
-) -> Iterator[Ground]:
+def _over_links(evidence: Evidence, pair: _Pair) -> Iterator[Ground]:
     """Edges between the two products, and products that both point to."""
     finder = evidence.ready.finder
     for name, index in evidence.ready.roles.links.items():
-        if parts[index] <= 0:
+        if pair.parts[index] <= 0:
             continue
         is_shared = name.startswith("shared_")
         relation = name.removeprefix("shared_").upper()
-        path = (finder.through_product if is_shared else finder.direct)(relation, origin, product)
+        path = (finder.through_product if is_shared else finder.direct)(relation, pair.origin, pair.product)
         if path is not None and all(_is_shown(evidence, node.label, node.row) for node in path.nodes[1:-1]):
-            yield Ground(start, relation, path, float(parts[index]), 1.0)
+            yield Ground(pair.start, relation, path, float(pair.parts[index]), 1.0)
 
 
-def _over_users(
-    evidence: Evidence, start: int, origin: int, product: int, parts: Float[np.ndarray, " kernel"], *, everything: bool
-) -> Iterator[Ground]:
+def _over_users(evidence: Evidence, pair: _Pair) -> Iterator[Ground]:
     """The path over other users who chose both; where there is none, over a product in between."""
     ready = evidence.ready
-    part = float(parts[ready.roles.use].sum())
-    if part <= 0 and not everything:
+    part = float(pair.parts[ready.roles.use].sum())
+    if part <= 0 and not pair.learned:
         return
-    at_least = ready.reasons.min_supporters
-    path = ready.finder.through_users(origin, product, user=evidence.user, at_least=at_least)
-    if path is None and part > 0:
-        path = ready.finder.through_two_products(
-            origin, product, user=evidence.user, at_least=at_least, allowed=ready.nameable
-        )
+    bounds = ready.bounds(evidence.user)
+    path = ready.finder.through_users(pair.origin, pair.product, user=evidence.user, at_least=bounds.at_least)
+    if path is None and part >= pair.detour:
+        path = over_two_products(ready.finder, pair.origin, pair.product, bounds=bounds)
     if path is not None:
-        fans = ready.finder.num_users(origin)
-        specific = 1.0 - log1p(fans) / log1p(2 * ready.bundle.snapshot.num_nodes("User"))
-        yield Ground(start, OTHERS, path, max(part, 0.0), specific)
+        yield Ground(pair.start, OTHERS, path, max(part, 0.0), sqrt(closeness(ready.finder, path)))
+
+
+def _over_companions(evidence: Evidence, pair: _Pair) -> Iterator[Ground]:
+    """A path over other users to a product of the same kind, for what the network says and nothing shorter explains."""
+    ready = evidence.ready
+    for relation in ready.roles.entities:
+        path = over_companion(ready.finder, relation, pair.origin, pair.product, bounds=ready.bounds(evidence.user))
+        if path is not None:
+            yield Ground(pair.start, OTHERS, path, 0.0, sqrt(closeness(ready.finder, path)))
+            return
 
 
 def _may_be_named(evidence: Evidence, path: GraphPath) -> bool:
     """Whether the entity that both products have may be said, and is shared by few enough to be a reason."""
     if not all(_is_shown(evidence, node.label, node.row) for node in path.nodes[1:-1]):
         return False
-    bound = evidence.ready.reasons.max_members_share * evidence.ready.bundle.snapshot.num_nodes("Product")
-    return _num_members(evidence, path) <= max(20.0, bound)
+    return bool(evidence.ready.entities[path.relation][path.middle.row or 0])
 
 
 def _num_members(evidence: Evidence, path: GraphPath) -> int:

@@ -8,6 +8,7 @@ from jaxtyping import Bool, Int
 
 from gnn.bundle import Bundle
 from gnn.score import History
+from kg.long_paths import Bounds
 from kg.paths import PathFinder
 from kg.schema import GraphSchema
 from kg.snapshot import Snapshot
@@ -17,6 +18,9 @@ from serving.index import ProductIndex
 from serving.reason_config import ReasonConfig
 from serving.roles import Roles
 from serving.shelf import Shelf, build_shelf
+
+_FEW_MEMBERS = 20.0
+"""An entity with so few products says enough in any catalogue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,8 @@ class Ready:
     """Categories that no reason names."""
     num_members: dict[str, Int[np.ndarray, " entity"]]
     """Products that each entity links, by relation; of a category all in or below it."""
+    entities: dict[str, Bool[np.ndarray, " entity"]]
+    """Entities that a reason may rest on, by relation: not sensitive, and shared by few enough products."""
 
     def allow(self, wish: Filter, history: History | None) -> tuple[Bool[np.ndarray, " product"], dict[str, int]]:
         """Return which products may be recommended, and how many were left out by what.
@@ -59,6 +65,10 @@ class Ready:
             removed["seen"] = int(allowed[seen].sum())
             allowed[seen] = False
         return allowed, removed
+
+    def bounds(self, user: int | None) -> Bounds:
+        """Return what the paths shown to a user may lead over."""
+        return Bounds(user, self.reasons.min_supporters, self.nameable, self.entities)
 
     def product_row(self, product_id: str) -> int:
         """Return the row of a product.
@@ -98,6 +108,7 @@ def prepare(bundle: Bundle, reasons: ReasonConfig | None = None) -> Ready:
         nameable,
         hidden,
         members,
+        _telling_entities(members, hidden, reasons, num_products=snapshot.num_nodes("Product")),
     )
 
 
@@ -121,6 +132,19 @@ def _sensitive(
         hidden[links.source[below]] = True
     nameable[np.unique(shelf.in_category[:, hidden].indices)] = False
     return hidden, nameable
+
+
+def _telling_entities(
+    members: dict[str, Int[np.ndarray, " entity"]],
+    hidden: Bool[np.ndarray, " category"],
+    reasons: ReasonConfig,
+    *,
+    num_products: int,
+) -> dict[str, Bool[np.ndarray, " entity"]]:
+    bound = max(_FEW_MEMBERS, reasons.max_members_share * num_products)
+    found = {relation: count <= bound for relation, count in members.items()}
+    found["IN_CATEGORY"] &= ~hidden
+    return found
 
 
 def _entity_relations(schema: GraphSchema) -> tuple[str, ...]:

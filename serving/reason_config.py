@@ -9,11 +9,11 @@ from serving.errors import ConfigError
 class ReasonConfig:
     """Bounds of reasons: what they may name, and how many people stand behind them."""
 
-    min_supporters: int = 3
+    min_supporters: int = 2
     """Other customers that a path over people needs at least; 2 or more."""
     count_from: int = 20
     """Other customers from which on their number is said."""
-    max_members_share: float = 0.05
+    max_members_share: float = 0.25
     """A brand, category or other entity with more than this share of the catalogue says too little to be a reason."""
     min_share: float = 0.02
     """Part of an item's score that must rest on a path at least; 0 or more, below 1."""

@@ -1,24 +1,67 @@
 """Which reasons an item is given: paths that exist and that moved its score, and codes for everything else."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from kg.kernels import TEXT_KERNELS, EntityKernel, HabitKernel, Kernel
+from kg.paths import OTHERS, GraphNode
 from serving.answer import Path, Reason
 from serving.evidence import Evidence
 from serving.grounding import Ground, grounds
 from serving.telling import tell_habit, tell_path
 
-_STARTS = 4
-"""Products of the history that paths are looked for from; more only as long as none has one."""
+_STARTS = 3
+"""Products of the history that paths are looked for from, beside the first of each kind of evidence."""
 _MOST_STARTS = 12
+"""Products that are looked at as long as none has a path."""
+_DETOUR = 0.05
+"""Part of the score that must be at stake before a path of five hops is looked for."""
 _AGAIN = 0.5
 """What a path is still worth for each shown one of the same relation, and for each from the same product."""
+_HEARD = 0.1
+"""Part of the largest term from which on a kernel or prior is named by its code."""
+_PRIORS = {"popular": Reason.POPULAR_FALLBACK, "trending": Reason.TRENDING}
+_SAME = 0.2
+"""What it is still worth for each shown one over the same entity: that has been said."""
 
 
-def true_paths(
-    evidence: Evidence, parts: Float[np.ndarray, "kernel history"], place: int, *, product: int, limit: int
-) -> tuple[Path, ...]:
+@dataclass(frozen=True, slots=True)
+class Voices:
+    """What speaks for some products, laid out once for all of them."""
+
+    parts: Float[np.ndarray, "kernel history target"]
+    """What each product of the history adds to each target through each kernel."""
+    scores: Float[np.ndarray, " target"]
+    starts: Int[np.ndarray, "history target"]
+    """Places of the products of the history, the one that says most first; those that paths may not start from last."""
+    num_usable: Int[np.ndarray, " target"]
+    """How many of them a path may start from: without it the score falls, and it may be named."""
+    firsts: Int[np.ndarray, "kind target"]
+    """The one that says most of each kind of evidence; below 0 where none says anything."""
+    whole: Float[np.ndarray, "kind target"]
+    """What all products of the history together say of each kind of evidence."""
+
+
+def listen(evidence: Evidence) -> Voices:
+    """Lay out what speaks for the targets of an evidence."""
+    parts = evidence.parts
+    said = np.maximum(parts, 0.0)
+    total = said.sum(axis=0)
+    scores = parts.sum(axis=(0, 1)) + evidence.priors.sum(axis=0)
+    usable = (evidence.without < scores) & evidence.ready.nameable[evidence.products][:, None] & (total > 0)
+    by_kind = np.stack([said[members].sum(axis=0) for members in evidence.ready.roles.kinds.values()])
+    starts = np.argsort(-np.where(usable, total, -1.0), axis=0, kind="stable")
+    firsts = np.full((len(by_kind), len(scores)), -1)
+    if len(total):
+        open_kinds = by_kind * usable
+        firsts = np.where(open_kinds.max(axis=1) > 0, open_kinds.argmax(axis=1), -1)
+    return Voices(parts, scores, starts, usable.sum(axis=0), firsts, by_kind.sum(axis=1))
+
+
+def true_paths(evidence: Evidence, voices: Voices, place: int, *, product: int, limit: int) -> tuple[Path, ...]:
     """Return the paths of an item that are shown, the one that carries most first.
 
     Each exists, and the score falls when the product of the history it starts from is deleted. Chosen greedily by what
@@ -26,14 +69,15 @@ def true_paths(
 
     Args:
         evidence: of the user.
-        parts: what each product of the history adds to the item through each kernel.
+        voices: of the evidence.
         place: of the item among the targets.
         product: row of the item.
         limit: most paths.
     """
-    score = float(parts.sum() + evidence.priors[:, place].sum())
-    found = _moving_grounds(evidence, parts, place, product=product, score=score)
-    shown = _choose(found, limit)
+    found = _moving_grounds(evidence, voices, place, product=product)
+    relations = evidence.ready.roles.entities
+    told = dict(zip(evidence.ready.roles.kinds, voices.whole[:, place].tolist(), strict=True))
+    shown = _choose(found, limit, {relation: told[relation] for relation in relations})
     paths = [
         tell_habit(evidence, product, ground.part)
         if ground.path is None
@@ -43,46 +87,88 @@ def true_paths(
     return tuple(sorted(paths, key=lambda path: -path.contribution))
 
 
-def _moving_grounds(
-    evidence: Evidence, parts: Float[np.ndarray, "kernel history"], place: int, *, product: int, score: float
-) -> list[Ground]:
+def _moving_grounds(evidence: Evidence, voices: Voices, place: int, *, product: int) -> list[Ground]:
     """Paths from the products of the history that say most, and without which the score would be lower."""
-    said = np.maximum(parts, 0.0).sum(axis=0)
+    order = voices.starts[: min(_MOST_STARTS, int(voices.num_usable[place])), place].tolist()
+    firsts = [first for first in voices.firsts[:, place].tolist() if first >= 0]
+    parts, score = voices.parts[:, :, place], abs(float(voices.scores[place]))
     found: list[Ground] = []
-    for number, start in enumerate(np.argsort(-said, kind="stable")[:_MOST_STARTS].tolist()):
-        if said[start] <= 0 or (found and number >= _STARTS):
+    for number, start in enumerate(dict.fromkeys([*order[:_STARTS], *firsts, *order[_STARTS:]])):
+        if found and number >= _STARTS + len(firsts):
             break
-        if evidence.without[start, place] < score and evidence.ready.nameable[evidence.products[start]]:
-            found += grounds(evidence, start, place, product=product, parts=parts[:, start])
-    bound = evidence.ready.reasons.min_share * abs(score)
+        found += grounds(evidence, start, product=product, parts=parts[:, start], worth_a_detour=_DETOUR * score)
+    bound = evidence.ready.reasons.min_share * score
     return [ground for ground in found if ground.part >= bound]
 
 
-def _choose(found: list[Ground], limit: int) -> list[Ground]:
+def _choose(found: list[Ground], limit: int, whole: Mapping[str, float]) -> list[Ground]:
+    """Choose greedily.
+
+    Args:
+        found: what there is to choose from.
+        limit: most to choose.
+        whole: what all products of the history together say through each relation to an entity.
+    """
+    best_of: dict[str, float] = {}
+    for ground in found:
+        best_of[ground.relation] = max(best_of.get(ground.relation, 0.0), ground.part)
+
+    def worth(ground: Ground) -> float:
+        # A taste is many products that say a little each: the strongest of them speaks for all.
+        behind = max(whole.get(ground.relation, 0.0), best_of[ground.relation])
+        return ground.specific * (
+            ground.part if ground.relation not in whole else behind * ground.part / best_of[ground.relation]
+        )
+
     rest = list(found)
     shown: list[Ground] = []
     while rest and len(shown) < limit:
-        best = max(rest, key=lambda ground: ground.part * ground.specific * _AGAIN ** _said_before(ground, shown))
+        best = max(rest, key=lambda ground: worth(ground) * _freshness(ground, shown))
         rest.remove(best)
         shown.append(best)
     return shown
 
 
-def _said_before(ground: Ground, shown: list[Ground]) -> int:
-    return sum((ground.relation == other.relation) + (ground.start == other.start) for other in shown)
+def _freshness(ground: Ground, shown: list[Ground]) -> float:
+    """1 for what nothing shown says yet; less for each that has the relation, the product or the entity already."""
+    worth = 1.0
+    for other in shown:
+        if _entity(ground) is not None and _entity(ground) == _entity(other):
+            worth *= _SAME
+        elif ground.relation == other.relation:
+            worth *= _AGAIN
+        if ground.start == other.start:
+            worth *= _AGAIN
+    return worth
+
+
+def _entity(ground: Ground) -> GraphNode | None:
+    """The brand, category or other entity that a path leads over; None where it leads over users or products."""
+    middle = None if ground.path is None or ground.relation == OTHERS else ground.path.middle
+    return None if middle is None or middle.label == "Product" else middle
 
 
 def reason_codes(
-    evidence: Evidence, by_kernel: dict[str, float], source: str, shown: tuple[Path, ...]
+    evidence: Evidence, by_kernel: Mapping[str, float], by_prior: Mapping[str, float], shown: tuple[Path, ...]
 ) -> tuple[Reason, ...]:
-    """Reason codes, the one that carried most first; PATH only with a path that is shown."""
+    """Return reason codes, the one that carried most first.
+
+    PATH comes first, and only with a path that is shown. What many customers do is said last beside other reasons, and
+    alone where nothing of the user speaks for the item.
+
+    Args:
+        evidence: of the user.
+        by_kernel: what each kernel adds to the item.
+        by_prior: what each prior adds.
+        shown: the item's paths.
+    """
+    top = max((*by_kernel.values(), *by_prior.values()), default=0.0)
+    popular = [code for name, code in _PRIORS.items() if by_prior.get(name, 0.0) > _HEARD * top]
+    if top <= 0 or max(by_kernel.values(), default=0.0) < top:
+        return (*([Reason.PATH] if shown else []), *(popular or [Reason.POPULAR_FALLBACK]))
     kernels = {kernel.name: kernel for kernel in evidence.scorer.kernels}
-    if by_kernel.get(source, 0.0) <= 0:
-        return (Reason.POPULAR_FALLBACK,)
-    codes = [Reason.PATH] if shown else []
-    for name in sorted(by_kernel, key=lambda kernel: -by_kernel[kernel]):
-        if by_kernel[name] > 0.1 * by_kernel[source]:
-            codes.append(_code(kernels[name]))
+    heard = [name for name in sorted(by_kernel, key=lambda name: -by_kernel[name]) if by_kernel[name] > _HEARD * top]
+    codes = [*([Reason.PATH] if shown else []), *(_code(kernels[name]) for name in heard), *popular]
     return tuple(dict.fromkeys(codes))
 
 

@@ -1,6 +1,7 @@
 """The kernels of a model by the evidence they rest on: which kinds of paths can carry what they say."""
 
 from kg.kernels import TEXT_KERNELS, USE_KERNELS, EntityKernel, HabitKernel, Kernel
+from kg.paths import OTHERS
 
 NETWORK = "network"
 """Name of the kernel of the graph attention network."""
@@ -31,3 +32,7 @@ class Roles:
                 self.use.append(index)
             elif kernel.name not in TEXT_KERNELS and not isinstance(kernel, HabitKernel):
                 self.links[kernel.name] = index
+        entities = {relation: [index for index, _ in members] for relation, members in self.entities.items()}
+        links = {name: [index] for name, index in self.links.items()}
+        self.kinds: dict[str, list[int]] = {**entities, **links, OTHERS: self.use}
+        """Rows of the kernels by kind of evidence: a relation, the name of a kernel of links, or `others`."""
