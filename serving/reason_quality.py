@@ -43,6 +43,7 @@ MEANS = {
     "needed": "shown paths without whose event the item falls",
     "coverage_random": "random products that would have a path too",
     "share_random": "part of a random product's score that its paths carry (median over them)",
+    "stronger": "items whose first path carries more than that of a random product of the same user",
     "leaked": "ids of other users in all answers; above 0 is an error",
     "took_ms": "milliseconds a list with paths takes",
     "took_plain_ms": "milliseconds the same list takes without them",
@@ -71,6 +72,7 @@ class ReasonReport:
     moved_random: Measured
     sufficient: Measured
     needed: Measured
+    stronger: Measured
     coverage_random: Measured
     share_random: float
     leaked: int
@@ -88,6 +90,8 @@ class _Person:
     drop_random: Float[np.ndarray, "draw explained"]
     sufficient: Bool[np.ndarray, " explained"]
     needed: Bool[np.ndarray, " path"]
+    stronger: Float[np.ndarray, " pair"]
+    """Of each pair of an item and a random product."""
     controls: tuple[Item, ...]
     """As many random products, explained."""
     took_s: float
@@ -127,6 +131,28 @@ def reasons_to_json(report: ReasonReport) -> dict[str, Any]:
     return {name: plain(value) for name, value in asdict(report).items()}
 
 
+def reason_rows(report: ReasonReport) -> list[tuple[str, str, str]]:
+    """Return name, figure and meaning of each measure, as a table shows them."""
+    rows = []
+    for name, meaning in MEANS.items():
+        value = getattr(report, name)
+        if isinstance(value, Measured):
+            figure = f"{value.mean:.3f} [{value.low:.3f}, {value.high:.3f}]"
+        else:
+            figure = str(value) if isinstance(value, int) else f"{value:.3f}"
+        rows.append((name, figure, meaning))
+    return rows
+
+
+def reason_sentence(report: ReasonReport) -> str:
+    """Return the figures that matter most in one sentence."""
+    return (
+        f"{report.coverage.mean:.1%} of {report.num_items:,} recommended items have a path, all {report.num_paths:,} "
+        f"paths {'are' if report.validity == 1 else 'are NOT'} in the graph; without the event of its first path an "
+        f"item falls {report.drop_first.mean:.1f} ranks, without a random one {report.drop_random.mean:.1f}"
+    )
+
+
 def _look_at(ready: Ready, user: int, *, n: int, rng: np.random.Generator) -> _Person:
     snapshot = ready.bundle.snapshot
     request = RecommendRequest(user_id=snapshot.ids("User")[user], n=n, paths=PATHS)
@@ -138,50 +164,59 @@ def _look_at(ready: Ready, user: int, *, n: int, rng: np.random.Generator) -> _P
     explained = [item for item in answer.items if item.paths]
     targets = np.array([rows[item.product_id] for item in explained], dtype=np.int64)
     cited = [[ready.product_row(path.nodes[1].id or "") for path in item.paths] for item in explained]
-    drops = _Drops(ready, history, targets, allowed)
     products = np.unique(history.product)
-    drawn = rng.choice(products, size=min(_DRAWS, len(products)), replace=False)
-    first = np.array([drops.without(starts[0])[place] for place, starts in enumerate(cited)])
-    needed = [drops.without(start)[place] > 0 for place, starts in enumerate(cited) for start in starts]
+    drawn = rng.choice(products, size=min(_DRAWS, len(products)), replace=False).tolist()
+    starts = sorted({start for item in cited for start in item})
+    kept = [history.product != product for product in (*drawn, *starts)]
+    kept += [np.isin(history.product, item) for item in cited]
+    ranks = _fates(ready, history, targets, allowed, kept)
+    falls, alone = ranks[1 : 1 + len(drawn) + len(starts)] - ranks[0], ranks[1 + len(drawn) + len(starts) :]
+    fall_of = dict(zip(starts, falls[len(drawn) :], strict=True))
+    needed = [fall_of[start][place] > 0 for place, item in enumerate(cited) for start in item]
+    controls = _controls(ready, history, user, allowed, rows=list(rows.values()), rng=rng)
     return _Person(
         answer,
-        first,
-        np.array([drops.without(int(product)) for product in drawn]).reshape(len(drawn), len(targets)),
-        np.array([drops.rank_with_only(starts, place) <= n for place, starts in enumerate(cited)], dtype=bool),
+        np.array([fall_of[item[0]][place] for place, item in enumerate(cited)]),
+        falls[: len(drawn)],
+        np.diagonal(alone) <= n,
         np.array(needed, dtype=bool),
-        _controls(ready, history, user, allowed, rows=list(rows.values()), rng=rng),
+        _stronger(answer.items, controls),
+        controls,
         took_s,
         took_plain_s,
     )
 
 
-class _Drops:
-    """How far the items of one list fall among all allowed products when a part of the history is deleted."""
+def _stronger(items: Sequence[Item], controls: Sequence[Item]) -> Float[np.ndarray, " pair"]:
+    """1 where the first path of an item carries more than that of a random product, 1/2 where neither has one."""
+    ours, theirs = (
+        np.array([item.paths[0].contribution if item.paths else 0.0 for item in side]) for side in (items, controls)
+    )
+    return np.asarray((ours[:, None] > theirs) + 0.5 * (ours[:, None] == theirs)).ravel()
 
-    def __init__(
-        self, ready: Ready, history: History, targets: Int[np.ndarray, " target"], allowed: Bool[np.ndarray, " product"]
-    ) -> None:
-        self._scorer, self._history, self._targets, self._allowed = ready.bundle.scorer, history, targets, allowed
-        self._before = self._ranks(history)
-        self._known: dict[int, Float[np.ndarray, " target"]] = {}
 
-    def without(self, product: int) -> Float[np.ndarray, " target"]:
-        """Ranks that each item falls without the events of a product; below 0 where it rises."""
-        if product not in self._known:
-            self._known[product] = self._ranks(self._history.without(product)) - self._before
-        return self._known[product]
+def _fates(
+    ready: Ready,
+    history: History,
+    targets: Int[np.ndarray, " target"],
+    allowed: Bool[np.ndarray, " product"],
+    deletions: Sequence[Bool[np.ndarray, " event"]],
+) -> Float[np.ndarray, "deletion target"]:
+    """Rank of each target among all allowed products after each deletion, scored anew; the first row is before any.
 
-    def rank_with_only(self, products: Sequence[int], place: int) -> float:
-        """Rank of an item when only the events of some products are kept."""
-        reduced = self._history
-        for product in np.setdiff1d(self._history.product, products):
-            reduced = reduced.without(int(product))
-        return float(self._ranks(reduced)[place])
-
-    def _ranks(self, history: History) -> Float[np.ndarray, " target"]:
-        scores = self._scorer.score(history)
-        rivals = scores[self._allowed]
-        return np.array([1.0 + np.count_nonzero(rivals > scores[target]) for target in self._targets])
+    Args:
+        ready: the bundle.
+        history: what the user did.
+        targets: rows of the products.
+        allowed: their rivals.
+        deletions: which events are kept.
+    """
+    histories = [history, *(history.where(keep) for keep in deletions)]
+    ranks = np.zeros((len(histories), len(targets)))
+    for row, scores in enumerate(ready.bundle.scorer.score_histories(histories)):
+        rivals = np.sort(scores[allowed])
+        ranks[row] = 1.0 + len(rivals) - np.searchsorted(rivals, scores[targets], side="right")
+    return ranks
 
 
 def _controls(
@@ -225,6 +260,7 @@ def _summary(ready: Ready, users: Sequence[str], people: Sequence[_Person], *, n
         "moved_random": [person.drop_random > 0 for person in people],
         "sufficient": [person.sufficient for person in people],
         "needed": [person.needed for person in people],
+        "stronger": [person.stronger for person in people],
     }
     measured = {name: _mean(values, seed=seed) for name, values in means.items()}
     random = measured["drop_random"].mean
