@@ -162,7 +162,7 @@ class EventLog:
 
     def last_seq(self) -> int:
         """Return the sequence number of the newest event; 0 when there is none."""
-        return self._number(sa.select(sa.func.coalesce(sa.func.max(EVENTS.c.seq), 0)))
+        return self._number(_LAST_SEQ)
 
     def applied_seq(self) -> int:
         """Return the sequence number up to which no event waits to be written to the graph; 0 when there is none.
@@ -350,6 +350,7 @@ def _event_of(row: sa.Row[Any]) -> NewEvent:
     )
 
 
+_LAST_SEQ = sa.select(sa.func.coalesce(sa.func.max(EVENTS.c.seq), 0))
 _EVENTS_OF = (
     sa.select(EVENTS.c.seq, EVENTS.c.at_ms, EVENTS.c.product_id, EVENTS.c.type)
     .where(

@@ -18,6 +18,7 @@ from typing import Any, Literal, Self
 import sqlalchemy as sa
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.exc import OperationalError
 
 from gnn.bundle import Bundle
 from kg.snapshot import DAY_MS
@@ -193,16 +194,22 @@ class RecordLog:
             StateError: the file cannot be written, or another process reads it without a pause.
         """
         deleted = self._delete(sa.select(RECOMMENDATIONS.c.seq).where(RECOMMENDATIONS.c.user_id == user_id))
-        with translated(self.path), self._engine.connect() as connection:
-            connection.exec_driver_sql("VACUUM")
-            # The write-ahead log still holds pages as they were.
-            busy = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()[0]
-        if busy:
-            raise StateError(
-                f"{self.path}: the {deleted} records were deleted, but other processes are reading, so traces stay in "
-                f"{self.path.name}-wal; call it again in a quiet moment"
-            )
+        try:
+            with self._engine.connect() as connection:
+                connection.exec_driver_sql("VACUUM")
+                # The write-ahead log still holds pages as they were.
+                held = bool(connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()[0])
+        except OperationalError as err:
+            raise StateError(self._traces(deleted, str(err.orig))) from err
+        if held:
+            raise StateError(self._traces(deleted, "other processes are reading"))
         return deleted
+
+    def _traces(self, deleted: int, cause: str) -> str:
+        return (
+            f"{self.path}: {deleted} records were deleted, but traces stay in the file and in {self.path.name}-wal "
+            f"({cause}); call it again in a quiet moment"
+        )
 
     def _delete(self, seqs: sa.Select[tuple[int]]) -> int:
         total = 0
