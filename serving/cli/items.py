@@ -19,6 +19,7 @@ _WORDS = {
     Reason.CONTENT: "its text is near to your products",
     Reason.BUY_AGAIN: "you buy it again and again",
     Reason.POPULAR_FALLBACK: "popular with many customers",
+    Reason.TRENDING: "chosen by many customers of late",
 }
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON as the API does.")]
 User = Annotated[str, typer.Argument(help="User id; an unknown user gets popular products.")]
