@@ -4,7 +4,7 @@ All claims of many answers are collected first and looked up at once with pandas
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -12,6 +12,7 @@ import pandas as pd
 
 from kg.snapshot import Snapshot
 from serving.answer import Path, PathEdge
+from serving.reason_config import ReasonConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +25,8 @@ class Claim:
 
 
 @dataclass(slots=True)
-class _Facts:
-    """What the claims say, in the form that it is looked up in; `claim` is the place of the claim."""
+class Facts:
+    """What claims say, in the form that it is looked up in; `claim` is the place of the claim."""
 
     edges: list[tuple[int, str, str, str]] = field(default_factory=list)
     """claim, relation, source id, target id."""
@@ -37,25 +38,30 @@ class _Facts:
     """Claims whose shape alone is wrong."""
 
 
-def false_claims(snapshot: Snapshot, claims: Iterable[Claim], *, at_least: int, count_from: int) -> list[Claim]:
+def false_claims(snapshot: Snapshot, claims: Iterable[Claim], *, bounds: ReasonConfig) -> list[Claim]:
     """Return the claims that the snapshot does not hold; none for a sound program.
 
     Args:
         snapshot: what the answers were made from.
         claims: every shown path.
-        at_least: other users that must stand behind an aggregated edge.
-        count_from: other users from which on their number must be said, and exactly.
+        bounds: how many other users must stand behind an aggregated edge, and from how many on they must be counted.
     """
     asked = list(claims)
-    facts = _Facts()
-    for place, claim in enumerate(asked):
-        _collect(facts, place, claim)
+    facts = facts_of(asked)
     wrong = facts.false | _missing_edges(snapshot, facts) | _missing_events(snapshot, facts)
-    wrong |= _thin_crowds(snapshot, facts, at_least=at_least, count_from=count_from)
+    wrong |= _thin_crowds(snapshot, facts, bounds=bounds)
     return [asked[place] for place in sorted(wrong)]
 
 
-def _collect(facts: _Facts, place: int, claim: Claim) -> None:
+def facts_of(claims: Sequence[Claim]) -> Facts:
+    """Return everything that some claims say, fact by fact."""
+    facts = Facts()
+    for place, claim in enumerate(claims):
+        _collect(facts, place, claim)
+    return facts
+
+
+def _collect(facts: Facts, place: int, claim: Claim) -> None:
     nodes, edges = claim.path.nodes, claim.path.edges
     ends = [(min(edge.source, edge.target), max(edge.source, edge.target)) for edge in edges]
     begins = (nodes[0].type, nodes[0].id) == ("User", claim.user_id)
@@ -80,7 +86,7 @@ def _collect(facts: _Facts, place: int, claim: Claim) -> None:
         facts.crowds.append((place, types.pop(), claim.user_id, first, second, said.pop()))
 
 
-def _missing_edges(snapshot: Snapshot, facts: _Facts) -> set[int]:
+def _missing_edges(snapshot: Snapshot, facts: Facts) -> set[int]:
     said = pd.DataFrame(facts.edges, columns=["claim", "type", "source", "target"])
     wrong: set[int] = set()
     for relation, claimed in said.groupby("type"):
@@ -96,7 +102,7 @@ def _missing_edges(snapshot: Snapshot, facts: _Facts) -> set[int]:
     return wrong
 
 
-def _missing_events(snapshot: Snapshot, facts: _Facts) -> set[int]:
+def _missing_events(snapshot: Snapshot, facts: Facts) -> set[int]:
     said = pd.DataFrame(facts.events, columns=["claim", "type", "user", "product", "at"])
     known = _events(snapshot)
     known = known[known["user"].isin(said["user"].unique())]
@@ -109,7 +115,7 @@ def _missing_events(snapshot: Snapshot, facts: _Facts) -> set[int]:
     return set(said["claim"][~there])
 
 
-def _thin_crowds(snapshot: Snapshot, facts: _Facts, *, at_least: int, count_from: int) -> set[int]:
+def _thin_crowds(snapshot: Snapshot, facts: Facts, *, bounds: ReasonConfig) -> set[int]:
     known = _events(snapshot)
     named = {product for _, _, _, *pair, _ in facts.crowds for product in pair}
     known = known[known["product"].isin(named)]
@@ -118,7 +124,7 @@ def _thin_crowds(snapshot: Snapshot, facts: _Facts, *, at_least: int, count_from
     for place, kind, user, first, second, said in facts.crowds:
         both = users_of.get((kind, first), set()) & users_of.get((kind, second), set())
         count = len(both - {user})
-        if count < at_least or said != (float(count) if count >= count_from else None):
+        if count < bounds.min_supporters or said != (float(count) if count >= bounds.count_from else None):
             wrong.add(place)
     return wrong
 

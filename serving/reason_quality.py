@@ -8,7 +8,7 @@ as strong, says nothing.
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
@@ -99,7 +99,13 @@ class _Person:
 
 
 def measure_reasons(
-    ready: Ready, *, users: int = 200, n: int = 10, seed: int = 0, progress: Progress = silent
+    ready: Ready,
+    *,
+    users: int = 200,
+    n: int = 10,
+    seed: int = 0,
+    also_false: Callable[[Sequence[Claim]], Sequence[Claim]] | None = None,
+    progress: Progress = silent,
 ) -> ReasonReport:
     """Make lists for a sample of users and measure their reasons.
 
@@ -108,6 +114,7 @@ def measure_reasons(
         users: how many users at most; drawn among those with events.
         n: items of each list.
         seed: of the users, of the deleted events and of the random products.
+        also_false: another reader of what is claimed; returns the claims it finds false, which count as such.
         progress: called after each user.
     """
     snapshot, rng = ready.bundle.snapshot, np.random.default_rng(seed)
@@ -117,7 +124,8 @@ def measure_reasons(
     for number, row in enumerate(chosen.tolist(), start=1):
         people.append(_look_at(ready, row, n=n, rng=rng))
         progress("reasons", number, len(chosen))
-    return _summary(ready, [snapshot.ids("User")[row] for row in chosen], people, n=n, seed=seed)
+    user_ids = [snapshot.ids("User")[row] for row in chosen]
+    return _summary(ready, user_ids, people, n=n, seed=seed, also_false=also_false)
 
 
 def reasons_to_json(report: ReasonReport) -> dict[str, Any]:
@@ -240,7 +248,15 @@ def _timed(ready: Ready, request: RecommendRequest) -> tuple[Answer, float]:
     return answer, time.perf_counter() - start
 
 
-def _summary(ready: Ready, users: Sequence[str], people: Sequence[_Person], *, n: int, seed: int) -> ReasonReport:
+def _summary(
+    ready: Ready,
+    users: Sequence[str],
+    people: Sequence[_Person],
+    *,
+    n: int,
+    seed: int,
+    also_false: Callable[[Sequence[Claim]], Sequence[Claim]] | None,
+) -> ReasonReport:
     items = [item for person in people for item in person.answer.items]
     controls = [item for person in people for item in person.controls]
     claims = [
@@ -249,8 +265,9 @@ def _summary(ready: Ready, users: Sequence[str], people: Sequence[_Person], *, n
         for item in person.answer.items
         for path in item.paths
     ]
-    bounds = {"at_least": ready.reasons.min_supporters, "count_from": ready.reasons.count_from}
-    false = false_claims(ready.bundle.snapshot, claims, **bounds)
+    false = {id(claim) for claim in false_claims(ready.bundle.snapshot, claims, bounds=ready.reasons)}
+    if also_false is not None:
+        false |= {id(claim) for claim in also_false(claims)}
     means: dict[str, Sequence[Any]] = {
         "coverage": [[bool(item.paths) for item in person.answer.items] for person in people],
         "coverage_random": [[bool(item.paths) for item in person.controls] for person in people],

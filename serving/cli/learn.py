@@ -149,6 +149,9 @@ def evaluate(  # noqa: PLR0913 - one parameter an option
         bool, typer.Option("--reasons", help="Measure the reasons of the published model; nothing is fitted.")
     ] = False,
     users: Annotated[int, typer.Option("--users", min=1, help="With --reasons: users looked at.")] = 1000,
+    in_graph: Annotated[
+        bool, typer.Option("--in-graph", help="With --reasons: look every path up in the live graph too.")
+    ] = False,
     against: Annotated[
         str | None, typer.Option("--against", metavar="VERSION", help="With --reasons: how far another model agrees.")
     ] = None,
@@ -163,10 +166,12 @@ def evaluate(  # noqa: PLR0913 - one parameter an option
     Example: whycart evaluate --data shop --k 10
     """
     if reasons:
-        evaluate_reasons(load_settings(), users=users, n=k or 10, against=against, out=out, as_json=as_json)
+        evaluate_reasons(
+            load_settings(), users=users, n=k or 10, in_graph=in_graph, against=against, out=out, as_json=as_json
+        )
         return
-    if against is not None:
-        raise InputError("--against compares reasons; give --reasons too")
+    if in_graph or against is not None:
+        raise InputError("--in-graph and --against look at reasons; give --reasons too")
     settings, until = load_settings(), parse_cutoff(cutoff)
     config = read_config(settings, split=split, cutoff=until, k=k)
     use_all_cores()

@@ -1,7 +1,6 @@
 """The measures of reasons: an independent reader that notices lies, and deletions done again by hand."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,18 +12,18 @@ from gnn.measure import Measured
 from gnn.report import Report
 from gnn.score import Scorer
 from kg.snapshot import build_snapshot
-from serving.answer import Filter, PathEdge, PathNode, RecommendRequest
+from serving.answer import Filter, PathEdge, RecommendRequest
 from serving.gate import GateConfig, judge
 from serving.history import NoEvents, read_history
 from serving.ledger import Claim, false_claims
 from serving.ready import Ready, prepare
+from serving.reason_config import ReasonConfig
 from serving.reason_quality import MEANS, ReasonReport, measure_reasons, reason_rows, reasons_to_json
 from serving.reason_stability import agreement
 from serving.recommend import recommend
+from tests.support.claims import claims, lies
 from tests.support.models import random_bundle
 from tests.support.random_shops import random_shop
-
-BOUNDS = {"at_least": 2, "count_from": 20}
 
 
 @pytest.fixture(scope="module")
@@ -38,38 +37,18 @@ def report(ready: Ready) -> ReasonReport:
     return measure_reasons(ready, users=15, n=5)
 
 
-def claims(ready: Ready) -> Iterator[Claim]:
-    for user in ready.bundle.snapshot.ids("User"):
-        for item in recommend(ready, NoEvents(), RecommendRequest(user_id=user, n=5, paths=3)).items:
-            yield from (Claim(user, item.product_id, path) for path in item.paths)
-
-
 def test_every_path_is_found_by_the_independent_reader(ready: Ready) -> None:
     shown = list(claims(ready))
 
     assert len(shown) > 300
-    assert [] == false_claims(ready.bundle.snapshot, shown, **BOUNDS)
-
-
-def lies(claim: Claim) -> Iterator[Claim]:
-    """Variants of a claim that are false, one for each thing that is claimed."""
-    path = claim.path
-    yield replace(claim, user_id="somebody")
-    yield replace(claim, product_id="nothing")
-    yield replace(claim, path=replace(path, edges=path.edges[:-1]))
-    own = path.edges[0]
-    yield replace(claim, path=replace(path, edges=(replace(own, at_ms=(own.at_ms or 0) + 1), *path.edges[1:])))
-    yield replace(claim, path=replace(path, edges=(replace(own, type="DREAMED_OF"), *path.edges[1:])))
-    for place, node in enumerate(path.nodes[2:-1], start=2):
-        changed = PathNode("nobody-knows-it", node.type, node.label)
-        yield replace(claim, path=replace(path, nodes=(*path.nodes[:place], changed, *path.nodes[place + 1 :])))
+    assert [] == false_claims(ready.bundle.snapshot, shown, bounds=ReasonConfig())
 
 
 def test_the_independent_reader_notices_every_lie(ready: Ready) -> None:
     false = [lie for claim in claims(ready) for lie in lies(claim)]
 
     assert len(false) > 1000
-    assert false == false_claims(ready.bundle.snapshot, false, **BOUNDS)
+    assert false == false_claims(ready.bundle.snapshot, false, bounds=ReasonConfig())
 
 
 def test_people_that_are_too_few_or_miscounted_are_noticed(ready: Ready) -> None:
@@ -81,8 +60,10 @@ def test_people_that_are_too_few_or_miscounted_are_noticed(ready: Ready) -> None
         return replace(claim, path=replace(claim.path, edges=edges))
 
     counted = [miscounted(claim) for claim in crowded]
-    assert counted == false_claims(ready.bundle.snapshot, counted, **BOUNDS)
-    assert crowded == false_claims(ready.bundle.snapshot, crowded, at_least=1000, count_from=1000)
+    assert counted == false_claims(ready.bundle.snapshot, counted, bounds=ReasonConfig())
+    assert crowded == false_claims(
+        ready.bundle.snapshot, crowded, bounds=ReasonConfig(min_supporters=1000, count_from=1000)
+    )
 
 
 def test_a_deletion_is_scored_and_ranked_again(ready: Ready) -> None:
