@@ -13,6 +13,7 @@ from jaxtyping import Bool
 
 from kg.paths import OTHERS, GraphEdge, GraphNode, GraphPath, PathFinder
 
+_OVER_TWO = tuple(GraphEdge(OTHERS, *ends) for ends in ((1, 0), (1, 2), (3, 2), (3, 4)))
 _TRIES = 4
 """Products in between that are counted before a path is given up."""
 
@@ -34,21 +35,18 @@ class Bounds:
 def over_two_products(finder: PathFinder, product: int, target: int, *, bounds: Bounds) -> GraphPath | None:
     """Return the path over others who chose the product and one in between, and others who chose that and the target.
 
-    Of several products in between it is the one whose companionship to both is closest.
+    Of several products in between, each among the closest companions of both, it is the one closest to both.
     """
     for event in finder.events:
         near, far = (finder.companions(event, end, bounds.at_least) for end in (product, target))
-        middles, left, right = np.intersect1d(near[0], far[0], assume_unique=True, return_indices=True)
-        worth = near[1, left] * far[1, right] / np.maximum(finder.num_users(event)[middles], 1)
-        usable = bounds.products[middles] & (middles != product) & (middles != target)
-        for place in np.argsort(-worth, kind="stable")[:_TRIES]:
-            middle = int(middles[place])
-            found = _counted(finder, event, ((product, middle), (middle, target)), bounds) if usable[place] else None
+        fans = finder.num_users(event)
+        shared = [middle for middle in near.keys() & far.keys() if bounds.products[middle]]
+        for middle in sorted(shared, key=lambda row: (-near[row] * far[row] / fans[row], row))[:_TRIES]:
+            found = _counted(finder, event, ((product, middle), (middle, target)), bounds)
             if found is not None:
                 rows = (product, None, middle, None, target)
                 nodes = tuple(GraphNode("User" if row is None else "Product", row) for row in rows)
-                edges = tuple(GraphEdge(OTHERS, *ends) for ends in ((1, 0), (1, 2), (3, 2), (3, 4)))
-                return GraphPath(nodes, edges, found, event)
+                return GraphPath(nodes, _OVER_TWO, found, event)
     return None
 
 
@@ -60,18 +58,19 @@ def over_companion(finder: PathFinder, relation: str, product: int, target: int,
     """
     for event in finder.events:
         for near, far in ((product, target), (target, product)):
-            found, count = finder.companions(event, near, bounds.at_least)
-            fans = np.sqrt(np.maximum(finder.num_users(event)[found], 1))
-            order = found[np.argsort(-count / fans, kind="stable")]
-            order = order[bounds.products[order] & (order != far)]
-            for entity in finder.entities_of(relation, far):
-                if not bounds.entities[relation][entity]:
+            wanted = {entity for entity in finder.entities_of(relation, far) if bounds.entities[relation][entity]}
+            tries = 0
+            for middle in finder.companions(event, near, bounds.at_least) if wanted else ():
+                shared = wanted.intersection(finder.entities_of(relation, middle))
+                if not shared or middle == far or not bounds.products[middle]:
                     continue
-                for middle in order[np.isin(order, finder.members_of(relation, entity))][:_TRIES].tolist():
-                    counted = _counted(finder, event, ((near, middle),), bounds)
-                    if counted is not None:
-                        path = _companion_path(finder, relation, (near, middle, entity, far), (event, counted))
-                        return path if near == product else _reversed(path)
+                counted = _counted(finder, event, ((near, middle),), bounds)
+                if counted is not None:
+                    path = _companion_path(finder, relation, (near, middle, min(shared), far), (event, counted))
+                    return path if near == product else _reversed(path)
+                tries += 1
+                if tries == _TRIES:
+                    break
     return None
 
 

@@ -4,7 +4,7 @@ Only fixed meta-paths are looked for; none is ever made up. Another user appears
 name. Words and scores are not known here.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -18,6 +18,8 @@ from kg.schema import RelationKind
 from kg.snapshot import Snapshot
 
 Found = TypeVar("Found")
+MOST_COMPANIONS = 100
+"""Companions of a product that are kept."""
 _KEPT = 20_000
 """Answers of each kind that are remembered."""
 OTHERS = "others"
@@ -77,6 +79,9 @@ class PathFinder:
         self.snapshot = snapshot
         self._users_of = _users_by_event(snapshot)
         self._products_of = {event: sp.csr_array(users.T) for event, users in self._users_of.items()}
+        self._num_users: dict[str, Int[np.ndarray, " product"]] = {
+            event: np.diff(users.indptr) for event, users in self._users_of.items()
+        }
         self._memory: dict[str, dict[object, Any]] = {}
         self._above = _categories_above(snapshot)
         self._parents = _parents(snapshot)
@@ -118,14 +123,13 @@ class PathFinder:
             left, right = left[:-1], right[:-1]
         label = kind.target if kind.source == "Product" else kind.source
         up, down = left[:-1], right[:-1][::-1]
-        nodes = (
-            GraphNode("Product", product),
+        way = (
             *(GraphNode(label, row) for row in up),
             GraphNode(label, left[-1]),
             *(GraphNode(label, row) for row in down),
-            GraphNode("Product", target),
         )
-        return GraphPath(nodes, tuple(self._chain_edges(kind, len(up), len(down))), top=len(up) + 1)
+        edges = self._kept("edges", (relation, len(up), len(down)), lambda: tuple(_chain(kind, len(up), len(down))))
+        return GraphPath((GraphNode("Product", product), *way, GraphNode("Product", target)), edges, top=len(up) + 1)
 
     def direct(self, relation: str, product: int, target: int) -> GraphPath | None:
         """Return the single edge between two products, in whichever direction it has."""
@@ -164,38 +168,39 @@ class PathFinder:
         shared = self._categories_of(product) & self._categories_of(target)
         return sorted(shared.difference(*(self._parents[category] for category in shared)))
 
-    def entities_of(self, relation: str, product: int) -> list[int]:
+    def entities_of(self, relation: str, product: int) -> tuple[int, ...]:
         """Return the entities that a product itself is linked to by a relation."""
-        forward = self.snapshot.schema.relation(relation).source == "Product"
-        entities: list[int] = self._row(self._out[relation] if forward else self._into(relation), product).tolist()
-        return entities
-
-    def members_of(self, relation: str, entity: int) -> Int[np.ndarray, " product"]:
-        """Return the products that are themselves linked to an entity by a relation."""
-        forward = self.snapshot.schema.relation(relation).source == "Product"
-        return self._row(self._into(relation) if forward else self._out[relation], entity)
+        return self._kept("entities", (relation, product), lambda: self._linked(relation, product))
 
     @property
     def events(self) -> tuple[str, ...]:
         """Event types that speak for a product, the heaviest first."""
         return tuple(self._users_of)
 
-    def companions(self, event: str, product: int, at_least: int) -> Int[np.ndarray, "2 product"]:
-        """Return the products that enough users did the same with, and how many; kept for the next question."""
+    def companions(self, event: str, product: int, at_least: int) -> Mapping[int, int]:
+        """Return the products that enough users did the same with, and how many.
+
+        The MOST_COMPANIONS closest of them, the closest first: by the cosine of their users.
+        """
         return self._kept("companions", (event, product, at_least), lambda: self._count(event, product, at_least))
 
-    def _count(self, event: str, product: int, at_least: int) -> Int[np.ndarray, "2 product"]:
+    def _count(self, event: str, product: int, at_least: int) -> Mapping[int, int]:
         products_of = self._products_of[event]
         users = self._row(self._users_of[event], product)
         rows = [products_of.indices[products_of.indptr[user] : products_of.indptr[user + 1]] for user in users]
         count = np.bincount(np.concatenate([*rows, np.zeros(0, dtype=np.int64)]).astype(np.int64))
         found = np.flatnonzero(count >= max(at_least, 1))
         found = found[found != product]
-        return np.stack([found, count[found]])
+        closest = np.argsort(-count[found] / np.sqrt(self.num_users(event)[found]), kind="stable")[:MOST_COMPANIONS]
+        return dict(zip(found[closest].tolist(), count[found[closest]].tolist(), strict=True))
+
+    def _linked(self, relation: str, product: int) -> tuple[int, ...]:
+        forward = self.snapshot.schema.relation(relation).source == "Product"
+        return tuple(self._row(self._out[relation] if forward else self._into(relation), product).tolist())
 
     def num_users(self, event: str) -> Int[np.ndarray, " product"]:
         """Return how many users did this with each product."""
-        return np.diff(self._users_of[event].indptr)
+        return self._num_users[event]
 
     def has_edge(self, relation: str, source: int, target: int) -> bool:
         """Return whether the snapshot holds an edge."""
@@ -261,8 +266,10 @@ class PathFinder:
     def _climb(self, kind: RelationKind, product: int, entity: int) -> list[int] | None:
         """Entities from the first one a product is linked to up to `entity`."""
         if kind.name != "IN_CATEGORY":
-            ends = (product, entity) if kind.source == "Product" else (entity, product)
-            return [entity] if self.has_edge(kind.name, *ends) else None
+            return [entity] if entity in self.entities_of(kind.name, product) else None
+        return self._kept("climb", (product, entity), lambda: self._climb_tree(product, entity))
+
+    def _climb_tree(self, product: int, entity: int) -> list[int] | None:
         frontier = [[int(row)] for row in self._row(self._out["IN_CATEGORY"], product)]
         for _ in range(16):
             for chain in frontier:
@@ -271,20 +278,21 @@ class PathFinder:
             frontier = [[*chain, int(row)] for chain in frontier for row in self._row(self._out["CHILD_OF"], chain[-1])]
         return None
 
-    def _chain_edges(self, kind: RelationKind, num_up: int, num_down: int) -> Iterator[GraphEdge]:
-        forward = kind.source == "Product"
-        yield GraphEdge(kind.name, 0, 1) if forward else GraphEdge(kind.name, 1, 0)
-        for place in range(1, num_up + 1):
-            yield GraphEdge("CHILD_OF", place, place + 1)
-        top = num_up + 1
-        for place in range(top, top + num_down):
-            yield GraphEdge("CHILD_OF", place + 1, place)
-        last = top + num_down + 1
-        yield GraphEdge(kind.name, last, last - 1) if forward else GraphEdge(kind.name, last - 1, last)
-
     @staticmethod
     def _row(matrix: sp.csr_array, row: int) -> Int[np.ndarray, " entry"]:
         return np.asarray(matrix.indices[matrix.indptr[row] : matrix.indptr[row + 1]])
+
+
+def _chain(kind: RelationKind, num_up: int, num_down: int) -> Iterator[GraphEdge]:
+    forward = kind.source == "Product"
+    yield GraphEdge(kind.name, 0, 1) if forward else GraphEdge(kind.name, 1, 0)
+    for place in range(1, num_up + 1):
+        yield GraphEdge("CHILD_OF", place, place + 1)
+    top = num_up + 1
+    for place in range(top, top + num_down):
+        yield GraphEdge("CHILD_OF", place + 1, place)
+    last = top + num_down + 1
+    yield GraphEdge(kind.name, last, last - 1) if forward else GraphEdge(kind.name, last - 1, last)
 
 
 def _categories_above(snapshot: Snapshot) -> sp.csr_array:

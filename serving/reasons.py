@@ -15,7 +15,7 @@ from serving.telling import tell_habit, tell_path
 
 _STARTS = 3
 """Products of the history that paths are looked for from, beside the first of each kind of evidence."""
-_MOST_STARTS = 12
+_MOST_STARTS = 8
 """Products that are looked at as long as none has a path."""
 _DETOUR = 0.05
 """Part of the score that must be at stake before a path of five hops is looked for."""
@@ -34,6 +34,8 @@ class Voices:
 
     parts: Float[np.ndarray, "kernel history target"]
     """What each product of the history adds to each target through each kernel."""
+    by_kernel: Float[np.ndarray, "kernel target"]
+    """What each kernel adds to each target."""
     scores: Float[np.ndarray, " target"]
     starts: Int[np.ndarray, "history target"]
     """Places of the products of the history, the one that says most first; those that paths may not start from last."""
@@ -58,7 +60,7 @@ def listen(evidence: Evidence) -> Voices:
     if len(total):
         open_kinds = by_kind * usable
         firsts = np.where(open_kinds.max(axis=1) > 0, open_kinds.argmax(axis=1), -1)
-    return Voices(parts, scores, starts, usable.sum(axis=0), firsts, by_kind.sum(axis=1))
+    return Voices(parts, parts.sum(axis=1), scores, starts, usable.sum(axis=0), firsts, by_kind.sum(axis=1))
 
 
 def true_paths(evidence: Evidence, voices: Voices, place: int, *, product: int, limit: int) -> tuple[Path, ...]:
