@@ -23,6 +23,10 @@ class UnknownProduct(InputError):
     """A product is named that the served model does not know."""
 
 
+class UnknownLanguage(InputError):
+    """Reasons are asked for in a language that has no message catalogue."""
+
+
 class EventsError(InputError):
     """Events handed in cannot be taken as they are."""
 

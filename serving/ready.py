@@ -8,11 +8,13 @@ from jaxtyping import Bool
 from gnn.bundle import Bundle
 from gnn.score import History
 from kg.paths import PathFinder
-from serving.answer import Filter
+from serving.answer import Filter, Surface
 from serving.errors import UnknownProduct
 from serving.index import ProductIndex
+from serving.language import Languages
 from serving.reason_config import ReasonConfig
 from serving.shelf import Shelf, build_shelf
+from serving.words import Words
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,20 @@ class Ready:
     """Products alike."""
     reasons: ReasonConfig
     """What reasons may say."""
+    languages: Languages
+    """What reasons are told in."""
+
+    def words(self, language: str | None = None, surface: Surface = "long") -> Words:
+        """Return how reasons are told.
+
+        Args:
+            language: BCP 47 tag; None: the shop's language.
+            surface: how much room there is.
+
+        Raises:
+            UnknownLanguage: no message catalogue fits.
+        """
+        return Words(self.languages.find(language or self.reasons.language), surface)
 
     def allow(self, wish: Filter, history: History | None) -> tuple[Bool[np.ndarray, " product"], dict[str, int]]:
         """Return which products may be recommended, and how many were left out by what.
@@ -69,4 +85,6 @@ def prepare(bundle: Bundle, reasons: ReasonConfig | None = None) -> Ready:
         reasons: what reasons may say; None: the defaults.
     """
     snapshot = bundle.snapshot
-    return Ready(bundle, PathFinder(snapshot), build_shelf(snapshot), ProductIndex(bundle), reasons or ReasonConfig())
+    config = reasons or ReasonConfig()
+    finder, shelf, index = PathFinder(snapshot), build_shelf(snapshot), ProductIndex(bundle)
+    return Ready(bundle, finder, shelf, index, config, Languages(config.wording))

@@ -94,7 +94,8 @@ def similar_products(request: Request, product_id: ProductPath, query: Annotated
     """Return the products most like one product, best first."""
     served = services_of(request).current.get()
     with services_of(request).turn:
-        found = similar(served.ready, product_id, n=query.n, offset=query.offset, filter=query.filter())
+        words = served.ready.words(query.lang, query.surface)
+        found = similar(served.ready, product_id, n=query.n, offset=query.offset, filter=query.filter(), words=words)
         return _list(request, found, served)
 
 
@@ -110,7 +111,8 @@ def explain_product(request: Request, query: Annotated[ExplainQuery, Query()]) -
     services = services_of(request)
     served = services.current.get()
     with services.turn:
-        found = explain(served.ready, services.log, query.user, query.product, paths=query.paths)
+        words = served.ready.words(query.lang, query.surface)
+        found = explain(served.ready, services.log, query.user, query.product, paths=query.paths, words=words)
     body = shape_explanation(
         found,
         served.cards,

@@ -5,7 +5,7 @@ import time
 from gnn.bundle import Bundle
 from serving.api.cards import Cards
 from serving.api.shape import shape_explanation
-from serving.cli.items import AsJson, Product, User, name_of, open_ready, stamp_since
+from serving.cli.items import AsJson, Lang, Product, User, name_of, open_ready, stamp_since
 from serving.cli.output import print_json, print_table, say
 from serving.events import EventLog
 from serving.explain import Explanation
@@ -15,7 +15,7 @@ from serving.settings import load_settings
 _REMOVED = {"seen": "the user had it before", "unavailable": "it is not available"}
 
 
-def explain(user: User, product: Product, as_json: AsJson = False) -> None:
+def explain(user: User, product: Product, lang: Lang = None, as_json: AsJson = False) -> None:
     """Say why a product is, or is not, recommended to a user.
 
     Example: whycart explain u42 p17
@@ -25,7 +25,7 @@ def explain(user: User, product: Product, as_json: AsJson = False) -> None:
     ready = open_ready(settings)
     bundle, cards = ready.bundle, Cards(ready.bundle.snapshot)
     with EventLog.open(settings.state) as log:
-        found = explain_product(ready, log, user, product)
+        found = explain_product(ready, log, user, product, words=ready.words(lang))
     if as_json:
         versions = {"model_version": bundle.version, "graph_version": bundle.snapshot.hash}
         print_json(shape_explanation(found, cards, stamp=stamp_since(started), **versions))
@@ -46,6 +46,8 @@ def _tell_explanation(found: Explanation, bundle: Bundle, cards: Cards) -> None:
     print_table(("evidence", "because of", "adds"), rows)
     for path in item.paths:
         say(f"{path.contribution:+.4f}  {path.text}")
+    if not item.paths:
+        say(item.text)
     if found.removed_by is not None:
         say(f"it is kept out of lists: {_REMOVED.get(found.removed_by, found.removed_by)}")
     elif not found.in_top:

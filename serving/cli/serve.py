@@ -24,12 +24,12 @@ from serving.answer import Item, RecommendRequest
 from serving.api.app import create_app
 from serving.api.cards import Cards
 from serving.api.shape import shape_answer
-from serving.cli.items import AsJson, User, name_of, open_ready, stamp_since, why
+from serving.cli.items import AsJson, Lang, User, name_of, open_ready, stamp_since
 from serving.cli.output import print_json, print_table, say
 from serving.errors import ConfigError, PortInUse
 from serving.events import EventLog
 from serving.logs import Level, setup_logging
-from serving.reason_config import ReasonConfig
+from serving.reason_config import read_reasons
 from serving.recommend import recommend as recommend_products
 from serving.settings import Settings, load_settings
 
@@ -53,6 +53,7 @@ def serve(
     Example: whycart serve --port 9000
     """
     settings = load_settings(flags={"serve": {"host": host, "port": port, "workers": workers}})
+    read_reasons(settings)  # a wrong word is said here, not by the processes that are started
     level, as_json = _log_options(context)
     with listen(settings.serve.host, settings.serve.port) as listener:
         address, taken = listener.getsockname()[:2]
@@ -80,6 +81,7 @@ def recommend(
     user: User,
     n: Annotated[int, typer.Option("-n", min=1, max=500, help="How many products.")] = 10,
     paths: Annotated[bool, typer.Option("--paths", help="Show the graph paths behind each product.")] = False,
+    lang: Lang = None,
     as_json: AsJson = False,
 ) -> None:
     """Recommend products to a user, with reasons.
@@ -92,11 +94,12 @@ def recommend(
     cards = Cards(ready.bundle.snapshot)
     with EventLog.open(settings.state) as log:
         wanted = 3 if paths or not as_json else 0
-        answer = recommend_products(ready, log, RecommendRequest(user_id=user, n=n, paths=wanted))
+        wish = RecommendRequest(user_id=user, n=n, paths=wanted, language=lang)
+        answer = recommend_products(ready, log, wish)
     if as_json:
         print_json(shape_answer(answer, cards, stamp=stamp_since(started)))
         return
-    rows = [(item.rank, name_of(item.product_id, cards), item.score, why(item)) for item in answer.items]
+    rows = [(item.rank, name_of(item.product_id, cards), item.score, item.text) for item in answer.items]
     print_table(("rank", "product", "score", "why"), rows)
     if paths:
         for item in answer.items:
@@ -121,7 +124,7 @@ def build_app(settings: Settings, *, level: Level, json_lines: bool) -> FastAPI:
         BundleStore(settings.bundles),
         log,
         open_graph=functools.partial(GraphStore.open, settings.graph),
-        reasons=settings.section("reasons", ReasonConfig),
+        reasons=read_reasons(settings),
     )
 
 
@@ -207,4 +210,4 @@ def _tell_paths(item: Item, cards: Cards) -> None:
     for path in item.paths:
         say(f"   {path.contribution:+.4f}  {path.text}")
     if not item.paths:
-        say(f"   {why(item)}")
+        say(f"   {item.text}")
