@@ -45,10 +45,9 @@ def describe_path(words: Words, path: GraphPath, *, shelf: Shelf, event: str, co
     if words.surface == "short":
         return _caption(language, shelf.label(first.label, first.row or 0), event)
     you = _you(language, event, _name(language, shelf, first))
+    if len(path.nodes) == 5 and OTHERS in {edge.relation for edge in path.edges}:
+        return _five_hops(language, path, shelf, you)
     if path.relation == OTHERS:
-        if len(path.nodes) == 5:
-            between = _name(language, shelf, path.nodes[2])
-            return language.text("others_twice", {"you": you, "between": between})
         if count is None:
             return language.text("others", {"you": you})
         return language.counted("others_counted", count, {"you": you})
@@ -59,6 +58,18 @@ def describe_path(words: Words, path: GraphPath, *, shelf: Shelf, event: str, co
     relation = _relation(language, kind, _name(language, shelf, middle))
     key = "through_product" if middle.label == "Product" else "through_entity"
     return language.text(key, {"you": you, "relation": relation})
+
+
+def _five_hops(language: Language, path: GraphPath, shelf: Shelf, you: str) -> str:
+    """The way from the product of the history to this one over a product in between."""
+    values = {"you": you, "between": _name(language, shelf, path.nodes[2])}
+    relations = [edge.relation for edge in path.edges]
+    named = next((relation for relation in relations if relation != OTHERS), None)
+    if named is None:
+        return language.text("others_twice", values)
+    kind, entity = shelf.snapshot.schema.relation(named), path.nodes[path.top]
+    values["relation"] = _relation(language, kind, _name(language, shelf, entity))
+    return language.text("others_then_entity" if relations[0] == OTHERS else "entity_then_others", values)
 
 
 def describe_habit(words: Words, times: int, last_ms: int | None, *, event: str) -> str:

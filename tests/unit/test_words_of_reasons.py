@@ -74,12 +74,22 @@ PEOPLE = GraphNode("User", None)
 
 def over_others() -> GraphPath:
     edges = (GraphEdge(OTHERS, 1, 0), GraphEdge(OTHERS, 1, 2))
-    return GraphPath((TEA, PEOPLE, CAKE), edges, supporters=52, event="bought")
+    return GraphPath((TEA, PEOPLE, CAKE), edges, supporters=(52,), event="bought")
 
 
 def over_others_twice() -> GraphPath:
     edges = tuple(GraphEdge(OTHERS, middle, end) for middle, end in ((1, 0), (1, 2), (3, 2), (3, 4)))
-    return GraphPath((TEA, PEOPLE, MUG, PEOPLE, CAKE), edges, supporters=5, event="bought")
+    return GraphPath((TEA, PEOPLE, MUG, PEOPLE, CAKE), edges, supporters=(5, 5), event="bought")
+
+
+def others_then_brand() -> GraphPath:
+    edges = (*(GraphEdge(OTHERS, 1, end) for end in (0, 2)), *(GraphEdge("MADE_BY", end, 3) for end in (2, 4)))
+    return GraphPath((TEA, PEOPLE, MUG, node("Brand", "acme"), CAKE), edges, supporters=(5,), event="bought", top=3)
+
+
+def brand_then_others() -> GraphPath:
+    edges = (*(GraphEdge("MADE_BY", end, 1) for end in (0, 2)), *(GraphEdge(OTHERS, 3, end) for end in (2, 4)))
+    return GraphPath((TEA, node("Brand", "acme"), MUG, PEOPLE, CAKE), edges, supporters=(5,), event="bought", top=1)
 
 
 def over(relation: str, middle: GraphNode) -> GraphPath:
@@ -94,6 +104,8 @@ PATHS: dict[str, tuple[GraphPath, str, int | None]] = {
     "others": (over_others(), "bought", None),
     "others counted": (over_others(), "carted", 1052),
     "others twice": (over_others_twice(), "bought", None),
+    "others then brand": (others_then_brand(), "bought", None),
+    "brand then others": (brand_then_others(), "bought", None),
     "brand": (over("MADE_BY", node("Brand", "acme")), "viewed", None),
     "category": (over("IN_CATEGORY", node("Category", "tea")), "rated", None),
     "declared relation": (over("MADE_OF", node("Material", "oak")), "bought", None),
@@ -110,6 +122,12 @@ LONG = {
         "others twice": (
             "You bought Green tea; customers who chose it chose Plain mug, and those who chose Plain mug chose this"
         ),
+        "others then brand": (
+            "You bought Green tea; customers who chose it also chose Plain mug; this is made by Acme too"
+        ),
+        "brand then others": (
+            "You bought Green tea; Plain mug, also made by Acme, was chosen by customers who also chose this"
+        ),
         "brand": "You viewed Green tea, also made by Acme",
         "category": "You rated Green tea, also in Tea",
         "declared relation": "You bought Green tea, also made of Oak",
@@ -123,6 +141,8 @@ LONG = {
         "others": "您购买过“Green tea”，选择它的顾客也选择了这件商品",
         "others counted": "您把“Green tea”加入过购物车，选择它的1,052位顾客也选择了这件商品",
         "others twice": "您购买过“Green tea”；选择它的顾客选择了“Plain mug”，选择“Plain mug”的顾客又选择了这件商品",
+        "others then brand": "您购买过“Green tea”；选择它的顾客也选择了“Plain mug”，这件商品与其同样由Acme出品",
+        "brand then others": "您购买过“Green tea”；“Plain mug”同样由Acme出品，选择“Plain mug”的顾客也选择了这件商品",
         "brand": "您浏览过“Green tea”，这件商品同样由Acme出品",
         "category": "您评价过“Green tea”，这件商品同样属于Tea类",
         "declared relation": "您购买过“Green tea”，这件商品同样made of Oak",
@@ -192,6 +212,7 @@ def test_a_caption_of_a_habit_has_no_date() -> None:
                 "CONTENT": "Similar to what you looked for",
                 "BUY_AGAIN": "You had this before",
                 "POPULAR_FALLBACK": "Popular with many customers",
+                "TRENDING": "Chosen by many customers of late",
             },
         ),
         (
@@ -202,6 +223,7 @@ def test_a_caption_of_a_habit_has_no_date() -> None:
                 "CONTENT": "与您关注过的商品相似",
                 "BUY_AGAIN": "您以前选择过它",
                 "POPULAR_FALLBACK": "受到许多顾客的欢迎",
+                "TRENDING": "近来受到许多顾客的欢迎",
             },
         ),
     ],
