@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Literal
+
+Surface = Literal["short", "long"]
+"""Where words stand: a caption, or a place for a full sentence."""
 
 
 class Reason(StrEnum):
@@ -64,6 +68,10 @@ class RecommendRequest:
     filter: Filter = field(default_factory=Filter)
     paths: int = 0
     """Paths shown an item at most; 0 leaves explanations out."""
+    language: str | None = None
+    """BCP 47 tag of the language that reasons are told in; None: the shop's."""
+    surface: Surface = "long"
+    """How much room the words have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +106,7 @@ class Path:
     pattern: str
     """Meta-path: `User-BOUGHT->Product-MADE_BY->Brand<-MADE_BY-Product`."""
     text: str
-    """The path in words."""
+    """The path in words; plain text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +134,8 @@ class Item:
     paths: tuple[Path, ...]
     contributions: tuple[Contribution, ...]
     """Largest terms first; empty unless explanations were asked for."""
+    text: str
+    """Why it is there in one sentence: the strongest path, else the reason that carried most."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from serving.evidence import Evidence, contributions, take_apart
 from serving.history import EventReader, read_history
 from serving.ready import Ready
 from serving.reasons import Voices, listen, reason_codes, true_paths
+from serving.words import Words, describe_item
 
 _TOP = 10
 
@@ -42,6 +43,7 @@ def explain_items(
     user: int | None,
     paths: int,
     first_rank: int,
+    words: Words | None = None,
 ) -> tuple[Item, ...]:
     """Return ranked products as items.
 
@@ -52,10 +54,11 @@ def explain_items(
         user: row of the user, None when unknown.
         paths: paths shown an item at most; 0 leaves paths and contributions out.
         first_rank: rank of the first target.
+        words: how reasons are told; None: in the shop's language, in full sentences.
     """
     if not len(targets):
         return ()
-    evidence = take_apart(ready, targets, history, user=user)
+    evidence = take_apart(ready, targets, history, user=user, words=words)
     voices = listen(evidence)
     terms = contributions(evidence, voices.parts) if paths else [()] * len(targets)
     return tuple(
@@ -64,7 +67,15 @@ def explain_items(
     )
 
 
-def explain(ready: Ready, events: EventReader, user_id: str, product_id: str, *, paths: int = 3) -> Explanation:
+def explain(
+    ready: Ready,
+    events: EventReader,
+    user_id: str,
+    product_id: str,
+    *,
+    paths: int = 3,
+    words: Words | None = None,
+) -> Explanation:
     """Return why a product is, or is not, recommended to a user.
 
     Args:
@@ -73,6 +84,7 @@ def explain(ready: Ready, events: EventReader, user_id: str, product_id: str, *,
         user_id: known or unknown user.
         product_id: any product of the bundle.
         paths: paths shown at most.
+        words: how reasons are told; None: in the shop's language, in full sentences.
 
     Raises:
         UnknownProduct: the bundle does not hold the product.
@@ -82,7 +94,7 @@ def explain(ready: Ready, events: EventReader, user_id: str, product_id: str, *,
     user = bundle.snapshot.row("User", user_id)
     history = read_history(bundle.snapshot, user, events.events_of(user_id, after=bundle.events_applied))
     scores = bundle.scorer.score(history)
-    (item,) = explain_items(ready, np.array([product]), history, user=user, paths=paths, first_rank=1)
+    (item,) = explain_items(ready, np.array([product]), history, user=user, paths=paths, first_rank=1, words=words)
     ahead = (scores > scores[product]) | ((scores == scores[product]) & (np.arange(len(scores)) < product))
     rank = int(ahead.sum()) + 1
     removed_by = None
@@ -112,5 +124,8 @@ def _make_item(
     source = max(everything, key=lambda name: everything[name])
     shown = true_paths(evidence, voices, place, product=product, limit=paths) if paths else ()
     reasons = reason_codes(evidence, by_kernel, by_prior, shown)
-    product_id = evidence.ready.bundle.snapshot.ids("Product")[product]
-    return Item(product_id, rank, sum(everything.values()), source, reasons, shown, terms)
+    product_id, text = (
+        evidence.ready.bundle.snapshot.ids("Product")[product],
+        describe_item(evidence.words, shown, reasons),
+    )
+    return Item(product_id, rank, sum(everything.values()), source, reasons, shown, terms, text)

@@ -98,7 +98,8 @@ def similar_products(request: Request, product_id: ProductPath, query: Annotated
     services = services_of(request)
     served = services.current.get()
     with services.turn:
-        found = similar(served.ready, product_id, n=wish.n, offset=wish.offset, filter=wish.filter)
+        words = served.ready.words(query.lang, query.surface)
+        found = similar(served.ready, product_id, n=wish.n, offset=wish.offset, filter=wish.filter, words=words)
         return _list(request, found, served, wish=wish, moment=moment_of(services.log, None))
 
 
@@ -114,7 +115,8 @@ def explain_product(request: Request, query: Annotated[ExplainQuery, Query()]) -
     services = services_of(request)
     served = services.current.get()
     with services.turn:
-        found = explain(served.ready, services.log, query.user, query.product, paths=query.paths)
+        words = served.ready.words(query.lang, query.surface)
+        found = explain(served.ready, services.log, query.user, query.product, paths=query.paths, words=words)
     body = shape_explanation(
         found,
         served.cards,

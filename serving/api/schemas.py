@@ -42,7 +42,10 @@ class PathOut(_Answer):
     edges: list[Edge]
     contribution: float = Field(description="Part of the score that rests on this path.", examples=[0.21])
     pattern: str = Field(examples=["User-BOUGHT->Product-MADE_BY->Brand<-MADE_BY-Product"])
-    text: str = Field(examples=["You bought Green tea, made by Acme; so is Black tea."])
+    text: str = Field(
+        description="The path in words. Plain text: escape it.",
+        examples=["You bought Green tea, also made by Acme"],
+    )
 
 
 class ContributionOut(_Answer):
@@ -73,6 +76,10 @@ class ItemOut(_Answer):
     score: float = Field(examples=[0.61])
     source: str = Field(description="The evidence that added most.", examples=["brand"])
     reasons: list[Reason] = Field(examples=[["PATH"]])
+    text: str = Field(
+        description="Why it is there: the strongest path in words, else the first reason. Plain text: escape it.",
+        examples=["You bought Green tea, also made by Acme"],
+    )
     paths: list[PathOut]
     contributions: list[ContributionOut]
     metadata: Metadata

@@ -64,6 +64,7 @@ def shape_item(item: Item, cards: Cards) -> dict[str, Any]:
         "score": item.score,
         "source": item.source,
         "reasons": [str(reason) for reason in item.reasons],
+        "text": item.text,
         "paths": [_path(path) for path in item.paths],
         "contributions": [_contribution(part) for part in item.contributions],
         "metadata": cards.card(item.product_id),

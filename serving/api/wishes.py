@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema, model_validator
 
-from serving.answer import Filter, RecommendRequest, SessionEvent
+from serving.answer import Filter, RecommendRequest, SessionEvent, Surface
 from serving.events import ID_LIMIT, MAX_EVENTS, NewEvent, new_event_id
 
 MAX_N = 500
@@ -39,6 +39,13 @@ Time = Annotated[datetime, PlainValidator(_parse_time), WithJsonSchema({"type": 
 Number = Annotated[float, Field(allow_inf_nan=False)]
 
 
+Lang = Annotated[
+    str, Field(min_length=2, max_length=35, description="BCP 47 tag; not given: the shop's.", examples=["en"])
+]
+"""Language that reasons are told in; whether there is such a one is not known here."""
+Room = Annotated[Surface, Field(description="Whether words are a caption or a full sentence.", examples=["long"])]
+
+
 class _Parameters(BaseModel):
     """Query parameters: texts that are read as what they say; an unknown one is an error."""
 
@@ -65,6 +72,8 @@ class SimilarQuery(_Parameters):
     )
     in_stock: bool = Field(True, description="Leave out products that are not available.", examples=[True])
     exclude_id: list[Id] = Field([], max_length=MAX_N, description="Products not wanted.", examples=[["p05"]])
+    lang: Lang | None = None
+    surface: Room = "long"
 
     def filter(self, *, exclude_seen: bool | None = None) -> Filter:
         """Return what may be recommended."""
@@ -94,6 +103,8 @@ class RecommendQuery(SimilarQuery):
             offset=self.offset,
             filter=self.filter(exclude_seen=self.exclude_seen),
             paths=DEFAULT_PATHS if self.explain == "paths" else 0,
+            language=self.lang,
+            surface=self.surface,
         )
 
 
@@ -103,6 +114,8 @@ class ExplainQuery(_Parameters):
     user: Id = Field(description="User id; an unknown user is answered too.", examples=["u1"])
     product: Id = Field(description="Product id.", examples=["p05"])
     paths: int = Field(DEFAULT_PATHS, ge=1, le=MAX_PATHS, description="Most paths shown.", examples=[3])
+    lang: Lang | None = None
+    surface: Room = "long"
 
 
 class SessionEventIn(_Body):
@@ -121,6 +134,8 @@ class ExplainIn(_Body):
     """How much of the why is wanted."""
 
     paths: int = Field(DEFAULT_PATHS, ge=0, le=MAX_PATHS, description="Most paths shown an item.", examples=[3])
+    lang: Lang | None = None
+    surface: Room = "long"
 
 
 class RecommendBody(_Body):
@@ -162,6 +177,8 @@ class RecommendBody(_Body):
                 exclude_seen=self.exclude_seen,
             ),
             paths=0 if self.explain is None else self.explain.paths,
+            language=None if self.explain is None else self.explain.lang,
+            surface="long" if self.explain is None else self.explain.surface,
         )
 
 

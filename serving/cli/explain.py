@@ -9,7 +9,7 @@ from cypher.errors import InputError
 from gnn.bundle import Bundle
 from serving.api.cards import Cards
 from serving.api.shape import shape_explanation
-from serving.cli.items import AsJson, name_of, open_ready, stamp_since
+from serving.cli.items import AsJson, Lang, name_of, open_ready, stamp_since
 from serving.cli.output import print_json, print_table, say
 from serving.cli.recorded import explain_list
 from serving.events import EventLog
@@ -25,6 +25,7 @@ def explain(
     product: Annotated[str | None, typer.Argument(help="Product id; not with --id.")] = None,
     list_id: Annotated[str | None, typer.Option("--id", help="Show a list again by its recommendation_id.")] = None,
     replay: Annotated[bool, typer.Option("--replay", help="With --id: compute the list again and compare.")] = False,
+    lang: Lang = None,
     as_json: AsJson = False,
 ) -> None:
     """Say why a product is, or is not, recommended to a user.
@@ -43,7 +44,7 @@ def explain(
     ready = open_ready(settings)
     bundle, cards = ready.bundle, Cards(ready.bundle.snapshot)
     with EventLog.open(settings.state) as log:
-        found = explain_product(ready, log, user, product)
+        found = explain_product(ready, log, user, product, words=ready.words(lang))
     if as_json:
         versions = {"model_version": bundle.version, "graph_version": bundle.snapshot.hash}
         print_json(shape_explanation(found, cards, stamp=stamp_since(started), **versions))
@@ -64,6 +65,8 @@ def _tell_explanation(found: Explanation, bundle: Bundle, cards: Cards) -> None:
     print_table(("evidence", "because of", "adds"), rows)
     for path in item.paths:
         say(f"{path.contribution:+.4f}  {path.text}")
+    if not item.paths:
+        say(item.text)
     if found.removed_by is not None:
         say(f"it is kept out of lists: {_REMOVED.get(found.removed_by, found.removed_by)}")
     elif not found.in_top:
