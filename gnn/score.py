@@ -47,9 +47,9 @@ class History:
     def __len__(self) -> int:
         return len(self.product)
 
-    def without(self, product: int) -> "History":
-        """Return the history with one product taken out; the steps it was in stay, so every other rank stays too."""
-        keep = self.product != product
+    def without(self, *products: int) -> "History":
+        """Return the history with some products taken out; the steps they were in stay, so every other rank stays."""
+        keep = ~np.isin(self.product, products)
         age = None if self.age_days is None else self.age_days[keep]
         return History(
             self.product[keep],

@@ -3,6 +3,11 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from cypher.errors import InputError
+
+MAX_N = 500
+"""Most items of one answer."""
+
 
 class Reason(StrEnum):
     """Why an item is in a list, in one word."""
@@ -139,3 +144,15 @@ class Answer:
     """Events of the history that took part."""
     removed: dict[str, int]
     """Products left out, by cause: `filter`, `seen`."""
+
+
+def check_page(n: int, offset: int) -> None:
+    """Refuse a page of a list that is out of range.
+
+    Raises:
+        InputError: n is not between 1 and 500, or offset is below 0.
+    """
+    if not 1 <= n <= MAX_N:
+        raise InputError(f"n must be between 1 and {MAX_N}, got {n}")
+    if offset < 0:
+        raise InputError(f"offset must be 0 or more, got {offset}")

@@ -1,31 +1,43 @@
 """`whycart explain`: why a product is, or is not, recommended to a user."""
 
 import time
+from typing import Annotated
+
+import typer
 
 from gnn.bundle import Bundle
+from serving.answer import MAX_N, RecommendRequest
 from serving.api.cards import Cards
 from serving.api.shape import shape_explanation
 from serving.cli.items import AsJson, Product, User, name_of, open_ready, stamp_since
 from serving.cli.output import print_json, print_table, say
+from serving.cli.why_not import tell_place
 from serving.events import EventLog
 from serving.explain import Explanation
 from serving.explain import explain as explain_product
 from serving.settings import load_settings
 
-_REMOVED = {"seen": "the user had it before", "unavailable": "it is not available"}
 
-
-def explain(user: User, product: Product, as_json: AsJson = False) -> None:
+def explain(
+    user: User,
+    product: Product,
+    n: Annotated[int, typer.Option("-n", min=1, max=MAX_N, help="Length of the list it is, or is not, in.")] = 10,
+    why_not: Annotated[
+        bool, typer.Option("--why-not", help="Also look for the smallest change that turns the answer over.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Say why a product is, or is not, recommended to a user.
 
-    Example: whycart explain u42 p17
+    Example: whycart explain u42 p17 --why-not
     """
     settings = load_settings()
     started = time.perf_counter()
     ready = open_ready(settings)
     bundle, cards = ready.bundle, Cards(ready.bundle.snapshot)
     with EventLog.open(settings.state) as log:
-        found = explain_product(ready, log, user, product)
+        wish = RecommendRequest(user_id=user, n=n, paths=3)
+        found = explain_product(ready, log, product, request=wish, what_if=why_not)
     if as_json:
         versions = {"model_version": bundle.version, "graph_version": bundle.snapshot.hash}
         print_json(shape_explanation(found, cards, stamp=stamp_since(started), **versions))
@@ -46,8 +58,5 @@ def _tell_explanation(found: Explanation, bundle: Bundle, cards: Cards) -> None:
     print_table(("evidence", "because of", "adds"), rows)
     for path in item.paths:
         say(f"{path.contribution:+.4f}  {path.text}")
-    if found.removed_by is not None:
-        say(f"it is kept out of lists: {_REMOVED.get(found.removed_by, found.removed_by)}")
-    elif not found.in_top:
-        say("it is not among the ten best that may be recommended")
+    tell_place(found, cards)
     say(f"model {bundle.version}")

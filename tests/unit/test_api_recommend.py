@@ -272,7 +272,7 @@ def test_any_product_is_explained(user: str, client: TestClient) -> None:
 
 @pytest.mark.parametrize(
     "query",
-    ["", "user=u1", "product=p01", "user=&product=p01", "user=u1&product=p01&paths=11", "user=u1&product=p01&n=5"],
+    ["", "user=u1", "product=p01", "user=&product=p01", "user=u1&product=p01&paths=11", "user=u1&product=p01&offset=1"],
 )
 def test_a_bad_wish_for_an_explanation_is_refused(query: str, client: TestClient) -> None:
     assert (422, "invalid-request") == problem(client.get(f"/v1/explain?{query}"))[:2]
