@@ -120,13 +120,15 @@ def compare(question: Question, history: History, standing: Standing) -> Compari
     if not 0 <= place < len(ranked):
         return None
     bundle = question.ready.bundle
-    split = bundle.scorer.split(history, np.array([question.product, ranked[place]]))
+    # One by one, as the item is taken apart: float32 products of matrices differ in their last digits by shape.
+    own, other = (bundle.scorer.split(history, np.array([row])) for row in (question.product, ranked[place]))
+    parts, priors = np.concatenate([own.parts, other.parts], axis=2), np.concatenate([own.priors, other.priors], axis=1)
     blend, ids = bundle.scorer.blend, bundle.snapshot.ids("Product")
     names = (*blend.kernels, *blend.priors)
-    by_kernel = _largest(names, np.concatenate([split.parts.sum(axis=1), split.priors]))
-    own, other = split.total.tolist()
-    by_history = _by_history([ids[row] for row in split.products], split.parts.sum(axis=0), split.priors.sum(axis=0))
-    return Comparison(ids[ranked[place]], place + 1, other, own - other, by_kernel, by_history)
+    by_kernel = _largest(names, np.concatenate([parts.sum(axis=1), priors]))
+    by_history = _by_history([ids[row] for row in own.products], parts.sum(axis=0), priors.sum(axis=0))
+    score = float(other.total[0])
+    return Comparison(ids[ranked[place]], place + 1, score, float(own.total[0]) - score, by_kernel, by_history)
 
 
 def _blocked_by(question: Question) -> Iterator[Cause]:
@@ -177,8 +179,10 @@ def _evidence_cause(question: Question, history: History, standing: Standing) ->
             return Cause(CauseKind.NO_EVIDENCE, "No kernel links it to any other product")
         text = f"Nothing among the {len(products)} products of the history speaks for it"
         return Cause(CauseKind.NO_EVIDENCE, text)
-    ahead = f"{standing.rank - 1:,} products that may be recommended have more evidence"
-    return Cause(CauseKind.OUTSCORED, f"{ahead}; a list of {question.n} takes {question.n}")
+    ahead = "One product" if standing.rank == 2 else f"{standing.rank - 1:,} products"
+    has = "has" if standing.rank == 2 else "have"
+    text = f"{ahead} that may be recommended {has} a higher score, and the list takes {question.n}"
+    return Cause(CauseKind.OUTSCORED, text)
 
 
 def _linked(ready: Ready, relation: str, product: int) -> tuple[str, ...]:
