@@ -13,7 +13,6 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.routing import Match
 
 from cypher.errors import InputError, WhycartError
 from gnn.errors import BundleError
@@ -100,16 +99,7 @@ def _on_http(request: Request, err: Exception) -> Response:
     }
     detail = details.get(err.status_code, str(err.detail))
     body = problem_body(err.status_code, detail, request_id=request_id_of(request))
-    headers = dict(err.headers or {})
-    if err.status_code == 405:
-        headers["allow"] = _methods_at(request)
-    return problem_response(body, headers=headers)
-
-
-def _methods_at(request: Request) -> str:
-    """Return every method of an address; the router itself names those of the first route that it finds there."""
-    routes = [route for route in request.app.routes if route.matches(request.scope)[0] is Match.PARTIAL]
-    return ", ".join(sorted({method for route in routes for method in getattr(route, "methods", ())}))
+    return problem_response(body, headers=err.headers)
 
 
 def _on_whycart(request: Request, err: Exception) -> Response:
