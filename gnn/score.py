@@ -49,7 +49,10 @@ class History:
 
     def without(self, *products: int) -> "History":
         """Return the history with some products taken out; the steps they were in stay, so every other rank stays."""
-        keep = ~np.isin(self.product, products)
+        return self.where(~np.isin(self.product, products))
+
+    def where(self, keep: Bool[np.ndarray, " event"]) -> "History":
+        """Return the events where `keep` holds; the ranks of the others stay as they are."""
         age = None if self.age_days is None else self.age_days[keep]
         return History(
             self.product[keep],

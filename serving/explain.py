@@ -18,7 +18,7 @@ from serving.counterfactual import what_if as find_what_if
 from serving.evidence import Evidence, contributions, take_apart
 from serving.history import EventReader
 from serving.ready import Ready
-from serving.reasons import reason_codes, true_paths
+from serving.reasons import Voices, listen, reason_codes, true_paths
 from serving.standing import Question
 from serving.why_not import BLOCKING, Cause, Comparison, compare, find_causes
 
@@ -76,9 +76,9 @@ def explain_items(
     if not len(targets):
         return ()
     evidence = take_apart(ready, targets, history, user=user)
-    parts = evidence.parts
+    voices = listen(evidence)
     return tuple(
-        _make_item(evidence, parts[:, :, place], place, product=int(product), rank=first_rank + place, paths=paths)
+        _make_item(evidence, voices, place, product=int(product), rank=first_rank + place, paths=paths)
         for place, product in enumerate(targets)
     )
 
@@ -135,16 +135,14 @@ def _largest_first(names: tuple[str, ...], values: Float[np.ndarray, " source"])
     return {name: value for name, value in pairs if value}
 
 
-def _make_item(
-    evidence: Evidence, parts: Float[np.ndarray, "kernel history"], place: int, *, product: int, rank: int, paths: int
-) -> Item:
-    scorer, snapshot = evidence.scorer, evidence.ready.bundle.snapshot
+def _make_item(evidence: Evidence, voices: Voices, place: int, *, product: int, rank: int, paths: int) -> Item:
+    scorer, snapshot, parts = evidence.scorer, evidence.ready.bundle.snapshot, voices.parts[:, :, place]
     by_kernel = dict(zip(scorer.blend.kernels, parts.sum(axis=1).tolist(), strict=True))
     by_prior = dict(zip(scorer.blend.priors, evidence.priors[:, place].tolist(), strict=True))
     score = sum(by_kernel.values()) + sum(by_prior.values())
     everything = {**by_kernel, **by_prior}
     source = max(everything, key=lambda name: everything[name])
-    shown = true_paths(evidence, parts, place, product=product, limit=paths) if paths else ()
-    reasons = reason_codes(evidence, by_kernel, source, shown)
+    shown = true_paths(evidence, voices, place, product=product, limit=paths) if paths else ()
+    reasons = reason_codes(evidence, by_kernel, by_prior, shown)
     terms = contributions(evidence, parts, by_prior) if paths else ()
     return Item(snapshot.ids("Product")[product], rank, float(score), source, reasons, shown, terms)

@@ -1,4 +1,4 @@
-"""The job, as a story: snapshot -> features -> tune -> measure -> fit -> gate -> publish.
+"""The job, as a story: snapshot -> features -> tune -> measure -> fit -> explain -> gate -> publish.
 
 Each step is a function with a name; this module only puts them in order. Where the input comes from (a graph, files)
 and how progress is drawn is the caller's business.
@@ -8,7 +8,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from encoders.cache import VectorCache, encode_cached
 from encoders.config import EncoderConfig, EncodeReport
 from encoders.encode import TextEncoder
 from encoders.onnx import export_onnx
-from gnn.bundle import Bundle, BundleContent, BundleStore, load_bundle, write_bundle
+from gnn.bundle import Bundle, BundleContent, BundleStore, load_bundle, unwritten, write_bundle
 from gnn.config import LearnConfig
 from gnn.learn import Vectors, finish, measure, tune
 from gnn.report import Report, report_to_json
@@ -28,10 +28,13 @@ from kg.progress import Progress, silent
 from kg.schema import GraphSchema
 from kg.snapshot import Snapshot, build_snapshot
 from kg.store import GraphStore
-from serving.card import model_card
+from serving.card import model_card, reasons_card
 from serving.errors import GateRefused
 from serving.events import APPLIED, PENDING, REFUSED, EventLog, apply_events, retry_refused
 from serving.gate import GateConfig, Verdict, judge
+from serving.ready import prepare
+from serving.reason_config import ReasonConfig
+from serving.reason_quality import measure_reasons, reason_sentence, reasons_to_json
 from serving.text import node_sentences
 from serving.versions import package_versions
 
@@ -66,6 +69,8 @@ class RetrainConfig:
     """How the model is learned."""
     gate: GateConfig = field(default_factory=GateConfig)
     """What a model must reach to be published."""
+    reasons: ReasonConfig = field(default_factory=ReasonConfig)
+    """What reasons may say."""
     split: SplitName | None = None
     """How to split for tuning and measuring; None: by time where there are times."""
     cutoff: datetime | None = None
@@ -137,9 +142,17 @@ def retrain(
             events_applied=events_applied,
         )
         steps.says(f"{len(content.scorer.kernels)} kernels carry weight")
+    reasons = None
+    if config.gate.reason_users:
+        with steps.step("explain"):
+            ready = prepare(unwritten(content), config.reasons)
+            reasons = measure_reasons(ready, users=config.gate.reason_users, n=config.learn.k, progress=progress)
+            measured = {**content.report, "reasons": reasons_to_json(reasons)}
+            content = replace(content, report=measured, card=content.card + reasons_card(reasons))
+            steps.says(reason_sentence(reasons))
     with steps.step("publish"):
         bundle = load_bundle(write_bundle(content, bundles.folder))
-        verdict = judge(report, config.gate)
+        verdict = judge(report, config.gate, reasons)
         if not verdict.passed:
             raise GateRefused(f"{verdict.sentence} The bundle {bundle.version} is kept in {bundles.folder} for study.")
         bundles.publish(bundle.version)

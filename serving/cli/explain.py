@@ -5,12 +5,14 @@ from typing import Annotated
 
 import typer
 
+from cypher.errors import InputError
 from gnn.bundle import Bundle
 from serving.answer import MAX_N, RecommendRequest
 from serving.api.cards import Cards
 from serving.api.shape import shape_explanation
-from serving.cli.items import AsJson, Product, User, name_of, open_ready, stamp_since
+from serving.cli.items import AsJson, name_of, open_ready, stamp_since
 from serving.cli.output import print_json, print_table, say
+from serving.cli.recorded import explain_list
 from serving.cli.why_not import tell_place
 from serving.events import EventLog
 from serving.explain import Explanation
@@ -19,19 +21,28 @@ from serving.settings import load_settings
 
 
 def explain(
-    user: User,
-    product: Product,
+    user: Annotated[str | None, typer.Argument(help="User id; not with --id.")] = None,
+    product: Annotated[str | None, typer.Argument(help="Product id; not with --id.")] = None,
     n: Annotated[int, typer.Option("-n", min=1, max=MAX_N, help="Length of the list it is, or is not, in.")] = 10,
     why_not: Annotated[
         bool, typer.Option("--why-not", help="Also look for the smallest change that turns the answer over.")
     ] = False,
+    list_id: Annotated[str | None, typer.Option("--id", help="Show a list again by its recommendation_id.")] = None,
+    replay: Annotated[bool, typer.Option("--replay", help="With --id: compute the list again and compare.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Say why a product is, or is not, recommended to a user.
 
+    With --id, say what a list that was answered before was made from.
+
     Example: whycart explain u42 p17 --why-not
     """
     settings = load_settings()
+    if list_id is not None and user is None:
+        explain_list(settings, list_id, replayed=replay, as_json=as_json)
+        return
+    if user is None or product is None or list_id is not None or replay:
+        raise InputError("give USER and PRODUCT, or --id RECOMMENDATION_ID (with --replay if wanted), not both")
     started = time.perf_counter()
     ready = open_ready(settings)
     bundle, cards = ready.bundle, Cards(ready.bundle.snapshot)
