@@ -4,8 +4,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
+from cypher.errors import InputError
+
 Surface = Literal["short", "long"]
 """Where words stand: a caption, or a place for a full sentence."""
+MAX_N = 500
+"""Most items of one answer."""
 
 
 class Reason(StrEnum):
@@ -151,3 +155,15 @@ class Answer:
     """Events of the history that took part."""
     removed: dict[str, int]
     """Products left out, by cause: `filter`, `seen`."""
+
+
+def check_page(n: int, offset: int) -> None:
+    """Refuse a page of a list that is out of range.
+
+    Raises:
+        InputError: n is not between 1 and 500, or offset is below 0.
+    """
+    if not 1 <= n <= MAX_N:
+        raise InputError(f"n must be between 1 and {MAX_N}, got {n}")
+    if offset < 0:
+        raise InputError(f"offset must be 0 or more, got {offset}")

@@ -4,17 +4,13 @@ Everything is read from one bundle; there is no call to a database and no torch.
 appear here as steps with names of their own.
 """
 
-from cypher.errors import InputError
 from gnn.score import top_products
 from kg.kernels import EmbeddingKernel
-from serving.answer import Answer, Contribution, Filter, Item, Reason, RecommendRequest
+from serving.answer import Answer, Contribution, Filter, Item, Reason, RecommendRequest, check_page
 from serving.explain import explain_items
 from serving.history import EventReader, read_history
 from serving.ready import Ready
 from serving.words import Words, describe_item
-
-MAX_N = 500
-"""Most items of one answer."""
 
 
 def recommend(ready: Ready, events: EventReader, request: RecommendRequest, *, now_ms: int | None = None) -> Answer:
@@ -30,7 +26,7 @@ def recommend(ready: Ready, events: EventReader, request: RecommendRequest, *, n
         InputError: n or offset out of range, a filter that names what the shop does not have, or a language that
             reasons are not told in.
     """
-    _check_page(request.n, request.offset)
+    check_page(request.n, request.offset)
     bundle, words = ready.bundle, ready.words(request.language, request.surface)
     user = None if request.user_id is None else bundle.snapshot.row("User", request.user_id)
     logged = () if request.user_id is None else events.events_of(request.user_id, after=bundle.events_applied)
@@ -58,7 +54,7 @@ def similar(
         UnknownProduct: the bundle does not hold the product.
         InputError: n or offset out of range, or a filter that names what the shop does not have.
     """
-    _check_page(n, offset)
+    check_page(n, offset)
     product = ready.product_row(product_id)
     allowed, removed = ready.allow(filter or Filter(), None)
     allowed[product] = False
@@ -75,10 +71,3 @@ def similar(
         text = describe_item(told, (), (reason,))
         items.append(Item(ids[rows[place]], place + 1, score, best, (reason,), (), terms, text))
     return Answer(tuple(items), ready.bundle.version, ready.bundle.snapshot.hash, 0, removed)
-
-
-def _check_page(n: int, offset: int) -> None:
-    if not 1 <= n <= MAX_N:
-        raise InputError(f"n must be between 1 and {MAX_N}, got {n}")
-    if offset < 0:
-        raise InputError(f"offset must be 0 or more, got {offset}")

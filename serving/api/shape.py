@@ -9,6 +9,7 @@ from typing import Any
 
 from serving.answer import Answer, Contribution, Item, Path
 from serving.api.cards import Cards
+from serving.api.shape_why_not import shape_why_not
 from serving.explain import Explanation
 
 
@@ -53,6 +54,7 @@ def shape_explanation(
         "num_products": explanation.num_products,
         "in_top": explanation.in_top,
         "removed_by": explanation.removed_by,
+        **shape_why_not(explanation, cards),
     }
 
 

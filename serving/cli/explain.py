@@ -7,22 +7,26 @@ import typer
 
 from cypher.errors import InputError
 from gnn.bundle import Bundle
+from serving.answer import MAX_N, RecommendRequest
 from serving.api.cards import Cards
 from serving.api.shape import shape_explanation
 from serving.cli.items import AsJson, Lang, name_of, open_ready, stamp_since
 from serving.cli.output import print_json, print_table, say
 from serving.cli.recorded import explain_list
+from serving.cli.why_not import tell_place
 from serving.events import EventLog
 from serving.explain import Explanation
 from serving.explain import explain as explain_product
 from serving.settings import load_settings
 
-_REMOVED = {"seen": "the user had it before", "unavailable": "it is not available"}
-
 
 def explain(
     user: Annotated[str | None, typer.Argument(help="User id; not with --id.")] = None,
     product: Annotated[str | None, typer.Argument(help="Product id; not with --id.")] = None,
+    n: Annotated[int, typer.Option("-n", min=1, max=MAX_N, help="Length of the list it is, or is not, in.")] = 10,
+    why_not: Annotated[
+        bool, typer.Option("--why-not", help="Also look for the smallest change that turns the answer over.")
+    ] = False,
     list_id: Annotated[str | None, typer.Option("--id", help="Show a list again by its recommendation_id.")] = None,
     replay: Annotated[bool, typer.Option("--replay", help="With --id: compute the list again and compare.")] = False,
     lang: Lang = None,
@@ -32,7 +36,7 @@ def explain(
 
     With --id, say what a list that was answered before was made from.
 
-    Example: whycart explain u42 p17
+    Example: whycart explain u42 p17 --why-not
     """
     settings = load_settings()
     if list_id is not None and user is None:
@@ -44,7 +48,8 @@ def explain(
     ready = open_ready(settings)
     bundle, cards = ready.bundle, Cards(ready.bundle.snapshot)
     with EventLog.open(settings.state) as log:
-        found = explain_product(ready, log, user, product, words=ready.words(lang))
+        wish = RecommendRequest(user_id=user, n=n, paths=3, language=lang)
+        found = explain_product(ready, log, product, request=wish, what_if=why_not)
     if as_json:
         versions = {"model_version": bundle.version, "graph_version": bundle.snapshot.hash}
         print_json(shape_explanation(found, cards, stamp=stamp_since(started), **versions))
@@ -67,8 +72,5 @@ def _tell_explanation(found: Explanation, bundle: Bundle, cards: Cards) -> None:
         say(f"{path.contribution:+.4f}  {path.text}")
     if not item.paths:
         say(item.text)
-    if found.removed_by is not None:
-        say(f"it is kept out of lists: {_REMOVED.get(found.removed_by, found.removed_by)}")
-    elif not found.in_top:
-        say("it is not among the ten best that may be recommended")
+    tell_place(found, cards)
     say(f"model {bundle.version}")

@@ -137,7 +137,7 @@ def train(data: Data = None, cutoff: Cutoff = None, split: Split = None, as_json
         _tell_tuned(tuned, clock)
 
 
-def evaluate(  # noqa: PLR0913 - one parameter an option
+def evaluate(
     data: Data = None,
     cutoff: Cutoff = None,
     split: Split = None,

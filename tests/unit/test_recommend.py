@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from kg.snapshot import build_snapshot
-from serving.answer import Filter, Reason, RecommendRequest, SessionEvent
+from serving.answer import MAX_N, Filter, Reason, RecommendRequest, SessionEvent
 from serving.errors import InputError, UnknownProduct
 from serving.history import NoEvents, read_history
 from serving.ready import Ready, prepare
-from serving.recommend import MAX_N, recommend, similar
+from serving.recommend import recommend, similar
 from tests.support.models import random_bundle
 from tests.worlds import DAY_MS, MONDAY, PRODUCTS, tiny_shop
 
