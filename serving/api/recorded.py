@@ -67,7 +67,9 @@ class RecordAnswer(_Part):
     degraded: bool = Field(description="Something is not as fresh as it should be; /health/ready says what.")
     recommendation_id: str = Field(examples=["5f1c1e5a3d4c1f8f0e7a6b5c4d3e2f0b"])
     kind: Literal["recommend", "similar"] = Field(examples=["recommend"])
-    at: str = Field(description="When it was answered; ages of events count from here.")
+    at: str = Field(
+        examples=["2026-01-31T12:00:00.000Z"], description="When it was answered; ages of events count from here."
+    )
     user_id: str | None = Field(description="null: a session, or products alike.", examples=["u1"])
     request: dict[str, Any] = Field(
         description="What was asked for: user, session, n, offset, filter and paths, or product_id.",
