@@ -114,6 +114,19 @@ class Path:
 
 
 @dataclass(frozen=True, slots=True)
+class Objection:
+    """What the user did with a product of the history that speaks against an item; without it the score is higher."""
+
+    product_id: str
+    event: str
+    """Event type of negative weight, such as `returned`."""
+    value: float
+    """What it takes from the score; below 0."""
+    text: str
+    """A part of a sentence: `although you returned Tea`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Contribution:
     """One term of an item's score; all terms of an item add up to its score."""
 
@@ -140,6 +153,8 @@ class Item:
     """Largest terms first; empty unless explanations were asked for."""
     text: str
     """Why it is there in one sentence: the strongest path, else the reason that carried most."""
+    although: Objection | None = None
+    """What the user did that speaks against it most; None where nothing does, or explanations were not asked for."""
 
 
 @dataclass(frozen=True, slots=True)

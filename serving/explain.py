@@ -18,7 +18,7 @@ from serving.counterfactual import what_if as find_what_if
 from serving.evidence import Evidence, contributions, take_apart
 from serving.history import EventReader
 from serving.ready import Ready
-from serving.reasons import Voices, listen, reason_codes, true_paths
+from serving.reasons import Voices, listen, objection, reason_codes, true_paths
 from serving.standing import Question
 from serving.why_not import BLOCKING, Cause, Comparison, compare, find_causes
 from serving.words import Words, describe_item
@@ -157,8 +157,7 @@ def _make_item(
     source = max(everything, key=lambda name: everything[name])
     shown = true_paths(evidence, voices, place, product=product, limit=paths) if paths else ()
     reasons = reason_codes(evidence, by_kernel, by_prior, shown)
-    product_id, text = (
-        evidence.ready.bundle.snapshot.ids("Product")[product],
-        describe_item(evidence.words, shown, reasons),
-    )
-    return Item(product_id, rank, sum(everything.values()), source, reasons, shown, terms, text)
+    product_id = evidence.ready.bundle.snapshot.ids("Product")[product]
+    text = describe_item(evidence.words, shown, reasons)
+    against = objection(evidence, voices, place) if paths else None
+    return Item(product_id, rank, sum(everything.values()), source, reasons, shown, terms, text, against)

@@ -8,10 +8,10 @@ from jaxtyping import Float, Int
 
 from kg.kernels import TEXT_KERNELS, EntityKernel, HabitKernel, Kernel
 from kg.paths import OTHERS, GraphNode
-from serving.answer import Path, Reason
+from serving.answer import Objection, Path, Reason
 from serving.evidence import Evidence
 from serving.grounding import Ground, grounds
-from serving.telling import tell_habit, tell_path
+from serving.telling import tell_habit, tell_objection, tell_path
 
 _STARTS = 3
 """Products of the history that paths are looked for from, beside the first of each kind of evidence."""
@@ -148,6 +148,26 @@ def _entity(ground: Ground) -> GraphNode | None:
     """The brand, category or other entity that a path leads over; None where it leads over users or products."""
     middle = None if ground.path is None or ground.relation == OTHERS else ground.path.middle
     return None if middle is None or middle.label == "Product" else middle
+
+
+def objection(evidence: Evidence, voices: Voices, place: int) -> Objection | None:
+    """Return what the user did that takes most from an item, such as a return; None where nothing takes enough.
+
+    Only events of negative weight count: what a learned kernel holds against an item is no deed of the user.
+
+    Args:
+        evidence: of the user.
+        voices: of the evidence.
+        place: of the item among the targets.
+    """
+    history, ready = evidence.history, evidence.ready
+    disliked = np.isin(evidence.products, history.product[history.weight < 0]) & ready.nameable[evidence.products]
+    if not disliked.any():
+        return None
+    taken = voices.parts[:, disliked, place].sum(axis=0)
+    score, start = float(voices.scores[place]), int(np.flatnonzero(disliked)[taken.argmin()])
+    enough = taken.min() < -ready.reasons.min_share * abs(score) and evidence.without[start, place] > score
+    return tell_objection(evidence, int(evidence.products[start]), float(taken.min())) if enough else None
 
 
 def reason_codes(

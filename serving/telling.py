@@ -4,9 +4,9 @@ import numpy as np
 
 from gnn.score import History
 from kg.paths import OTHERS, GraphEdge, GraphPath
-from serving.answer import Path, PathEdge, PathNode
+from serving.answer import Objection, Path, PathEdge, PathNode
 from serving.evidence import Evidence
-from serving.words import describe_habit, describe_path, event_time
+from serving.words import describe_although, describe_habit, describe_path, event_time
 
 
 def tell_habit(evidence: Evidence, product: int, part: float) -> Path:
@@ -25,6 +25,15 @@ def _own_event(history: History, product: int) -> int:
     """The user's event with a product that says most for it, the latest of several alike."""
     events = np.flatnonzero(history.product == product)
     return int(events[np.lexsort((events, history.weight[events]))[-1]])
+
+
+def tell_objection(evidence: Evidence, product: int, value: float) -> Objection:
+    """What the user did last with a product that speaks against an item, with words."""
+    snapshot, history = evidence.ready.bundle.snapshot, evidence.history
+    event = int(np.flatnonzero((history.product == product) & (history.weight < 0))[-1])
+    kind = snapshot.event_names[int(history.kind[event])]
+    text = describe_although(evidence.words, product, shelf=evidence.ready.shelf, event=kind)
+    return Objection(snapshot.ids("Product")[product], kind, value, text)
 
 
 def tell_path(evidence: Evidence, path: GraphPath, part: float) -> Path:

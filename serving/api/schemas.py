@@ -59,6 +59,17 @@ class ContributionOut(_Answer):
     value: float = Field(examples=[0.21])
 
 
+class ObjectionOut(_Answer):
+    """What the user did that takes from the score, such as a return."""
+
+    product_id: str = Field(examples=["p07"])
+    event: str = Field(description="Event type of negative weight.", examples=["returned"])
+    value: float = Field(description="What it takes from the score.", examples=[-0.12])
+    text: str = Field(
+        description="A part of a sentence. Plain text: escape it.", examples=["although you returned Tea"]
+    )
+
+
 class Metadata(_Answer):
     """What is known of a product; null where the shop says nothing."""
 
@@ -82,6 +93,7 @@ class ItemOut(_Answer):
         examples=["You bought Green tea, also made by Acme"],
     )
     paths: list[PathOut]
+    although: ObjectionOut | None = Field(description="What the user did that speaks against it; null: nothing.")
     contributions: list[ContributionOut]
     metadata: Metadata
 

@@ -3,7 +3,7 @@
 `serving.api.schemas` describes the same JSON for the OpenAPI document; a test holds the two together.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -68,6 +68,7 @@ def shape_item(item: Item, cards: Cards) -> dict[str, Any]:
         "reasons": [str(reason) for reason in item.reasons],
         "text": item.text,
         "paths": [_path(path) for path in item.paths],
+        "although": None if item.although is None else asdict(item.although),
         "contributions": [_contribution(part) for part in item.contributions],
         "metadata": cards.card(item.product_id),
     }

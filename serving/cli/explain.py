@@ -72,5 +72,7 @@ def _tell_explanation(found: Explanation, bundle: Bundle, cards: Cards) -> None:
         say(f"{path.contribution:+.4f}  {path.text}")
     if not item.paths:
         say(item.text)
+    if item.although is not None:
+        say(f"{item.although.value:+.4f}  {item.although.text}")
     tell_place(found, cards)
     say(f"model {bundle.version}")

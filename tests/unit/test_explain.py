@@ -482,3 +482,24 @@ def test_a_product_that_is_gone_is_no_reason(tmp_path: FilePath) -> None:
 
     ids = {ready.bundle.snapshot.ids("Product")[row] for row in gone}
     assert [] == [path for path in paths for node in path.nodes[:-1] if node.id in ids]
+
+
+def test_what_was_returned_speaks_against_and_is_said(drawn: tuple[Ready, Tables]) -> None:
+    ready, tables = drawn
+    snapshot, scorer = ready.bundle.snapshot, ready.bundle.scorer
+    returned = {(row["user_id"], row["product_id"]) for row in tables.events.to_pylist() if row["type"] == "returned"}
+    checked = 0
+
+    for user, answer in answers(ready):
+        history = read_history(snapshot, snapshot.row("User", user), ())
+        for item in answer.items:
+            if item.although is None:
+                continue
+            checked += 1
+            target, against = (snapshot.row("Product", key) for key in (item.product_id, item.although.product_id))
+            assert (user, item.although.product_id) in returned
+            assert ("returned", True) == (item.although.event, item.although.value < 0)
+            assert scorer.score(history.without(against))[target] > item.score - 1e-6
+            assert item.although.text.startswith("although you returned ")
+
+    assert bool(checked) == bool(returned)
