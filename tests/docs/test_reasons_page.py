@@ -37,4 +37,4 @@ def test_the_settings_on_the_page_can_be_used(tmp_path: Path) -> None:
         (folder / "whycart.toml").write_text(material + text, encoding="utf-8")
         read.append(sorted(read_reasons(load_settings(environment={}, folder=folder)).wording))
 
-    assert [["en", "zh"], ["zh"]] == read
+    assert [[], ["en", "zh"], ["zh"]] == read
