@@ -1,26 +1,64 @@
-"""`whycart explain`: why a product is, or is not, recommended to a user."""
+"""`whycart explain`: why a product is, or is not, recommended to a user, and what carries the lists of all."""
 
 import time
+from pathlib import Path
+from typing import Annotated
 
+import typer
+
+from cypher.errors import InputError
 from gnn.bundle import Bundle
 from serving.api.cards import Cards
 from serving.api.shape import shape_explanation
-from serving.cli.items import AsJson, Product, User, name_of, open_ready, stamp_since
+from serving.cli.items import AsJson, name_of, open_ready, stamp_since
 from serving.cli.output import print_json, print_table, say
+from serving.cli.overview import tell_overview, tell_shapley
 from serving.events import EventLog
 from serving.explain import Explanation
 from serving.explain import explain as explain_product
+from serving.overview import USERS
 from serving.settings import load_settings
 
 _REMOVED = {"seen": "the user had it before", "unavailable": "it is not available"}
 
 
-def explain(user: User, product: Product, as_json: AsJson = False) -> None:
+def explain(
+    user: Annotated[
+        str | None, typer.Argument(help="User id; an unknown user gets popular products. None with --global.")
+    ] = None,
+    product: Annotated[str | None, typer.Argument(help="Product id. None with --global.")] = None,
+    as_json: AsJson = False,
+    whole: Annotated[
+        bool, typer.Option("--global", help="What carries the top lists of many users instead of one product.")
+    ] = False,
+    page: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="With --global: write a page with plots.")
+    ] = None,
+    users: Annotated[int, typer.Option("--users", help="With --global: users of the sample.")] = USERS,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="With --global: of the sample and its intervals.")] = 0,
+    shapley: Annotated[
+        bool, typer.Option("--shapley", help="Exact Shapley values of the products of the history.")
+    ] = False,
+) -> None:
     """Say why a product is, or is not, recommended to a user.
+
+    With --global, say instead what carries the top lists of many users, for whom and by how much.
 
     Example: whycart explain u42 p17
     """
     settings = load_settings()
+    if whole:
+        if user is not None or shapley:
+            raise InputError("--global is about all users: give neither USER and PRODUCT nor --shapley with it")
+        tell_overview(settings, users=users, seed=seed, as_json=as_json, page=page)
+        return
+    if user is None or product is None:
+        raise InputError("give USER and PRODUCT, such as 'whycart explain u42 p17', or --global for the whole model")
+    if page is not None:
+        raise InputError("--html draws the whole model; give it with --global and without USER and PRODUCT")
+    if shapley:
+        tell_shapley(settings, user, product, as_json=as_json)
+        return
     started = time.perf_counter()
     ready = open_ready(settings)
     bundle, cards = ready.bundle, Cards(ready.bundle.snapshot)
