@@ -17,9 +17,10 @@ from gnn.measure import Measured
 from gnn.metrics import mean_intervals
 from gnn.score import History, Scorer, stack_rows, top_products
 from kg.operators import category_levels
+from kg.snapshot import Snapshot
 from serving.groups import groups_of
 from serving.history import read_history
-from serving.shelf import Shelf
+from serving.shelf import Shelf, build_shelf
 
 TOP = 10
 """Length of the lists."""
@@ -29,7 +30,7 @@ LEAST_USERS = 5
 """A part of the sample with fewer users is not shown: its interval would say nothing, its figures too much of them."""
 EVERYBODY, LENGTH, NEW, CATEGORY = "everybody", "length of history", "new users", "main category"
 _LENGTHS = (("short: 1-4 products", 1, 4), ("medium: 5-19 products", 5, 19), ("long: from 20 products", 20, None))
-_NEW = "new: latest event only"
+NEW_NAME = "new: latest event only"
 _MOST_CATEGORIES = 8
 _BLOCK = 20_000_000
 """Numbers in memory together."""
@@ -104,6 +105,8 @@ class Overview:
 def draw_sample(shelf: Shelf, scorer: Scorer, *, exclude_seen: bool, users: int = USERS, seed: int = 0) -> Sample:
     """Return the top lists of users with at least one event, drawn without repetition; of all where they are few.
 
+    Ages are counted from the last event of the shop, so the same model gives the same lists on any day.
+
     Args:
         shelf: the catalogue; what it does not have available is in no list.
         scorer: the model.
@@ -121,7 +124,8 @@ def draw_sample(shelf: Shelf, scorer: Scorer, *, exclude_seen: bool, users: int 
         raise InputError("the published model was learned without any event, so there is no list to look at")
     if len(there) > users:
         there = np.sort(np.random.default_rng(seed).choice(there, users, replace=False))
-    histories = [read_history(shelf.snapshot, int(user), ()) for user in there]
+    end = int(shelf.snapshot.events.time.max())
+    histories = [read_history(shelf.snapshot, int(user), (), now_ms=end) for user in there]
     latest = [_latest(history) for history in histories]
     known = make_lists(shelf, scorer, there, histories, exclude_seen=exclude_seen)
     return Sample(known, make_lists(shelf, scorer, there, latest, exclude_seen=exclude_seen))
@@ -182,6 +186,12 @@ def _scored(
         yield history, total[place], carried[:, place].astype(np.float64)
 
 
+def make_overview(snapshot: Snapshot, scorer: Scorer, *, exclude_seen: bool, seed: int) -> Overview:
+    """Return what carries the top lists of a sample of users of a model that is being made."""
+    shelf = build_shelf(snapshot)
+    return build_overview(shelf, scorer, draw_sample(shelf, scorer, exclude_seen=exclude_seen, seed=seed), seed=seed)
+
+
 def build_overview(shelf: Shelf, scorer: Scorer, sample: Sample, *, seed: int) -> Overview:
     """Return what carries the lists, for everybody and part by part.
 
@@ -202,7 +212,7 @@ def build_overview(shelf: Shelf, scorer: Scorer, sample: Sample, *, seed: int) -
     ]
     fresh = _gathered(_shares(sample.new), place)
     chosen = np.isfinite(fresh).all(axis=1)
-    parts.append((NEW, _NEW, fresh[chosen], _leads(sample.new, place)[chosen]))
+    parts.append((NEW, NEW_NAME, fresh[chosen], _leads(sample.new, place)[chosen]))
     segments = [
         Segment(kind, name, len(values), _measured(values, groups, order, seed), _measured(leads, groups, order, seed))
         for kind, name, values, leads in parts
@@ -232,10 +242,16 @@ def parts_of(shelf: Shelf, lists: Lists) -> list[tuple[str, str, Bool[np.ndarray
     return [*parts, *_by_category(shelf, lists)]
 
 
-def leading_group(lists: Lists, scorer: Scorer) -> tuple[tuple[str, ...], Int[np.ndarray, " item"]]:
-    """Return the groups, and which of them carries most of each item; the first of those that tie."""
+def leading_group(
+    lists: Lists, scorer: Scorer
+) -> tuple[tuple[str, ...], Int[np.ndarray, " item"], Bool[np.ndarray, " item"]]:
+    """Return the groups, which of them carries most of each item (the first of those that tie), and whether any does.
+
+    Nothing carries an item that fills a list up and for which nothing speaks.
+    """
     groups, place = groups_of(scorer)
-    return groups, _gathered(lists.parts, place).argmax(axis=1)
+    carried = _gathered(lists.parts, place)
+    return groups, carried.argmax(axis=1), carried.max(axis=1, initial=-np.inf) > 0
 
 
 def overview_to_json(overview: Overview) -> dict[str, Any]:
@@ -286,10 +302,11 @@ def _shares(lists: Lists) -> Float[np.ndarray, "user part"]:
 
 
 def _leads(lists: Lists, place: Sequence[int]) -> Float[np.ndarray, "user group"]:
-    """Share of each user's items that a group carries more of than any other."""
+    """Share of each user's items that a group carries more of than any other; items without a score do not count."""
     carried = _gathered(lists.parts, place)
+    led = carried.max(axis=1, initial=-np.inf) > 0
     count = np.zeros((len(lists.users), carried.shape[1]))
-    np.add.at(count, (lists.item_user, carried.argmax(axis=1)), 1.0)
+    np.add.at(count, (lists.item_user[led], carried[led].argmax(axis=1)), 1.0)
     return np.asarray(count / np.maximum(count.sum(axis=1, keepdims=True), 1))
 
 

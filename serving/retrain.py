@@ -32,6 +32,7 @@ from serving.card import model_card
 from serving.errors import GateRefused
 from serving.events import APPLIED, PENDING, REFUSED, EventLog, apply_events, retry_refused
 from serving.gate import GateConfig, Verdict, judge
+from serving.overview import make_overview, overview_to_json
 from serving.text import node_sentences
 from serving.versions import package_versions
 
@@ -123,16 +124,18 @@ def retrain(
         steps.says(report.sentences()[0], report)
     with steps.step("fit on everything"):
         final, scorer = finish(snapshot, vectors, tuned, config=config.learn, clock=clock, progress=progress)
+        served, seed = scorer.without_idle_kernels(), config.learn.train.seed
+        overview = make_overview(snapshot, served, exclude_seen=tuned.exclude_seen, seed=seed)
         content = BundleContent(
             snapshot=snapshot,
-            scorer=scorer.without_idle_kernels(),
+            scorer=served,
             exclude_seen=tuned.exclude_seen,
             text_vectors=vectors["Product"],
             network={name: tensor.numpy() for name, tensor in final.trained.weights.items()} if final.trained else {},
-            report=report_to_json(report),
+            report=report_to_json(report) | {"evidence": overview_to_json(overview)},
             config=describe(config),
             packages=package_versions(),
-            card=model_card(report, snapshot, config),
+            card=model_card(report, snapshot, config, overview),
             encoder=exported_encoder(encoder, cache),
             events_applied=events_applied,
         )

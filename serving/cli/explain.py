@@ -12,7 +12,7 @@ from serving.api.cards import Cards
 from serving.api.shape import shape_explanation
 from serving.cli.items import AsJson, name_of, open_ready, stamp_since
 from serving.cli.output import print_json, print_table, say
-from serving.cli.overview import tell_overview, tell_shapley
+from serving.cli.shapley import tell_shapley
 from serving.events import EventLog
 from serving.explain import Explanation
 from serving.explain import explain as explain_product
@@ -50,6 +50,9 @@ def explain(
     if whole:
         if user is not None or shapley:
             raise InputError("--global is about all users: give neither USER and PRODUCT nor --shapley with it")
+        # Trees and plots take seconds to import, which an explanation of one product must not wait for.
+        from serving.cli.overview import tell_overview
+
         tell_overview(settings, users=users, seed=seed, as_json=as_json, page=page)
         return
     if user is None or product is None:

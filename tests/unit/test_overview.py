@@ -221,6 +221,33 @@ def test_the_command_gives_json(at_home: Path, capsys: pytest.CaptureFixture[str
     assert (5, "everybody", NEW) == (found["num_users"], found["segments"][0]["name"], found["segments"][-1]["kind"])
 
 
+def test_the_command_writes_a_page(at_home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run("--global", "--html", str(at_home / "page.html"))
+
+    page = (at_home / "page.html").read_text(encoding="utf-8")
+    assert (True, True) == (page.startswith("<!doctype html>"), "page.html" in capsys.readouterr().out)
+
+
+def test_a_page_that_cannot_be_written_is_bad_input(at_home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code = run("--global", "--html", str(at_home / "nowhere" / "page.html"))
+
+    assert (2, True) == (code, "give a file in a folder there is" in capsys.readouterr().err)
+
+
+def test_a_bundle_says_what_its_lists_rest_on(small_bundle: Bundle) -> None:
+    shares = small_bundle.report["evidence"]["segments"][0]["shares"]
+
+    assert pytest.approx(1.0) == sum(share["mean"] for share in shares.values())
+
+
+def test_the_card_says_what_the_lists_rest_on(small_bundle: Bundle) -> None:
+    card = (small_bundle.folder / "card.md").read_text(encoding="utf-8")
+
+    groups = small_bundle.report["evidence"]["groups"]
+    table = card.split("## What the lists rest on")[1].split("##")[0].splitlines()
+    assert groups == [line.split(" | ")[0].removeprefix("| ") for line in table[4:] if line]
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
