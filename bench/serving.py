@@ -35,7 +35,8 @@ MAX_CONNECTIONS = 64
 WARM_UP = 100
 OPEN_LOOP_SHARE = 0.7
 """The open loop asks at this share of what four closed-loop clients reached."""
-_COMMAND = "import sys; from serving.cli.main import main; sys.exit(main())"
+COMMAND = "import sys; from serving.cli.main import main; sys.exit(main())"
+"""What a fresh interpreter runs to be `whycart`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +240,7 @@ def run_benchmark(home: Path, *, seconds: float, num_users: int, n: int, seed: i
     quoted = [urllib.parse.quote(user, safe="") for user in users]
     wanted = [f"/v1/recommend/{user}?n={n}&explain=paths" for user in quoted]
     home_of_server = {"WHYCART_HOME": str(home.absolute()), "WHYCART_SERVE_WORKERS": str(workers)}
-    with running([sys.executable, "-c", _COMMAND, "serve", "--port", "0"], home_of_server) as address:
+    with running([sys.executable, "-c", COMMAND, "serve", "--port", "0"], home_of_server) as address:
         size_bytes = _run(lambda: _size_of_answers(address, wanted))
         loads = _run(lambda: measure("recommend", address, wanted, seconds=seconds))
     floor = [sys.executable, "-m", "bench.serving", "--floor", str(size_bytes)]

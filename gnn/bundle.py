@@ -101,6 +101,19 @@ class Bundle:
         return vectors
 
 
+def unwritten(content: BundleContent) -> Bundle:
+    """Return the bundle that `write_bundle` would write, to look at before it is: it has no folder and no files."""
+    manifest = {
+        "version": "unwritten",
+        "created_at": datetime.now(UTC).isoformat(),
+        "exclude_seen": content.exclude_seen,
+        "events_applied": content.events_applied,
+    }
+    bundle = Bundle(Path(), manifest, content.snapshot, content.scorer, content.report)
+    vars(bundle)["text_vectors"] = content.text_vectors
+    return bundle
+
+
 def write_bundle(content: BundleContent, folder: Path, *, now: datetime | None = None) -> Path:
     """Write a bundle as a new folder below `folder` and return it. Nothing points to it yet.
 

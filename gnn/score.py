@@ -49,7 +49,10 @@ class History:
 
     def without(self, product: int) -> "History":
         """Return the history with one product taken out; the steps it was in stay, so every other rank stays too."""
-        keep = self.product != product
+        return self.where(self.product != product)
+
+    def where(self, keep: Bool[np.ndarray, " event"]) -> "History":
+        """Return the events where `keep` holds; the ranks of the others stay as they are."""
         age = None if self.age_days is None else self.age_days[keep]
         return History(
             self.product[keep],

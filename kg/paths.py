@@ -4,17 +4,24 @@ Only fixed meta-paths are looked for; none is ever made up. Another user appears
 name. Words and scores are not known here.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 import scipy.sparse as sp
 from jaxtyping import Int
 
 from kg.errors import PathError
+from kg.operators import category_levels
 from kg.schema import RelationKind
 from kg.snapshot import Snapshot
 
+Found = TypeVar("Found")
+MOST_COMPANIONS = 100
+"""Companions of a product that are kept."""
+_KEPT = 20_000
+"""Answers of each kind that are remembered."""
 OTHERS = "others"
 """Name of the aggregated edge from other users to a product they had to do with."""
 
@@ -42,8 +49,8 @@ class GraphPath:
 
     nodes: tuple[GraphNode, ...]
     edges: tuple[GraphEdge, ...]
-    supporters: int = 0
-    """Other users behind an aggregated edge; 0 where there is none."""
+    supporters: tuple[int, ...] = ()
+    """Other users behind each aggregated node on the way, in order; empty where there is none."""
     event: str | None = None
     """What those users all did with both products: an event type; None where there is no aggregated edge."""
     top: int = 1
@@ -53,6 +60,10 @@ class GraphPath:
     def relation(self) -> str:
         """The relation that makes the path what it is: that of its first edge."""
         return self.edges[0].relation
+
+    def supporters_at(self, place: int) -> int:
+        """Return how many other users stand behind an aggregated node, given its place among the nodes."""
+        return self.supporters[sum(node.row is None for node in self.nodes[:place])]
 
     @property
     def middle(self) -> GraphNode:
@@ -67,6 +78,13 @@ class PathFinder:
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
         self._users_of = _users_by_event(snapshot)
+        self._products_of = {event: sp.csr_array(users.T) for event, users in self._users_of.items()}
+        self._num_users: dict[str, Int[np.ndarray, " product"]] = {
+            event: np.diff(users.indptr) for event, users in self._users_of.items()
+        }
+        self._memory: dict[str, dict[object, Any]] = {}
+        self._above = _categories_above(snapshot)
+        self._parents = _parents(snapshot)
         self._in: dict[str, sp.csr_array] = {}
         self._out: dict[str, sp.csr_array] = {}
         for name, edges in snapshot.edges.items():
@@ -86,10 +104,10 @@ class PathFinder:
             at_least: users needed; the event type of largest weight that has them is taken, None when no type has.
         """
         for event in self._users_of:
-            supporters = self._supporters(event, product, target, user)
+            supporters = self.supporters(event, product, target, user=user)
             if supporters >= max(at_least, 1):
                 nodes = (GraphNode("Product", product), GraphNode("User", None), GraphNode("Product", target))
-                return GraphPath(nodes, (GraphEdge(OTHERS, 1, 0), GraphEdge(OTHERS, 1, 2)), supporters, event)
+                return GraphPath(nodes, (GraphEdge(OTHERS, 1, 0), GraphEdge(OTHERS, 1, 2)), (supporters,), event)
         return None
 
     def through_entity(self, relation: str, product: int, target: int, *, entity: int) -> GraphPath | None:
@@ -105,14 +123,13 @@ class PathFinder:
             left, right = left[:-1], right[:-1]
         label = kind.target if kind.source == "Product" else kind.source
         up, down = left[:-1], right[:-1][::-1]
-        nodes = (
-            GraphNode("Product", product),
+        way = (
             *(GraphNode(label, row) for row in up),
             GraphNode(label, left[-1]),
             *(GraphNode(label, row) for row in down),
-            GraphNode("Product", target),
         )
-        return GraphPath(nodes, tuple(self._chain_edges(kind, len(up), len(down))), top=len(up) + 1)
+        edges = self._kept("edges", (relation, len(up), len(down)), lambda: tuple(_chain(kind, len(up), len(down))))
+        return GraphPath((GraphNode("Product", product), *way, GraphNode("Product", target)), edges, top=len(up) + 1)
 
     def direct(self, relation: str, product: int, target: int) -> GraphPath | None:
         """Return the single edge between two products, in whichever direction it has."""
@@ -144,6 +161,47 @@ class PathFinder:
         )
         return GraphPath(nodes, tuple(edges))
 
+    def shared_entities(self, relation: str, product: int, target: int) -> list[int]:
+        """Return the entities that both products have, sorted; of categories the deepest that both are in or below."""
+        if relation != "IN_CATEGORY":
+            return sorted(set(self.entities_of(relation, product)) & set(self.entities_of(relation, target)))
+        shared = self._categories_of(product) & self._categories_of(target)
+        return sorted(shared.difference(*(self._parents[category] for category in shared)))
+
+    def entities_of(self, relation: str, product: int) -> tuple[int, ...]:
+        """Return the entities that a product itself is linked to by a relation."""
+        return self._kept("entities", (relation, product), lambda: self._linked(relation, product))
+
+    @property
+    def events(self) -> tuple[str, ...]:
+        """Event types that speak for a product, the heaviest first."""
+        return tuple(self._users_of)
+
+    def companions(self, event: str, product: int, at_least: int) -> Mapping[int, int]:
+        """Return the products that enough users did the same with, and how many.
+
+        The MOST_COMPANIONS closest of them, the closest first: by the cosine of their users.
+        """
+        return self._kept("companions", (event, product, at_least), lambda: self._count(event, product, at_least))
+
+    def _count(self, event: str, product: int, at_least: int) -> Mapping[int, int]:
+        products_of = self._products_of[event]
+        users = self._row(self._users_of[event], product)
+        rows = [products_of.indices[products_of.indptr[user] : products_of.indptr[user + 1]] for user in users]
+        count = np.bincount(np.concatenate([*rows, np.zeros(0, dtype=np.int64)]).astype(np.int64))
+        found = np.flatnonzero(count >= max(at_least, 1))
+        found = found[found != product]
+        closest = np.argsort(-count[found] / np.sqrt(self.num_users(event)[found]), kind="stable")[:MOST_COMPANIONS]
+        return dict(zip(found[closest].tolist(), count[found[closest]].tolist(), strict=True))
+
+    def _linked(self, relation: str, product: int) -> tuple[int, ...]:
+        forward = self.snapshot.schema.relation(relation).source == "Product"
+        return tuple(self._row(self._out[relation] if forward else self._into(relation), product).tolist())
+
+    def num_users(self, event: str) -> Int[np.ndarray, " product"]:
+        """Return how many users did this with each product."""
+        return self._num_users[event]
+
     def has_edge(self, relation: str, source: int, target: int) -> bool:
         """Return whether the snapshot holds an edge."""
         row = self._row(self._out[relation], source)
@@ -159,19 +217,44 @@ class PathFinder:
         for edge in path.edges:
             source, target = path.nodes[edge.source], path.nodes[edge.target]
             if edge.relation == OTHERS:
-                found = self._supporters(path.event or "", path.nodes[0].row or 0, path.nodes[-1].row or 0, user)
-                if found != path.supporters:
-                    raise PathError(f"the path claims {path.supporters} other users, the snapshot holds {found}")
+                sides = (path.nodes[edge.source - 1].row or 0, path.nodes[edge.source + 1].row or 0)
+                found = self.supporters(path.event or "", *sides, user=user)
+                said = path.supporters_at(edge.source)
+                if found != said:
+                    raise PathError(f"the path claims {said} other users, the snapshot holds {found}")
             elif source.row is None or target.row is None or not self.has_edge(edge.relation, source.row, target.row):
                 raise PathError(f"the snapshot holds no edge {source} -{edge.relation}-> {target}")
 
-    def _supporters(self, event: str, product: int, target: int, user: int | None) -> int:
-        """How many users but one did this with both products."""
+    def supporters(self, event: str, product: int, target: int, *, user: int | None) -> int:
+        """Return how many users but one did this with both products."""
         if event not in self._users_of:
             return 0
-        users_of = self._users_of[event]
-        both = np.intersect1d(self._row(users_of, product), self._row(users_of, target), assume_unique=True)
-        return len(both) - int(user is not None and user in both)
+        both = self._fans(event, product) & self._fans(event, target)
+        return len(both) - int(user in both)
+
+    def _fans(self, event: str, product: int) -> frozenset[int]:
+        """The users who did this with a product."""
+        users: frozenset[int] = self._kept(
+            "fans", (event, product), lambda: frozenset(self._row(self._users_of[event], product).tolist())
+        )
+        return users
+
+    def _categories_of(self, product: int) -> frozenset[int]:
+        """The categories that a product is in or below."""
+        found: frozenset[int] = self._kept(
+            "above", product, lambda: frozenset(self._row(self._above, product).tolist())
+        )
+        return found
+
+    def _kept(self, kind: str, key: object, make: Callable[[], Found]) -> Found:
+        """Return an answer that was given before, else make it and keep it; the oldest ones are forgotten."""
+        kept = self._memory.setdefault(kind, {})
+        if key not in kept:
+            if len(kept) >= _KEPT:
+                kept.pop(next(iter(kept)), None)
+            kept[key] = make()
+        found: Found = kept[key]
+        return found
 
     def _into(self, relation: str) -> sp.csr_array:
         """The edges of a relation by target."""
@@ -183,8 +266,10 @@ class PathFinder:
     def _climb(self, kind: RelationKind, product: int, entity: int) -> list[int] | None:
         """Entities from the first one a product is linked to up to `entity`."""
         if kind.name != "IN_CATEGORY":
-            ends = (product, entity) if kind.source == "Product" else (entity, product)
-            return [entity] if self.has_edge(kind.name, *ends) else None
+            return [entity] if entity in self.entities_of(kind.name, product) else None
+        return self._kept("climb", (product, entity), lambda: self._climb_tree(product, entity))
+
+    def _climb_tree(self, product: int, entity: int) -> list[int] | None:
         frontier = [[int(row)] for row in self._row(self._out["IN_CATEGORY"], product)]
         for _ in range(16):
             for chain in frontier:
@@ -193,20 +278,39 @@ class PathFinder:
             frontier = [[*chain, int(row)] for chain in frontier for row in self._row(self._out["CHILD_OF"], chain[-1])]
         return None
 
-    def _chain_edges(self, kind: RelationKind, num_up: int, num_down: int) -> Iterator[GraphEdge]:
-        forward = kind.source == "Product"
-        yield GraphEdge(kind.name, 0, 1) if forward else GraphEdge(kind.name, 1, 0)
-        for place in range(1, num_up + 1):
-            yield GraphEdge("CHILD_OF", place, place + 1)
-        top = num_up + 1
-        for place in range(top, top + num_down):
-            yield GraphEdge("CHILD_OF", place + 1, place)
-        last = top + num_down + 1
-        yield GraphEdge(kind.name, last, last - 1) if forward else GraphEdge(kind.name, last - 1, last)
-
     @staticmethod
     def _row(matrix: sp.csr_array, row: int) -> Int[np.ndarray, " entry"]:
         return np.asarray(matrix.indices[matrix.indptr[row] : matrix.indptr[row + 1]])
+
+
+def _chain(kind: RelationKind, num_up: int, num_down: int) -> Iterator[GraphEdge]:
+    forward = kind.source == "Product"
+    yield GraphEdge(kind.name, 0, 1) if forward else GraphEdge(kind.name, 1, 0)
+    for place in range(1, num_up + 1):
+        yield GraphEdge("CHILD_OF", place, place + 1)
+    top = num_up + 1
+    for place in range(top, top + num_down):
+        yield GraphEdge("CHILD_OF", place + 1, place)
+    last = top + num_down + 1
+    yield GraphEdge(kind.name, last, last - 1) if forward else GraphEdge(kind.name, last - 1, last)
+
+
+def _categories_above(snapshot: Snapshot) -> sp.csr_array:
+    """Which categories each product is in or below; [product category]."""
+    shape = (snapshot.num_nodes("Product"), snapshot.num_nodes("Category"))
+    levels = category_levels(snapshot)
+    found = sp.csr_array(sum(levels[1:], levels[0])) if levels else sp.csr_array(shape, dtype=np.float32)
+    found.sort_indices()
+    return found
+
+
+def _parents(snapshot: Snapshot) -> list[set[int]]:
+    """The categories right above each category."""
+    found: list[set[int]] = [set() for _ in range(snapshot.num_nodes("Category"))]
+    links = snapshot.edges["CHILD_OF"]
+    for child, parent in zip(links.source.tolist(), links.target.tolist(), strict=True):
+        found[child].add(parent)
+    return found
 
 
 def _users_by_event(snapshot: Snapshot) -> dict[str, sp.csr_array]:

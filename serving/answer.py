@@ -16,7 +16,9 @@ class Reason(StrEnum):
     BUY_AGAIN = "BUY_AGAIN"
     """The user had it before and repeats such things."""
     POPULAR_FALLBACK = "POPULAR_FALLBACK"
-    """Nothing is known of the user that speaks for it; many customers choose it."""
+    """Many customers choose it; the only reason where nothing is known of the user that speaks for it."""
+    TRENDING = "TRENDING"
+    """Many customers choose it of late."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from gnn.report import WHOLE, Report
 from kg.snapshot import Snapshot
 from serving.overview import LENGTH, NEW, TOP, Overview
+from serving.reason_quality import ReasonReport, reason_rows, reason_sentence
 
 if TYPE_CHECKING:
     from serving.retrain import RetrainConfig
@@ -27,6 +28,13 @@ def model_card(report: Report, snapshot: Snapshot, config: "RetrainConfig", over
         *_limits(config),
     ]
     return "\n".join(lines) + "\n"
+
+
+def reasons_card(reasons: ReasonReport) -> str:
+    """Return the part of the card about reasons, as Markdown."""
+    rows = [f"| {name} | {figure} | {meaning} |" for name, figure, meaning in reason_rows(reasons)]
+    head = ["", "## Reasons", reason_sentence(reasons), "", "| figure | value | meaning |", "|---|---|---|"]
+    return "\n".join([*head, *rows]) + "\n"
 
 
 def _data(report: Report, snapshot: Snapshot) -> list[str]:

@@ -23,6 +23,10 @@ class UnknownProduct(InputError):
     """A product is named that the served model does not know."""
 
 
+class UnknownRecommendation(InputError):
+    """No list is recorded under this id, or none any more."""
+
+
 class EventsError(InputError):
     """Events handed in cannot be taken as they are."""
 

@@ -41,6 +41,7 @@ FUTURE_MS = DAY_MS
 """How far an event may lie in the future; clocks differ."""
 APPLY_BATCH = 1000
 PENDING, APPLIED, REFUSED = 0, 1, 2
+_NEWEST = 2**63 - 1
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -142,13 +143,18 @@ class EventLog:
         logger.info("events appended", extra={"accepted": accepted, "duplicates": len(rows) - accepted})
         return Appended(accepted, len(rows) - accepted)
 
-    def events_of(self, user_id: str, *, after: int = 0) -> tuple[SessionEvent, ...]:
+    def events_of(self, user_id: str, *, after: int = 0, until: int | None = None) -> tuple[SessionEvent, ...]:
         """Return a user's events with a sequence number above `after`, oldest first; the latest MAX_EVENTS of them.
+
+        Args:
+            user_id: the user.
+            after: sequence number above which events count.
+            until: last sequence number that counts; None: the newest.
 
         Raises:
             StateError: the file cannot be read.
         """
-        values = {"user_id": user_id, "after": after}
+        values = {"user_id": user_id, "after": after, "until": _NEWEST if until is None else until}
         with translated(self.path), self._engine.connect() as connection:
             rows = connection.execute(_EVENTS_OF, values).all()
         found = sorted((row.at_ms, row.seq, row.product_id, row.type) for row in rows)
@@ -156,7 +162,7 @@ class EventLog:
 
     def last_seq(self) -> int:
         """Return the sequence number of the newest event; 0 when there is none."""
-        return self._number(sa.select(sa.func.coalesce(sa.func.max(EVENTS.c.seq), 0)))
+        return self._number(_LAST_SEQ)
 
     def applied_seq(self) -> int:
         """Return the sequence number up to which no event waits to be written to the graph; 0 when there is none.
@@ -344,9 +350,14 @@ def _event_of(row: sa.Row[Any]) -> NewEvent:
     )
 
 
+_LAST_SEQ = sa.select(sa.func.coalesce(sa.func.max(EVENTS.c.seq), 0))
 _EVENTS_OF = (
     sa.select(EVENTS.c.seq, EVENTS.c.at_ms, EVENTS.c.product_id, EVENTS.c.type)
-    .where(EVENTS.c.user_id == sa.bindparam("user_id"), EVENTS.c.seq > sa.bindparam("after"))
+    .where(
+        EVENTS.c.user_id == sa.bindparam("user_id"),
+        EVENTS.c.seq > sa.bindparam("after"),
+        EVENTS.c.seq <= sa.bindparam("until"),
+    )
     .order_by(EVENTS.c.seq.desc())
     .limit(MAX_EVENTS)
 )

@@ -13,6 +13,8 @@ from serving.answer import Contribution
 from serving.ready import Ready
 
 _TERMS = 8
+"""Terms of a score that are named one by one."""
+_NOTHING = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,21 +55,35 @@ def take_apart(ready: Ready, targets: Int[np.ndarray, " target"], history: Histo
 
 
 def contributions(
-    evidence: Evidence, parts: Float[np.ndarray, "kernel history"], by_prior: dict[str, float]
-) -> tuple[Contribution, ...]:
-    """The largest terms one by one, the rest of each kernel in one, then the priors: they add up to the score."""
-    ids = evidence.ready.bundle.snapshot.ids("Product")
-    names = evidence.scorer.blend.kernels
-    size = np.abs(parts).ravel()
-    largest = np.argpartition(-size, min(_TERMS, len(size) - 1))[:_TERMS] if len(size) else size.astype(np.int64)
-    terms, rest = [], parts.sum(axis=1)
-    for index in largest:
-        kernel, row = divmod(int(index), parts.shape[1])
-        if parts[kernel, row]:
-            terms.append(Contribution(names[kernel], ids[evidence.products[row]], float(parts[kernel, row])))
-            rest[kernel] -= parts[kernel, row]
-    terms += [
-        Contribution(name, None, float(value)) for name, value in zip(names, rest, strict=True) if abs(value) > 1e-12
-    ]
-    terms += [Contribution(name, None, value) for name, value in by_prior.items() if value]
-    return tuple(sorted(terms, key=lambda term: -abs(term.value)))
+    evidence: Evidence, parts: Float[np.ndarray, "kernel history target"]
+) -> list[tuple[Contribution, ...]]:
+    """Return the terms of each target, the largest first: they add up to its score.
+
+    The largest terms stand one by one, the rest of each kernel in one, then the priors.
+
+    Args:
+        evidence: of the user.
+        parts: what each product of the history adds to each target through each kernel (`Evidence.parts`).
+    """
+    ids, blend = evidence.ready.bundle.snapshot.ids("Product"), evidence.scorer.blend
+    num_history, num_targets = parts.shape[1:]
+    flat = parts.reshape(-1, num_targets)
+    size = min(_TERMS, len(flat))
+    largest = np.argpartition(-np.abs(flat), size - 1, axis=0)[:size] if size else np.zeros((0, num_targets), dtype=int)
+    values = np.take_along_axis(flat, largest, axis=0)
+    rest = parts.sum(axis=1)
+    for rows, amount in zip(largest, values, strict=True):
+        rest[rows // num_history, np.arange(num_targets)] -= amount
+    kernels, starts = (largest // max(1, num_history)).T.tolist(), (largest % max(1, num_history)).T.tolist()
+    found = []
+    for place in range(num_targets):
+        terms = [
+            Contribution(blend.kernels[kernel], ids[evidence.products[start]], value)
+            for kernel, start, value in zip(kernels[place], starts[place], values[:, place].tolist(), strict=True)
+            if value
+        ]
+        for names, amounts in ((blend.kernels, rest), (blend.priors, evidence.priors)):
+            left = zip(names, amounts[:, place].tolist(), strict=True)
+            terms += [Contribution(name, None, value) for name, value in left if abs(value) > _NOTHING]
+        found.append(tuple(sorted(terms, key=lambda term: -abs(term.value))))
+    return found

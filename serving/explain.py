@@ -7,14 +7,14 @@ the history it starts from is taken away. Attention weights are never shown.
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Int
 
 from gnn.score import History
-from serving.answer import Filter, Item
+from serving.answer import Contribution, Filter, Item
 from serving.evidence import Evidence, contributions, take_apart
 from serving.history import EventReader, read_history
 from serving.ready import Ready
-from serving.reasons import reason_codes, true_paths
+from serving.reasons import Voices, listen, reason_codes, true_paths
 
 _TOP = 10
 
@@ -56,9 +56,10 @@ def explain_items(
     if not len(targets):
         return ()
     evidence = take_apart(ready, targets, history, user=user)
-    parts = evidence.parts
+    voices = listen(evidence)
+    terms = contributions(evidence, voices.parts) if paths else [()] * len(targets)
     return tuple(
-        _make_item(evidence, parts[:, :, place], place, product=int(product), rank=first_rank + place, paths=paths)
+        _make_item(evidence, voices, place, terms[place], product=int(product), rank=first_rank + place, paths=paths)
         for place, product in enumerate(targets)
     )
 
@@ -95,15 +96,21 @@ def explain(ready: Ready, events: EventReader, user_id: str, product_id: str, *,
 
 
 def _make_item(
-    evidence: Evidence, parts: Float[np.ndarray, "kernel history"], place: int, *, product: int, rank: int, paths: int
+    evidence: Evidence,
+    voices: Voices,
+    place: int,
+    terms: tuple[Contribution, ...],
+    *,
+    product: int,
+    rank: int,
+    paths: int,
 ) -> Item:
-    scorer, snapshot = evidence.scorer, evidence.ready.bundle.snapshot
-    by_kernel = dict(zip(scorer.blend.kernels, parts.sum(axis=1).tolist(), strict=True))
-    by_prior = dict(zip(scorer.blend.priors, evidence.priors[:, place].tolist(), strict=True))
-    score = sum(by_kernel.values()) + sum(by_prior.values())
+    blend = evidence.scorer.blend
+    by_kernel = dict(zip(blend.kernels, voices.by_kernel[:, place].tolist(), strict=True))
+    by_prior = dict(zip(blend.priors, evidence.priors[:, place].tolist(), strict=True))
     everything = {**by_kernel, **by_prior}
     source = max(everything, key=lambda name: everything[name])
-    shown = true_paths(evidence, parts, place, product=product, limit=paths) if paths else ()
-    reasons = reason_codes(evidence, by_kernel, source, shown)
-    terms = contributions(evidence, parts, by_prior) if paths else ()
-    return Item(snapshot.ids("Product")[product], rank, float(score), source, reasons, shown, terms)
+    shown = true_paths(evidence, voices, place, product=product, limit=paths) if paths else ()
+    reasons = reason_codes(evidence, by_kernel, by_prior, shown)
+    product_id = evidence.ready.bundle.snapshot.ids("Product")[product]
+    return Item(product_id, rank, sum(everything.values()), source, reasons, shown, terms)

@@ -188,8 +188,8 @@ def _scored(
 
 def make_overview(snapshot: Snapshot, scorer: Scorer, *, exclude_seen: bool, seed: int) -> Overview:
     """Return what carries the top lists of a sample of users of a model that is being made."""
-    shelf = build_shelf(snapshot)
-    return build_overview(shelf, scorer, draw_sample(shelf, scorer, exclude_seen=exclude_seen, seed=seed), seed=seed)
+    shelf, served = build_shelf(snapshot), scorer.without_idle_kernels()
+    return build_overview(shelf, served, draw_sample(shelf, served, exclude_seen=exclude_seen, seed=seed), seed=seed)
 
 
 def build_overview(shelf: Shelf, scorer: Scorer, sample: Sample, *, seed: int) -> Overview:

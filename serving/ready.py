@@ -1,18 +1,26 @@
 """A bundle made ready to answer: edges sorted for look-ups, the catalogue as arrays, vectors indexed. Once a bundle."""
 
+import difflib
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Int
 
 from gnn.bundle import Bundle
 from gnn.score import History
+from kg.long_paths import Bounds
 from kg.paths import PathFinder
+from kg.schema import GraphSchema
+from kg.snapshot import Snapshot
 from serving.answer import Filter
-from serving.errors import UnknownProduct
+from serving.errors import ConfigError, UnknownProduct
 from serving.index import ProductIndex
 from serving.reason_config import ReasonConfig
+from serving.roles import Roles
 from serving.shelf import Shelf, build_shelf
+
+_FEW_MEMBERS = 20.0
+"""An entity with so few products says enough in any catalogue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +36,16 @@ class Ready:
     """Products alike."""
     reasons: ReasonConfig
     """What reasons may say."""
+    roles: Roles
+    """The model's kernels by what they rest on."""
+    nameable: Bool[np.ndarray, " product"]
+    """Products that a reason may name: those of the catalogue that are in no sensitive category."""
+    hidden_categories: Bool[np.ndarray, " category"]
+    """Categories that no reason names."""
+    num_members: dict[str, Int[np.ndarray, " entity"]]
+    """Products that each entity links, by relation; of a category all in or below it."""
+    entities: dict[str, Bool[np.ndarray, " entity"]]
+    """Entities that a reason may rest on, by relation: not sensitive, and shared by few enough products."""
 
     def allow(self, wish: Filter, history: History | None) -> tuple[Bool[np.ndarray, " product"], dict[str, int]]:
         """Return which products may be recommended, and how many were left out by what.
@@ -48,6 +66,10 @@ class Ready:
             allowed[seen] = False
         return allowed, removed
 
+    def bounds(self, user: int | None) -> Bounds:
+        """Return what the paths shown to a user may lead over."""
+        return Bounds(user, self.reasons.min_supporters, self.nameable, self.entities)
+
     def product_row(self, product_id: str) -> int:
         """Return the row of a product.
 
@@ -67,6 +89,77 @@ def prepare(bundle: Bundle, reasons: ReasonConfig | None = None) -> Ready:
     Args:
         bundle: a loaded bundle.
         reasons: what reasons may say; None: the defaults.
+
+    Raises:
+        ConfigError: a category that must never be mentioned is not in the shop.
     """
-    snapshot = bundle.snapshot
-    return Ready(bundle, PathFinder(snapshot), build_shelf(snapshot), ProductIndex(bundle), reasons or ReasonConfig())
+    snapshot, shelf, reasons = bundle.snapshot, build_shelf(bundle.snapshot), reasons or ReasonConfig()
+    hidden, nameable = _sensitive(shelf, reasons)
+    linked = _entity_relations(snapshot.schema)
+    members = {relation: _num_members(snapshot, relation) for relation in linked}
+    members["IN_CATEGORY"] = np.diff(shelf.in_category.indptr)
+    return Ready(
+        bundle,
+        PathFinder(snapshot),
+        shelf,
+        ProductIndex(bundle),
+        reasons,
+        Roles(bundle.scorer.kernels, linked),
+        nameable,
+        hidden,
+        members,
+        _telling_entities(members, hidden, reasons, num_products=snapshot.num_nodes("Product")),
+    )
+
+
+def _sensitive(
+    shelf: Shelf, reasons: ReasonConfig
+) -> tuple[Bool[np.ndarray, " category"], Bool[np.ndarray, " product"]]:
+    """Categories that no reason names, with all below them, and products that a reason may name."""
+    hidden, nameable = np.zeros(shelf.in_category.shape[1], dtype=bool), shelf.available.copy()
+    for name in reasons.never_mention:
+        rows = shelf.rows("Category", name)
+        if not rows:
+            near = difflib.get_close_matches(name, shelf.names["Category"], n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise ConfigError(
+                f"[reasons] never_mention names the category {name!r}, which this shop does not have{hint}; "
+                "give the id or the name of one, or take it out"
+            )
+        hidden[rows] = True
+    links = shelf.snapshot.edges["CHILD_OF"]
+    while (below := hidden[links.target] & ~hidden[links.source]).any():
+        hidden[links.source[below]] = True
+    nameable[np.unique(shelf.in_category[:, hidden].indices)] = False
+    return hidden, nameable
+
+
+def _telling_entities(
+    members: dict[str, Int[np.ndarray, " entity"]],
+    hidden: Bool[np.ndarray, " category"],
+    reasons: ReasonConfig,
+    *,
+    num_products: int,
+) -> dict[str, Bool[np.ndarray, " entity"]]:
+    bound = max(_FEW_MEMBERS, reasons.max_members_share * num_products)
+    found = {relation: count <= bound for relation, count in members.items()}
+    found["IN_CATEGORY"] &= ~hidden
+    return found
+
+
+def _entity_relations(schema: GraphSchema) -> tuple[str, ...]:
+    """Relations between products and another kind of node; users are no kind that a reason names."""
+    kinds = schema.relations.values()
+    return tuple(
+        kind.name
+        for kind in kinds
+        if "Product" in (kind.source, kind.target)
+        and kind.source != kind.target
+        and "User" not in (kind.source, kind.target)
+    )
+
+
+def _num_members(snapshot: Snapshot, relation: str) -> Int[np.ndarray, " entity"]:
+    kind, edges = snapshot.schema.relation(relation), snapshot.edges[relation]
+    label, ends = (kind.target, edges.target) if kind.source == "Product" else (kind.source, edges.source)
+    return np.bincount(ends, minlength=snapshot.num_nodes(label))

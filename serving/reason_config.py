@@ -9,12 +9,16 @@ from serving.errors import ConfigError
 class ReasonConfig:
     """Bounds of reasons: what they may name, and how many people stand behind them."""
 
-    min_supporters: int = 3
+    min_supporters: int = 2
     """Other customers that a path over people needs at least; 2 or more."""
     count_from: int = 20
     """Other customers from which on their number is said."""
-    max_members_share: float = 0.05
+    max_members_share: float = 0.25
     """A brand, category or other entity with more than this share of the catalogue says too little to be a reason."""
+    min_share: float = 0.02
+    """Part of an item's score that must rest on a path at least; 0 or more, below 1."""
+    never_mention: tuple[str, ...] = ()
+    """Categories, by id or name, that no reason says; nor does any name a product in or below them."""
 
     def __post_init__(self) -> None:
         if self.min_supporters < 2:
@@ -30,3 +34,5 @@ class ReasonConfig:
             raise ConfigError(
                 f"[reasons] max_members_share must be above 0 and at most 1, got {self.max_members_share}"
             )
+        if not 0 <= self.min_share < 1:
+            raise ConfigError(f"[reasons] min_share must be 0 or more and below 1, got {self.min_share}")

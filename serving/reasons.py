@@ -1,136 +1,176 @@
 """Which reasons an item is given: paths that exist and that moved its score, and codes for everything else."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
-from gnn.score import Scorer
-from kg.kernels import TEXT_KERNELS, USE_KERNELS, EntityKernel, HabitKernel, Kernel
-from kg.paths import OTHERS, GraphPath
+from kg.kernels import TEXT_KERNELS, EntityKernel, HabitKernel, Kernel
+from kg.paths import OTHERS, GraphNode
 from serving.answer import Path, Reason
 from serving.evidence import Evidence
+from serving.grounding import Ground, grounds
 from serving.telling import tell_habit, tell_path
 
-_STARTS = 4
+_STARTS = 3
+"""Products of the history that paths are looked for from, beside the first of each kind of evidence."""
+_MOST_STARTS = 8
+"""Products that are looked at as long as none has a path."""
+_DETOUR = 0.05
+"""Part of the score that must be at stake before a path of five hops is looked for."""
+_AGAIN = 0.5
+"""What a path is still worth for each shown one of the same relation, and for each from the same product."""
+_HEARD = 0.1
+"""Part of the largest term from which on a kernel or prior is named by its code."""
+_PRIORS = {"popular": Reason.POPULAR_FALLBACK, "trending": Reason.TRENDING}
+_SAME = 0.2
+"""What it is still worth for each shown one over the same entity: that has been said."""
 
 
-def true_paths(
-    evidence: Evidence, parts: Float[np.ndarray, "kernel history"], place: int, *, product: int, limit: int
-) -> tuple[Path, ...]:
-    """The strongest paths that exist and that moved the score: one of each kind of evidence first, then others."""
-    score = float(parts.sum() + evidence.priors[:, place].sum())
+@dataclass(frozen=True, slots=True)
+class Voices:
+    """What speaks for some products, laid out once for all of them."""
 
-    def moved(start: int) -> bool:
-        return bool(evidence.without[start, place] < score)
+    parts: Float[np.ndarray, "kernel history target"]
+    """What each product of the history adds to each target through each kernel."""
+    by_kernel: Float[np.ndarray, "kernel target"]
+    """What each kernel adds to each target."""
+    scores: Float[np.ndarray, " target"]
+    starts: Int[np.ndarray, "history target"]
+    """Places of the products of the history, the one that says most first; those that paths may not start from last."""
+    num_usable: Int[np.ndarray, " target"]
+    """How many of them a path may start from: without it the score falls, and it may be named."""
+    firsts: Int[np.ndarray, "kind target"]
+    """The one that says most of each kind of evidence; below 0 where none says anything."""
+    whole: Float[np.ndarray, "kind target"]
+    """What all products of the history together say of each kind of evidence."""
 
-    kinds = sorted(_kinds(evidence.scorer), key=lambda members: -float(parts[members].sum(axis=0).max(initial=0)))
-    searches = [
-        _search(evidence, [evidence.scorer.kernels[index] for index in members], parts[members], product, moved)
-        for members in kinds
+
+def listen(evidence: Evidence) -> Voices:
+    """Lay out what speaks for the targets of an evidence."""
+    parts = evidence.parts
+    said = np.maximum(parts, 0.0)
+    total = said.sum(axis=0)
+    scores = parts.sum(axis=(0, 1)) + evidence.priors.sum(axis=0)
+    usable = (evidence.without < scores) & evidence.ready.nameable[evidence.products][:, None] & (total > 0)
+    by_kind = np.stack([said[members].sum(axis=0) for members in evidence.ready.roles.kinds.values()])
+    starts = np.argsort(-np.where(usable, total, -1.0), axis=0, kind="stable")
+    firsts = np.full((len(by_kind), len(scores)), -1)
+    if len(total):
+        open_kinds = by_kind * usable
+        firsts = np.where(open_kinds.max(axis=1) > 0, open_kinds.argmax(axis=1), -1)
+    return Voices(parts, parts.sum(axis=1), scores, starts, usable.sum(axis=0), firsts, by_kind.sum(axis=1))
+
+
+def true_paths(evidence: Evidence, voices: Voices, place: int, *, product: int, limit: int) -> tuple[Path, ...]:
+    """Return the paths of an item that are shown, the one that carries most first.
+
+    Each exists, and the score falls when the product of the history it starts from is deleted. Chosen greedily by what
+    rests on them, times how specific they are; what was said already, by relation or by product, is worth less again.
+
+    Args:
+        evidence: of the user.
+        voices: of the evidence.
+        place: of the item among the targets.
+        product: row of the item.
+        limit: most paths.
+    """
+    found = _moving_grounds(evidence, voices, place, product=product)
+    relations = evidence.ready.roles.entities
+    told = dict(zip(evidence.ready.roles.kinds, voices.whole[:, place].tolist(), strict=True))
+    shown = _choose(found, limit, {relation: told[relation] for relation in relations})
+    paths = [
+        tell_habit(evidence, product, ground.part)
+        if ground.path is None
+        else tell_path(evidence, ground.path, ground.part)
+        for ground in shown
     ]
-    shown: list[Path] = []
-    while searches and len(shown) < limit:
-        for search in tuple(searches):
-            path = next(search, None) if len(shown) < limit else None
-            if path is None:
-                searches.remove(search)
-            else:
-                shown.append(path)
-    return tuple(sorted(shown, key=lambda path: -path.contribution))
+    return tuple(sorted(paths, key=lambda path: -path.contribution))
 
 
-def _kinds(scorer: Scorer) -> list[list[int]]:
-    """Kernels that can have paths, by kind of evidence: levels of one relation belong together, and so does all use."""
-    groups: dict[str, list[int]] = {}
-    for index, kernel in enumerate(scorer.kernels):
-        if isinstance(kernel, EntityKernel):
-            # Another user is never named, whatever relation a shop declares.
-            if kernel.label != "User":
-                groups.setdefault(kernel.relation, []).append(index)
-        elif kernel.name in USE_KERNELS:
-            groups.setdefault(OTHERS, []).append(index)
-        elif kernel.name not in TEXT_KERNELS:
-            groups.setdefault(kernel.name, []).append(index)
-    return list(groups.values())
+def _moving_grounds(evidence: Evidence, voices: Voices, place: int, *, product: int) -> list[Ground]:
+    """Paths from the products of the history that say most, and without which the score would be lower."""
+    order = voices.starts[: min(_MOST_STARTS, int(voices.num_usable[place])), place].tolist()
+    firsts = [first for first in voices.firsts[:, place].tolist() if first >= 0]
+    parts, score = voices.parts[:, :, place], abs(float(voices.scores[place]))
+    found: list[Ground] = []
+    for number, start in enumerate(dict.fromkeys([*order[:_STARTS], *firsts, *order[_STARTS:]])):
+        if found and number >= _STARTS + len(firsts):
+            break
+        found += grounds(evidence, start, product=product, parts=parts[:, start], worth_a_detour=_DETOUR * score)
+    bound = evidence.ready.reasons.min_share * score
+    return [ground for ground in found if ground.part >= bound]
 
 
-def _search(
-    evidence: Evidence,
-    kernels: list[Kernel],
-    parts: Float[np.ndarray, "kernel history"],
-    product: int,
-    moved: Callable[[int], bool],
-) -> Iterator[Path]:
-    """Paths of one kind of evidence, each from another product of the history, the one that says most first."""
-    by_start = parts.sum(axis=0)
-    for start in np.argsort(-by_start, kind="stable")[:_STARTS]:
-        if by_start[start] <= 0:
-            return
-        if not moved(int(start)):
-            continue
-        origin, part = int(evidence.products[start]), float(by_start[start])
-        if isinstance(kernels[0], HabitKernel):
-            yield tell_habit(evidence, product, part)
-        elif isinstance(kernels[0], EntityKernel):
-            entities = [kernel for kernel in kernels if isinstance(kernel, EntityKernel)]
-            found = _entity_path(evidence, zip(entities, parts[:, start].tolist(), strict=True), origin, product)
-            if found is not None:
-                yield tell_path(evidence, *found)
-        else:
-            path = _product_path(evidence, kernels[0], origin, product)
-            if path is not None:
-                yield tell_path(evidence, path, part)
+def _choose(found: list[Ground], limit: int, whole: Mapping[str, float]) -> list[Ground]:
+    """Choose greedily.
+
+    Args:
+        found: what there is to choose from.
+        limit: most to choose.
+        whole: what all products of the history together say through each relation to an entity.
+    """
+    best_of: dict[str, float] = {}
+    for ground in found:
+        best_of[ground.relation] = max(best_of.get(ground.relation, 0.0), ground.part)
+
+    def worth(ground: Ground) -> float:
+        # A taste is many products that say a little each: the strongest of them speaks for all.
+        behind = max(whole.get(ground.relation, 0.0), best_of[ground.relation])
+        return ground.specific * (
+            ground.part if ground.relation not in whole else behind * ground.part / best_of[ground.relation]
+        )
+
+    rest = list(found)
+    shown: list[Ground] = []
+    while rest and len(shown) < limit:
+        best = max(rest, key=lambda ground: worth(ground) * _freshness(ground, shown))
+        rest.remove(best)
+        shown.append(best)
+    return shown
 
 
-def _product_path(evidence: Evidence, kernel: Kernel, origin: int, product: int) -> GraphPath | None:
-    finder = evidence.ready.finder
-    if kernel.name in USE_KERNELS:
-        return finder.through_users(origin, product, user=evidence.user, at_least=evidence.ready.reasons.min_supporters)
-    if kernel.name.startswith("shared_"):
-        return finder.through_product(kernel.name.removeprefix("shared_").upper(), origin, product)
-    return finder.direct(kernel.name.upper(), origin, product)
+def _freshness(ground: Ground, shown: list[Ground]) -> float:
+    """1 for what nothing shown says yet; less for each that has the relation, the product or the entity already."""
+    worth = 1.0
+    for other in shown:
+        if _entity(ground) is not None and _entity(ground) == _entity(other):
+            worth *= _SAME
+        elif ground.relation == other.relation:
+            worth *= _AGAIN
+        if ground.start == other.start:
+            worth *= _AGAIN
+    return worth
 
 
-def _entity_path(
-    evidence: Evidence, parts: Iterable[tuple[EntityKernel, float]], origin: int, product: int
-) -> tuple[GraphPath, float] | None:
-    """The path over shared entities that carried most, and how much; levels that lead over the same one add up."""
-    found: dict[GraphPath, float] = {}
-    for kernel, part in parts:
-        shared = kernel.shared(origin, product) if part > 0 else []
-        whole = sum(share for _, share in shared)
-        for entity, share in shared:
-            path = evidence.ready.finder.through_entity(kernel.relation, origin, product, entity=entity)
-            if path is not None and _says_enough(evidence, kernel, path):
-                found[path] = found.get(path, 0.0) + part * share / whole
-    return max(found.items(), key=lambda pair: pair[1], default=None)
-
-
-def _says_enough(evidence: Evidence, kernel: EntityKernel, path: GraphPath) -> bool:
-    """Whether the entity that both products have is shared by few enough to be a reason."""
-    row = path.middle.row or 0
-    shelf = evidence.ready.shelf
-    if path.relation == "IN_CATEGORY":
-        members = int(shelf.in_category.indptr[row + 1] - shelf.in_category.indptr[row])
-    else:
-        members = int(kernel.num_members[row])
-    return members <= max(
-        20.0, evidence.ready.reasons.max_members_share * evidence.ready.bundle.snapshot.num_nodes("Product")
-    )
+def _entity(ground: Ground) -> GraphNode | None:
+    """The brand, category or other entity that a path leads over; None where it leads over users or products."""
+    middle = None if ground.path is None or ground.relation == OTHERS else ground.path.middle
+    return None if middle is None or middle.label == "Product" else middle
 
 
 def reason_codes(
-    evidence: Evidence, by_kernel: dict[str, float], source: str, shown: tuple[Path, ...]
+    evidence: Evidence, by_kernel: Mapping[str, float], by_prior: Mapping[str, float], shown: tuple[Path, ...]
 ) -> tuple[Reason, ...]:
-    """Reason codes, the one that carried most first; PATH only with a path that is shown."""
+    """Return reason codes, the one that carried most first.
+
+    PATH comes first, and only with a path that is shown. What many customers do is said last beside other reasons, and
+    alone where nothing of the user speaks for the item.
+
+    Args:
+        evidence: of the user.
+        by_kernel: what each kernel adds to the item.
+        by_prior: what each prior adds.
+        shown: the item's paths.
+    """
+    top = max((*by_kernel.values(), *by_prior.values()), default=0.0)
+    popular = [code for name, code in _PRIORS.items() if by_prior.get(name, 0.0) > _HEARD * top]
+    if top <= 0 or max(by_kernel.values(), default=0.0) < top:
+        return (*([Reason.PATH] if shown else []), *(popular or [Reason.POPULAR_FALLBACK]))
     kernels = {kernel.name: kernel for kernel in evidence.scorer.kernels}
-    if by_kernel.get(source, 0.0) <= 0:
-        return (Reason.POPULAR_FALLBACK,)
-    codes = [Reason.PATH] if shown else []
-    for name in sorted(by_kernel, key=lambda kernel: -by_kernel[kernel]):
-        if by_kernel[name] > 0.1 * by_kernel[source]:
-            codes.append(_code(kernels[name]))
+    heard = [name for name in sorted(by_kernel, key=lambda name: -by_kernel[name]) if by_kernel[name] > _HEARD * top]
+    codes = [*([Reason.PATH] if shown else []), *(_code(kernels[name]) for name in heard), *popular]
     return tuple(dict.fromkeys(codes))
 
 

@@ -16,13 +16,14 @@ MAX_N = 500
 """Most items of one answer."""
 
 
-def recommend(ready: Ready, events: EventReader, request: RecommendRequest) -> Answer:
+def recommend(ready: Ready, events: EventReader, request: RecommendRequest, *, now_ms: int | None = None) -> Answer:
     """Return the best products for a user or a session.
 
     Args:
         ready: the bundle that answers.
         events: gives what the user did after the bundle was made.
         request: the wish.
+        now_ms: epoch milliseconds that ages are counted from; None: the clock.
 
     Raises:
         InputError: n or offset out of range, or a filter that names what the shop does not have.
@@ -31,7 +32,7 @@ def recommend(ready: Ready, events: EventReader, request: RecommendRequest) -> A
     bundle = ready.bundle
     user = None if request.user_id is None else bundle.snapshot.row("User", request.user_id)
     logged = () if request.user_id is None else events.events_of(request.user_id, after=bundle.events_applied)
-    history = read_history(bundle.snapshot, user, (*logged, *request.session))
+    history = read_history(bundle.snapshot, user, (*logged, *request.session), now_ms=now_ms)
     scores = bundle.scorer.score(history)
     allowed, removed = ready.allow(request.filter, history)
     ranked = top_products(scores, allowed, k=request.offset + request.n)[request.offset :]

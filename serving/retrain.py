@@ -1,4 +1,4 @@
-"""The job, as a story: snapshot -> features -> tune -> measure -> fit -> gate -> publish.
+"""The job, as a story: snapshot -> features -> tune -> measure -> fit -> explain -> gate -> publish.
 
 Each step is a function with a name; this module only puts them in order. Where the input comes from (a graph, files)
 and how progress is drawn is the caller's business.
@@ -8,7 +8,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from encoders.cache import VectorCache, encode_cached
 from encoders.config import EncoderConfig, EncodeReport
 from encoders.encode import TextEncoder
 from encoders.onnx import export_onnx
-from gnn.bundle import Bundle, BundleContent, BundleStore, load_bundle, write_bundle
+from gnn.bundle import Bundle, BundleContent, BundleStore, load_bundle, unwritten, write_bundle
 from gnn.config import LearnConfig
 from gnn.learn import Vectors, finish, measure, tune
 from gnn.report import Report, report_to_json
@@ -28,11 +28,14 @@ from kg.progress import Progress, silent
 from kg.schema import GraphSchema
 from kg.snapshot import Snapshot, build_snapshot
 from kg.store import GraphStore
-from serving.card import model_card
+from serving.card import model_card, reasons_card
 from serving.errors import GateRefused
 from serving.events import APPLIED, PENDING, REFUSED, EventLog, apply_events, retry_refused
 from serving.gate import GateConfig, Verdict, judge
 from serving.overview import make_overview, overview_to_json
+from serving.ready import prepare
+from serving.reason_config import ReasonConfig
+from serving.reason_quality import ReasonReport, measure_reasons, reason_sentence, reasons_to_json
 from serving.text import node_sentences
 from serving.versions import package_versions
 
@@ -67,6 +70,8 @@ class RetrainConfig:
     """How the model is learned."""
     gate: GateConfig = field(default_factory=GateConfig)
     """What a model must reach to be published."""
+    reasons: ReasonConfig = field(default_factory=ReasonConfig)
+    """What reasons may say."""
     split: SplitName | None = None
     """How to split for tuning and measuring; None: by time where there are times."""
     cutoff: datetime | None = None
@@ -124,11 +129,10 @@ def retrain(
         steps.says(report.sentences()[0], report)
     with steps.step("fit on everything"):
         final, scorer = finish(snapshot, vectors, tuned, config=config.learn, clock=clock, progress=progress)
-        served, seed = scorer.without_idle_kernels(), config.learn.train.seed
-        overview = make_overview(snapshot, served, exclude_seen=tuned.exclude_seen, seed=seed)
+        overview = make_overview(snapshot, scorer, exclude_seen=tuned.exclude_seen, seed=config.learn.train.seed)
         content = BundleContent(
             snapshot=snapshot,
-            scorer=served,
+            scorer=scorer.without_idle_kernels(),
             exclude_seen=tuned.exclude_seen,
             text_vectors=vectors["Product"],
             network={name: tensor.numpy() for name, tensor in final.trained.weights.items()} if final.trained else {},
@@ -140,14 +144,27 @@ def retrain(
             events_applied=events_applied,
         )
         steps.says(f"{len(content.scorer.kernels)} kernels carry weight")
+    reasons = None
+    if config.gate.reason_users:
+        with steps.step("explain"):
+            ready = prepare(unwritten(content), config.reasons)
+            reasons = measure_reasons(ready, users=config.gate.reason_users, n=config.learn.k, progress=progress)
+            content = with_reasons(content, reasons)
+            steps.says(reason_sentence(reasons))
     with steps.step("publish"):
         bundle = load_bundle(write_bundle(content, bundles.folder))
-        verdict = judge(report, config.gate)
+        verdict = judge(report, config.gate, reasons)
         if not verdict.passed:
             raise GateRefused(f"{verdict.sentence} The bundle {bundle.version} is kept in {bundles.folder} for study.")
         bundles.publish(bundle.version)
         steps.says(f"{bundle.version} is served from now on")
     return Retrained(bundle, report, verdict, clock.laps)
+
+
+def with_reasons(content: BundleContent, reasons: ReasonReport) -> BundleContent:
+    """Return the content of a bundle with what was measured of its reasons in report and card."""
+    measured = {**content.report, "reasons": reasons_to_json(reasons)}
+    return replace(content, report=measured, card=content.card + reasons_card(reasons))
 
 
 def snapshot_of_graph(

@@ -34,6 +34,7 @@ SECTIONS = (
         "gate",
         "serve",
         "reasons",
+        "audit",
     ),
 )
 """Tables that `whycart.toml` may hold; `serving.cli.config` names the dataclass of each."""

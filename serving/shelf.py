@@ -52,9 +52,13 @@ class Shelf:
         """Return what a node is called: its first text property, else its id."""
         return self.labels[kind][row]
 
+    def rows(self, kind: str, wanted: str) -> list[int]:
+        """Return the rows of a brand or category by id or name; empty when there is none."""
+        return self.names[kind].get(wanted) or self.names[kind].get(wanted.casefold()) or []
+
     def _members(self, matrix: sp.csc_array, kind: str, wanted: str) -> Bool[np.ndarray, " product"]:
-        rows = self.names[kind].get(wanted) or self.names[kind].get(wanted.casefold())
-        if rows is None:
+        rows = self.rows(kind, wanted)
+        if not rows:
             raise InputError(f"no {kind.lower()} {wanted!r} in this shop; give its id or its name")
         fits = np.zeros(matrix.shape[0], dtype=bool)
         for row in rows:

@@ -1,8 +1,8 @@
 """The operational state of a project: one SQLite file that several API processes and jobs share.
 
 It says which tables there are, opens the file so that a commit is on the disk when it returns, and turns the
-database's errors into ours. What the tables mean is said by their users (`serving.events`); no model and no graph
-is kept here.
+database's errors into ours. What the tables mean is said by their users (`serving.events`, `serving.records`); no model
+and no graph is kept here.
 """
 
 import contextlib
@@ -16,8 +16,8 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 
 from serving.errors import StateError
 
-FORMAT_VERSION = 1
-"""Format of the file, kept in SQLite's `user_version`."""
+FORMAT_VERSION = 2
+"""Format of the file, kept in SQLite's `user_version`; an older file is brought up when it is opened."""
 BUSY_TIMEOUT_S = 10.0
 """How long a writer waits for another process's transaction."""
 _POOL_SIZE = 8
@@ -43,16 +43,35 @@ EVENTS = sa.Table(
 )
 """Received events in the order of their arrival; `state` is 0 pending, 1 in the graph, 2 refused by the graph."""
 sa.Index("events_by_state", EVENTS.c.state, EVENTS.c.seq, sqlite_where=EVENTS.c.state != 1)
+RECOMMENDATIONS = sa.Table(
+    "recommendations",
+    METADATA,
+    sa.Column("seq", sa.Integer, primary_key=True),
+    sa.Column("recommendation_id", sa.Text, nullable=False, unique=True),
+    sa.Column("at_ms", sa.Integer, nullable=False, index=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("user_id", sa.Text),
+    sa.Column("request", sa.LargeBinary, nullable=False),
+    sa.Column("model_version", sa.Text, nullable=False),
+    sa.Column("graph_version", sa.Text, nullable=False),
+    sa.Column("events_after", sa.Integer, nullable=False),
+    sa.Column("events_until", sa.Integer),
+    sa.Column("answer", sa.LargeBinary, nullable=False),
+)
+"""Lists as they were answered; `request` and `answer` are JSON, compressed with zlib."""
+sa.Index("recommendations_of_user", RECOMMENDATIONS.c.user_id, sqlite_where=RECOMMENDATIONS.c.user_id.is_not(None))
+_STEPS: tuple[tuple[sa.Table, ...], ...] = ((EVENTS,), (RECOMMENDATIONS,))
+"""Tables that each format version added, version 1 first."""
 
 
 def open_state(path: Path) -> sa.Engine:
-    """Return an engine on the state file, which is created with its tables when it is not there.
+    """Return an engine on the state file, which is created when it is not there and brought up when it is older.
 
     Args:
         path: the file; its folder is created, and only the owner may read the file.
 
     Raises:
-        StateError: the file cannot be opened, is no SQLite file, or has another format version.
+        StateError: the file cannot be opened, is no SQLite file, or was written by a newer release.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -68,7 +87,7 @@ def open_state(path: Path) -> sa.Engine:
     sa.event.listen(engine, "connect", _prepare_connection)
     try:
         with translated(path):
-            _create_tables(engine, path)
+            _bring_up(engine, path)
     except StateError:
         engine.dispose()
         raise
@@ -88,21 +107,29 @@ def translated(path: Path) -> Iterator[None]:
 
 def _prepare_connection(connection: sqlite3.Connection, record: object) -> None:
     cursor = connection.cursor()
-    for setting in ("journal_mode = WAL", "synchronous = FULL", f"busy_timeout = {int(BUSY_TIMEOUT_S * 1000)}"):
+    for setting in (
+        f"busy_timeout = {int(BUSY_TIMEOUT_S * 1000)}",
+        "journal_mode = WAL",
+        "synchronous = FULL",
+        "secure_delete = ON",  # what is deleted is overwritten with zeros
+    ):
         cursor.execute(f"PRAGMA {setting}")
     cursor.close()
 
 
-def _create_tables(engine: sa.Engine, path: Path) -> None:
+def _bring_up(engine: sa.Engine, path: Path) -> None:
+    """Add the tables that the file lacks, in one transaction."""
     with engine.connect() as connection:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
         version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
-        if version not in (0, FORMAT_VERSION):
+        if not 0 <= version <= FORMAT_VERSION:
             raise StateError(
-                f"{path}: has format version {version}, this release reads {FORMAT_VERSION}; "
+                f"{path}: has format version {version}, this release reads up to {FORMAT_VERSION}; "
                 "use the release that wrote it"
             )
-        if version == 0:
-            METADATA.create_all(connection)
+        for tables in _STEPS[version:]:
+            for table in tables:
+                table.create(connection)
+        if version < FORMAT_VERSION:
             connection.exec_driver_sql(f"PRAGMA user_version = {FORMAT_VERSION}")
         connection.commit()

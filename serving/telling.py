@@ -3,7 +3,7 @@
 import numpy as np
 
 from gnn.score import History
-from kg.paths import GraphPath
+from kg.paths import OTHERS, GraphEdge, GraphPath
 from serving.answer import Path, PathEdge, PathNode
 from serving.evidence import Evidence
 from serving.words import describe_habit, describe_path, event_time
@@ -32,7 +32,8 @@ def tell_path(evidence: Evidence, path: GraphPath, part: float) -> Path:
     evidence.ready.finder.verify(path, user=evidence.user)
     event = _own_event(history, path.nodes[0].row or 0)
     kind = snapshot.event_names[int(history.kind[event])]
-    count = path.supporters if path.supporters >= evidence.ready.reasons.count_from else None
+    enough = evidence.ready.reasons.count_from
+    count = next((count for count in path.supporters if count >= enough), None)
     nodes = (
         _user_node(evidence),
         *(_node(evidence, node.label, node.row) for node in path.nodes),
@@ -40,17 +41,23 @@ def tell_path(evidence: Evidence, path: GraphPath, part: float) -> Path:
     own = PathEdge(snapshot.schema.events[kind].relation, 0, 1, event_time(snapshot, int(history.time[event])), None)
     rest = (
         PathEdge(
-            edge.relation if path.event is None else snapshot.schema.events[path.event].relation,
+            edge.relation if edge.relation != OTHERS else snapshot.schema.events[path.event or ""].relation,
             edge.source + 1,
             edge.target + 1,
             None,
-            None if path.event is None or count is None else float(count),
+            _people(path, edge, enough=enough),
         )
         for edge in path.edges
     )
     edges = (own, *rest)
     words = describe_path(path, evidence.ready.shelf, event=kind, count=count)
     return Path(nodes, edges, part, _pattern(nodes, edges), words)
+
+
+def _people(path: GraphPath, edge: GraphEdge, *, enough: int) -> float | None:
+    """Other users behind an aggregated edge, as long as they are many enough to be counted."""
+    count = path.supporters_at(edge.source) if edge.relation == OTHERS else 0
+    return float(count) if count >= enough else None
 
 
 def _user_node(evidence: Evidence) -> PathNode:

@@ -14,6 +14,7 @@ GENERAL = {
     Reason.CONTENT: "Similar to what you looked for",
     Reason.BUY_AGAIN: "You had this before",
     Reason.POPULAR_FALLBACK: "Popular with many customers",
+    Reason.TRENDING: "Chosen by many customers of late",
 }
 """Words of a reason that has no path."""
 
@@ -29,6 +30,9 @@ def describe_path(path: GraphPath, shelf: Shelf, *, event: str, count: int | Non
     """
     first = path.nodes[0].row or 0
     had = f"you {VERBS.get(event, event)} {shelf.label('Product', first)}"
+    relations = [edge.relation for edge in path.edges]
+    if len(path.nodes) == 5 and OTHERS in relations:
+        return _capital(f"{had}; {_five_hops(path, relations, shelf)}")
     if path.relation == OTHERS:
         who = "customers" if count is None else f"{count} customers"
         return _capital(f"{had}, and {who} who chose it also chose this")
@@ -39,6 +43,20 @@ def describe_path(path: GraphPath, shelf: Shelf, *, event: str, count: int | Non
     name = shelf.label(middle.label, middle.row or 0)
     words = (kind.reason or f"{kind.name.lower().replace('_', ' ')} {{name}}").format(name=name)
     return _capital(f"{had}, also {words}")
+
+
+def _five_hops(path: GraphPath, relations: list[str], shelf: Shelf) -> str:
+    """The way from the product of the history to this one over a product in between."""
+    between = shelf.label("Product", path.nodes[2].row or 0)
+    if set(relations) == {OTHERS}:
+        return f"customers who chose it also chose {between}, and those who chose that also chose this"
+    entity = path.nodes[path.top]
+    kind = shelf.snapshot.schema.relation(next(relation for relation in relations if relation != OTHERS))
+    name = shelf.label(entity.label, entity.row or 0)
+    words = (kind.reason or f"{kind.name.lower().replace('_', ' ')} {{name}}").format(name=name)
+    if relations[0] == OTHERS:
+        return f"customers who chose it also chose {between}; this is {words} too"
+    return f"{between}, also {words}, was chosen by customers who also chose this"
 
 
 def describe_habit(times: int, last_ms: int | None, *, event: str) -> str:

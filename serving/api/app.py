@@ -10,16 +10,20 @@ from fastapi import FastAPI
 from gnn.bundle import BundleStore
 from kg.snapshot import Snapshot
 from kg.store import GraphStore
+from serving.api import recommendations
 from serving.api.applier import EventApplier
 from serving.api.current import CHECK_EVERY_S, CurrentBundle
 from serving.api.edge import Edge
 from serving.api.metrics import Metrics
 from serving.api.problems import install_problems
+from serving.api.recorder import Recorder
 from serving.api.routes import health, router
 from serving.api.schemas import problem_schema
 from serving.api.services import Services
+from serving.audit_config import AuditConfig
 from serving.events import EventLog
 from serving.reason_config import ReasonConfig
+from serving.records import RecordLog
 
 _DESCRIPTION = "Recommendations for a shop, each with the graph paths that carried its score."
 
@@ -45,6 +49,7 @@ def create_app(
     open_graph: Callable[[], GraphStore] | None = None,
     check_every_s: float = CHECK_EVERY_S,
     reasons: ReasonConfig | None = None,
+    audit: AuditConfig | None = None,
 ) -> FastAPI:
     """Return the API; its background threads live from the app's start to its end, which also closes the log.
 
@@ -54,6 +59,7 @@ def create_app(
         open_graph: opens the graph that events are written to; None: they stay in the log.
         check_every_s: seconds between two looks for a new bundle.
         reasons: what reasons may say; None: the defaults.
+        audit: which lists are recorded beside the log; None: the defaults.
     """
     metrics = Metrics()
     current = CurrentBundle(bundles, metrics, check_every_s=check_every_s, reasons=reasons)
@@ -63,7 +69,8 @@ def create_app(
         return None if served is None else served.bundle.snapshot
 
     applier = None if open_graph is None else EventApplier(log, open_graph, snapshot=snapshot)
-    services = Services(current, log, metrics, applier)
+    recorder = Recorder(RecordLog.open(log.path, audit or AuditConfig()), metrics)
+    services = Services(current, log, metrics, applier, recorder)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -83,6 +90,7 @@ def create_app(
     )
     app.state.services = services
     app.include_router(router)
+    app.include_router(recommendations.router)
     app.include_router(health)
     install_problems(app)
     app.add_middleware(Edge, metrics=metrics)
@@ -90,6 +98,7 @@ def create_app(
 
 
 def _start(services: Services) -> None:
+    services.recorder.start()
     services.current.start()
     if services.applier is not None:
         services.applier.start()
@@ -99,4 +108,5 @@ def _stop(services: Services) -> None:
     if services.applier is not None:
         services.applier.stop()
     services.current.stop()
+    services.recorder.stop()
     services.log.close()

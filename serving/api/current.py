@@ -74,6 +74,22 @@ class CurrentBundle:
             raise NoBundleError("no bundle is loaded; publish one with 'whycart retrain'")
         return served
 
+    @property
+    def bundles(self) -> BundleStore:
+        """All bundles, the one in use and others."""
+        return self._bundles
+
+    def open_bundle(self, version: str) -> Ready:
+        """Return any bundle ready to answer; the one in use is at hand, another one is loaded for the caller.
+
+        Raises:
+            BundleError: there is no such version, or it cannot be used.
+        """
+        served = self._served
+        if served is not None and served.bundle.version == version:
+            return served.ready
+        return prepare(self._bundles.load(version), self._reasons)
+
     def start(self) -> None:
         """Load the published bundle, if there is one, and watch for the next."""
         self.check()

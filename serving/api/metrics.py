@@ -21,6 +21,7 @@ class Metrics:
             "whycart_request_seconds", "Time to answer.", labels, buckets=_BUCKETS_S, registry=self.registry
         )
         self._events = Counter("whycart_events", "Events handed in.", ("result",), registry=self.registry)
+        self._records = Counter("whycart_records", "Lists to record.", ("result",), registry=self.registry)
         self._waiting = Gauge("whycart_events_waiting", "Events not yet in the graph.", registry=self.registry)
         self._degraded = Gauge("whycart_degraded", "1 while answers are degraded.", registry=self.registry)
         self._model = Gauge(
@@ -38,6 +39,11 @@ class Metrics:
         """Count what became of the events of one request."""
         for result, number in (("accepted", accepted), ("duplicate", duplicates), ("rejected", rejected)):
             self._events.labels(result).inc(number)
+
+    def count_records(self, *, written: int, lost: int) -> None:
+        """Count what became of records of lists."""
+        for result, number in (("written", written), ("lost", lost)):
+            self._records.labels(result).inc(number)
 
     def set_model(self, model_version: str, graph_version: str) -> None:
         """Say which model is in use from now on."""

@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 
 from cypher.errors import InputError, WhycartError
 from gnn.errors import BundleError
-from serving.errors import NoBundleError, StateError, UnknownProduct
+from serving.errors import NoBundleError, StateError, UnknownProduct, UnknownRecommendation
 
 logger = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
@@ -106,6 +106,8 @@ def _on_whycart(request: Request, err: Exception) -> Response:
     request_id = request_id_of(request)
     if isinstance(err, UnknownProduct):
         return problem_response(problem_body(404, str(err), request_id=request_id, slug="unknown-product"))
+    if isinstance(err, UnknownRecommendation):
+        return problem_response(problem_body(404, str(err), request_id=request_id, slug="unknown-recommendation"))
     if isinstance(err, InputError):
         return problem_response(problem_body(422, str(err), request_id=request_id, slug="invalid-request"))
     if isinstance(err, NoBundleError | BundleError):

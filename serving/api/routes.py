@@ -24,14 +24,16 @@ from serving.errors import EventsError
 from serving.events import PENDING, judge_events, unknown_type
 from serving.explain import explain
 from serving.recommend import recommend, similar
+from serving.records import Moment, SimilarRequest, moment_of, new_recommendation_id, record_of
 
 _REFERENCE = {"content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
 
 
-def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+def problems_of(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return how the OpenAPI document describes these problems."""
     words = {
         400: "The body is not JSON.",
-        404: "No such product.",
+        404: "No such product, or no such list.",
         413: "The body is larger than 1 MiB.",
         415: "The body is not sent as application/json.",
         422: "The request cannot be used as it is.",
@@ -59,7 +61,7 @@ health = APIRouter()
     tags=["recommend"],
     summary="Recommend products to a user",
     response_model=RecommendAnswer,
-    responses=_problems(422, 503),
+    responses=problems_of(422, 503),
 )
 def recommend_to_user(request: Request, user_id: UserPath, query: Annotated[RecommendQuery, Query()]) -> Response:
     """Return the best products for a user, with the graph paths that carried their score if `explain=paths`."""
@@ -71,7 +73,7 @@ def recommend_to_user(request: Request, user_id: UserPath, query: Annotated[Reco
     tags=["recommend"],
     summary="Recommend products to a user or to the visitor of a session",
     response_model=RecommendAnswer,
-    responses=_problems(400, 413, 415, 422, 503),
+    responses=problems_of(400, 413, 415, 422, 503),
     dependencies=_BODY,
 )
 def recommend_to_session(request: Request, body: RecommendBody) -> Response:
@@ -88,14 +90,16 @@ def recommend_to_session(request: Request, body: RecommendBody) -> Response:
     tags=["recommend"],
     summary="Products like one product",
     response_model=RecommendAnswer,
-    responses=_problems(404, 422, 503),
+    responses=problems_of(404, 422, 503),
 )
 def similar_products(request: Request, product_id: ProductPath, query: Annotated[SimilarQuery, Query()]) -> Response:
     """Return the products most like one product, best first."""
-    served = services_of(request).current.get()
-    with services_of(request).turn:
-        found = similar(served.ready, product_id, n=query.n, offset=query.offset, filter=query.filter())
-        return _list(request, found, served)
+    wish = SimilarRequest(product_id=product_id, n=query.n, offset=query.offset, filter=query.filter())
+    services = services_of(request)
+    served = services.current.get()
+    with services.turn:
+        found = similar(served.ready, product_id, n=wish.n, offset=wish.offset, filter=wish.filter)
+        return _list(request, found, served, wish=wish, moment=moment_of(services.log, None))
 
 
 @router.get(
@@ -103,7 +107,7 @@ def similar_products(request: Request, product_id: ProductPath, query: Annotated
     tags=["recommend"],
     summary="Say why a product is, or is not, recommended to a user",
     response_model=ExplainAnswer,
-    responses=_problems(404, 422, 503),
+    responses=problems_of(404, 422, 503),
 )
 def explain_product(request: Request, query: Annotated[ExplainQuery, Query()]) -> Response:
     """Return a product's score for a user taken apart, its place among all products, and what leaves it out."""
@@ -118,7 +122,7 @@ def explain_product(request: Request, query: Annotated[ExplainQuery, Query()]) -
         model_version=served.bundle.version,
         graph_version=served.bundle.snapshot.hash,
     )
-    return _json(body)
+    return as_json(body)
 
 
 @router.post(
@@ -126,7 +130,7 @@ def explain_product(request: Request, query: Annotated[ExplainQuery, Query()]) -
     tags=["events"],
     summary="Take in what users did",
     response_model=EventsAnswer,
-    responses=_problems(400, 413, 415, 422, 503),
+    responses=problems_of(400, 413, 415, 422, 503),
     dependencies=_BODY,
 )
 def take_events(request: Request, body: EventsBody) -> Response:
@@ -151,7 +155,7 @@ def take_events(request: Request, body: EventsBody) -> Response:
         )
     if services.applier is not None:
         services.applier.wake()
-    return _json(
+    return as_json(
         {
             "request_id": request_id,
             "accepted": appended.accepted,
@@ -165,7 +169,7 @@ def take_events(request: Request, body: EventsBody) -> Response:
 @health.get("/health/live", tags=["operation"], summary="Whether the process answers", response_model=Live)
 async def live() -> Response:
     """Return 200 as long as the process answers."""
-    return _json({"status": "live"})
+    return as_json({"status": "live"})
 
 
 @health.get(
@@ -173,14 +177,14 @@ async def live() -> Response:
     tags=["operation"],
     summary="Whether the process recommends",
     response_model=Ready,
-    responses=_problems(503),
+    responses=problems_of(503),
 )
 def ready(request: Request) -> Response:
     """Return 200 once a bundle is loaded."""
     services = services_of(request)
     bundle = services.current.get().bundle
     causes = services.causes
-    return _json(
+    return as_json(
         {
             "status": "ready",
             "model_version": bundle.version,
@@ -196,7 +200,7 @@ def ready(request: Request) -> Response:
     tags=["operation"],
     summary="Metrics in Prometheus' text format",
     response_class=Response,
-    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **_problems(503)},
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **problems_of(503)},
 )
 def metrics(request: Request) -> Response:
     """Return the metrics of this process."""
@@ -209,14 +213,23 @@ def _recommend(request: Request, wish: RecommendRequest) -> Response:
     services = services_of(request)
     served = services.current.get()
     with services.turn:
-        return _list(request, recommend(served.ready, services.log, wish), served)
+        moment = moment_of(services.log, wish.user_id)
+        answer = recommend(served.ready, moment, wish, now_ms=moment.now_ms)
+        return _list(request, answer, served, wish=wish, moment=moment)
 
 
-def _list(request: Request, answer: Answer, served: Served) -> Response:
-    """Shape a list with the cards of the bundle it came from, which may have been replaced meanwhile."""
-    stamp = services_of(request).stamp(request, recommends=True)
-    return _json(shape_answer(answer, served.cards, stamp=stamp))
+def _list(
+    request: Request, answer: Answer, served: Served, *, wish: RecommendRequest | SimilarRequest, moment: Moment
+) -> Response:
+    """Shape a list with the cards of the bundle it came from, which may have been replaced meanwhile; record it."""
+    services, list_id = services_of(request), new_recommendation_id()
+    stamp = services.stamp(request, recommendation_id=list_id)
+    response = as_json(shape_answer(answer, served.cards, stamp=stamp))
+    sent = bytes(response.body)
+    services.recorder.add(record_of(wish, answer, sent, list_id=list_id, bundle=served.bundle, moment=moment))
+    return response
 
 
-def _json(body: dict[str, Any]) -> Response:
+def as_json(body: dict[str, Any]) -> Response:
+    """Return an answer as it is sent."""
     return Response(json.dumps(body, ensure_ascii=False, allow_nan=False).encode(), media_type="application/json")

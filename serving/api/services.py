@@ -2,7 +2,6 @@
 
 import threading
 import time
-import uuid
 from dataclasses import dataclass, field
 
 from fastapi import Request
@@ -11,6 +10,7 @@ from serving.api.applier import EventApplier
 from serving.api.current import CurrentBundle
 from serving.api.metrics import Metrics
 from serving.api.problems import request_id_of
+from serving.api.recorder import Recorder
 from serving.api.shape import Stamp
 from serving.events import EventLog
 
@@ -24,9 +24,13 @@ class Services:
     metrics: Metrics
     applier: EventApplier | None
     """None: events stay in the log until somebody else writes them to the graph."""
+    recorder: Recorder
+    """Keeps lists so that they can be looked up."""
     turn: threading.Lock = field(default_factory=threading.Lock)
     """Held while an answer is computed: threads that compute at once take the interpreter from each other and all of
     them get slower. Events do not wait for it; more cores are used by more processes (`[serve] workers`)."""
+    replaying: threading.Lock = field(default_factory=threading.Lock)
+    """Held while a list is computed again, as this may load a whole model."""
 
     @property
     def causes(self) -> list[str]:
@@ -36,20 +40,22 @@ class Services:
             found.append("bundle-not-loadable")
         if self.applier is not None and self.applier.failing:
             found.append("graph-unreachable")
+        if self.recorder.failing:
+            found.append("lists-not-recorded")
         return found
 
-    def stamp(self, request: Request, *, recommends: bool = False) -> Stamp:
+    def stamp(self, request: Request, *, recommendation_id: str | None = None) -> Stamp:
         """Return what the answer to a request carries, with the time spent so far.
 
         Args:
             request: the request under way.
-            recommends: whether the answer is a recommendation and gets an id as one.
+            recommendation_id: id of the list in the answer; None: the answer is none.
         """
         return Stamp(
             request_id=request_id_of(request),
             took_ms=round((time.perf_counter() - request.state.started) * 1000, 3),
             degraded=bool(self.causes),
-            recommendation_id=uuid.uuid4().hex if recommends else None,
+            recommendation_id=recommendation_id,
         )
 
 

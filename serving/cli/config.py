@@ -11,6 +11,7 @@ from encoders.config import EncoderConfig
 from gnn.config import FuseConfig, KernelConfig, LearnConfig, ModelConfig, TrainConfig
 from kg.operators import OperatorConfig
 from kg.store import GraphConfig
+from serving.audit_config import AuditConfig
 from serving.cli.output import print_json, print_table
 from serving.example import write_example
 from serving.gate import GateConfig
@@ -30,6 +31,7 @@ CONFIGS: Mapping[str, type] = {
     "gate": GateConfig,
     "serve": ServeConfig,
     "reasons": ReasonConfig,
+    "audit": AuditConfig,
 }
 """Config dataclass of every section, in the order of the example file."""
 DEFAULTS: Mapping[str, Mapping[str, object]] = {"graph": {"folder": f"{HOME_NAME}/graph"}}

@@ -12,6 +12,7 @@ from serving.api.cards import Cards
 from serving.api.shape import shape_explanation
 from serving.cli.items import AsJson, name_of, open_ready, stamp_since
 from serving.cli.output import print_json, print_table, say
+from serving.cli.recorded import explain_list
 from serving.cli.shapley import tell_shapley
 from serving.events import EventLog
 from serving.explain import Explanation
@@ -23,10 +24,10 @@ _REMOVED = {"seen": "the user had it before", "unavailable": "it is not availabl
 
 
 def explain(
-    user: Annotated[
-        str | None, typer.Argument(help="User id; an unknown user gets popular products. None with --global.")
-    ] = None,
-    product: Annotated[str | None, typer.Argument(help="Product id. None with --global.")] = None,
+    user: Annotated[str | None, typer.Argument(help="User id; not with --id or --global.")] = None,
+    product: Annotated[str | None, typer.Argument(help="Product id; not with --id or --global.")] = None,
+    list_id: Annotated[str | None, typer.Option("--id", help="Show a list again by its recommendation_id.")] = None,
+    replay: Annotated[bool, typer.Option("--replay", help="With --id: compute the list again and compare.")] = False,
     as_json: AsJson = False,
     whole: Annotated[
         bool, typer.Option("--global", help="What carries the top lists of many users instead of one product.")
@@ -42,23 +43,29 @@ def explain(
 ) -> None:
     """Say why a product is, or is not, recommended to a user.
 
-    With --global, say instead what carries the top lists of many users, for whom and by how much.
+    With --id, say what a list that was answered before was made from.
+    With --global, say what carries the top lists of many users, for whom and by how much.
 
     Example: whycart explain u42 p17
     """
     settings = load_settings()
     if whole:
-        if user is not None or shapley:
-            raise InputError("--global is about all users: give neither USER and PRODUCT nor --shapley with it")
+        if user is not None or list_id is not None or replay or shapley:
+            raise InputError("--global is about all users: give no USER, PRODUCT, --id, --replay or --shapley with it")
         # Trees and plots take seconds to import, which an explanation of one product must not wait for.
         from serving.cli.overview import tell_overview
 
         tell_overview(settings, users=users, seed=seed, as_json=as_json, page=page)
         return
-    if user is None or product is None:
-        raise InputError("give USER and PRODUCT, such as 'whycart explain u42 p17', or --global for the whole model")
     if page is not None:
-        raise InputError("--html draws the whole model; give it with --global and without USER and PRODUCT")
+        raise InputError("--html draws the whole model; give it with --global and nothing else")
+    if list_id is not None and user is None and not shapley:
+        explain_list(settings, list_id, replayed=replay, as_json=as_json)
+        return
+    if user is None or product is None or list_id is not None or replay:
+        raise InputError(
+            "give USER and PRODUCT, or --id RECOMMENDATION_ID (with --replay if wanted), not both; or --global alone"
+        )
     if shapley:
         tell_shapley(settings, user, product, as_json=as_json)
         return

@@ -19,10 +19,10 @@ _WORDS = {
     Reason.CONTENT: "its text is near to your products",
     Reason.BUY_AGAIN: "you buy it again and again",
     Reason.POPULAR_FALLBACK: "popular with many customers",
+    Reason.TRENDING: "chosen by many customers of late",
 }
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON as the API does.")]
 User = Annotated[str, typer.Argument(help="User id; an unknown user gets popular products.")]
-Product = Annotated[str, typer.Argument(help="Product id.")]
 
 
 def open_ready(settings: Settings) -> Ready:
@@ -37,10 +37,15 @@ def open_ready(settings: Settings) -> Ready:
     return prepare(BundleStore(settings.bundles).current(), settings.section("reasons", ReasonConfig))
 
 
-def stamp_since(started: float) -> Stamp:
-    """Return the stamp of an answer that is printed; `started` is what `time.perf_counter` said before."""
+def stamp_since(started: float, *, recommendation_id: str | None = None) -> Stamp:
+    """Return the stamp of an answer that is printed.
+
+    Args:
+        started: what `time.perf_counter` said before.
+        recommendation_id: id of the list in the answer; None: the answer is none.
+    """
     took_ms = round((time.perf_counter() - started) * 1000, 3)
-    return Stamp(request_id="terminal", took_ms=took_ms, degraded=False, recommendation_id="terminal")
+    return Stamp(request_id="terminal", took_ms=took_ms, degraded=False, recommendation_id=recommendation_id)
 
 
 def name_of(product_id: str, cards: Cards) -> str:

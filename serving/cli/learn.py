@@ -32,8 +32,10 @@ from kg.snapshot import Snapshot, build_snapshot
 from kg.snapshot_files import save_snapshot
 from kg.store import GraphStore
 from serving.cli.output import print_json, print_table, progress_bars, say
+from serving.cli.reasons import evaluate_reasons
 from serving.events import EventLog
 from serving.gate import GateConfig
+from serving.reason_config import ReasonConfig
 from serving.retrain import (
     RetrainConfig,
     Retrained,
@@ -135,7 +137,7 @@ def train(data: Data = None, cutoff: Cutoff = None, split: Split = None, as_json
         _tell_tuned(tuned, clock)
 
 
-def evaluate(
+def evaluate(  # noqa: PLR0913 - one parameter an option
     data: Data = None,
     cutoff: Cutoff = None,
     split: Split = None,
@@ -143,14 +145,33 @@ def evaluate(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="Write the JSON here instead of into the home folder.")
     ] = None,
+    reasons: Annotated[
+        bool, typer.Option("--reasons", help="Measure the reasons of the published model; nothing is fitted.")
+    ] = False,
+    users: Annotated[int, typer.Option("--users", min=1, help="With --reasons: users looked at.")] = 1000,
+    in_graph: Annotated[
+        bool, typer.Option("--in-graph", help="With --reasons: look every path up in the live graph too.")
+    ] = False,
+    against: Annotated[
+        str | None, typer.Option("--against", metavar="VERSION", help="With --reasons: how far another model agrees.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure a model beside the baselines.
 
-    Everything is fitted on the past and ranked against what users did next; nothing is published.
+    Everything is fitted on the past and ranked against what users did next; nothing is published. With --reasons the
+    paths of the published model are checked: whether they exist, and whether deleting their events moves what they
+    explain.
 
     Example: whycart evaluate --data shop --k 10
     """
+    if reasons:
+        evaluate_reasons(
+            load_settings(), users=users, n=k or 10, in_graph=in_graph, against=against, out=out, as_json=as_json
+        )
+        return
+    if in_graph or against is not None:
+        raise InputError("--in-graph and --against look at reasons; give --reasons too")
     settings, until = load_settings(), parse_cutoff(cutoff)
     config = read_config(settings, split=split, cutoff=until, k=k)
     use_all_cores()
@@ -232,6 +253,7 @@ def read_config(
         encoder=settings.section("encoder", EncoderConfig),
         learn=settings.section("learn", LearnConfig, flags={"k": k}, parts=parts),
         gate=settings.section("gate", GateConfig),
+        reasons=settings.section("reasons", ReasonConfig),
         split=split,
         cutoff=cutoff,
     )

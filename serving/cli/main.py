@@ -63,6 +63,7 @@ COMMANDS = (
     Entry("serve", "serve", "serve", "Serve recommendations over HTTP.", _SERVE),
     Entry("recommend", "serve", "recommend", "Recommend products to a user, with reasons.", _SERVE),
     Entry("explain", "explain", "explain", "Say why a product is, or is not, recommended to a user.", _SERVE),
+    Entry("recommendations", "recommendations", "app", "Forget the recorded lists of a user.", _CARE),
     Entry("config", "config", "app", "Show the settings in use, or an example file with every setting.", _CARE),
 )
 """Every command, in the order of the help page."""

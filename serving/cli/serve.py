@@ -6,6 +6,7 @@ Lists and reasons come from `serving.recommend`; here a port is opened and answe
 import functools
 import http.client
 import ipaddress
+import json
 import signal
 import socket
 import threading
@@ -24,13 +25,16 @@ from serving.answer import Item, RecommendRequest
 from serving.api.app import create_app
 from serving.api.cards import Cards
 from serving.api.shape import shape_answer
+from serving.audit_config import AuditConfig
 from serving.cli.items import AsJson, User, name_of, open_ready, stamp_since, why
 from serving.cli.output import print_json, print_table, say
+from serving.cli.recorded import record_list
 from serving.errors import ConfigError, PortInUse
 from serving.events import EventLog
 from serving.logs import Level, setup_logging
 from serving.reason_config import ReasonConfig
 from serving.recommend import recommend as recommend_products
+from serving.records import moment_of, new_recommendation_id, record_of
 from serving.settings import Settings, load_settings
 
 GRACE_S = 10
@@ -88,13 +92,17 @@ def recommend(
     """
     settings = load_settings()
     started = time.perf_counter()
-    ready = open_ready(settings)
+    ready, list_id = open_ready(settings), new_recommendation_id()
     cards = Cards(ready.bundle.snapshot)
     with EventLog.open(settings.state) as log:
-        wanted = 3 if paths or not as_json else 0
-        answer = recommend_products(ready, log, RecommendRequest(user_id=user, n=n, paths=wanted))
+        wish = RecommendRequest(user_id=user, n=n, paths=3 if paths or not as_json else 0)
+        moment = moment_of(log, user)
+        answer = recommend_products(ready, moment, wish, now_ms=moment.now_ms)
+    shown = shape_answer(answer, cards, stamp=stamp_since(started, recommendation_id=list_id))
+    sent = json.dumps(shown, ensure_ascii=False).encode()
+    recorded = record_list(settings, record_of(wish, answer, sent, list_id=list_id, bundle=ready.bundle, moment=moment))
     if as_json:
-        print_json(shape_answer(answer, cards, stamp=stamp_since(started)))
+        print_json(shown)
         return
     rows = [(item.rank, name_of(item.product_id, cards), item.score, why(item)) for item in answer.items]
     print_table(("rank", "product", "score", "why"), rows)
@@ -103,6 +111,8 @@ def recommend(
             _tell_paths(item, cards)
     if not answer.items:
         say("nothing is left to recommend; every product was removed: " + _counts(answer.removed))
+    if recorded:
+        say(f"recommendation {list_id}: look it up with 'whycart explain --id {list_id}'")
 
 
 def build_app(settings: Settings, *, level: Level, json_lines: bool) -> FastAPI:
@@ -122,6 +132,7 @@ def build_app(settings: Settings, *, level: Level, json_lines: bool) -> FastAPI:
         log,
         open_graph=functools.partial(GraphStore.open, settings.graph),
         reasons=settings.section("reasons", ReasonConfig),
+        audit=settings.section("audit", AuditConfig),
     )
 
 

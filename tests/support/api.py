@@ -10,6 +10,7 @@ from fastapi.testclient import TestClient
 from gnn.bundle import BundleStore
 from kg.store import GraphStore
 from serving.api.app import create_app
+from serving.audit_config import AuditConfig
 from serving.events import EventLog
 
 
@@ -20,9 +21,11 @@ def running_api(
     *,
     open_graph: Callable[[], GraphStore] | None = None,
     check_every_s: float = 0.02,
+    audit: AuditConfig | None = None,
 ) -> Iterator[TestClient]:
     """Give a client of an API whose event log lies in `folder`."""
-    app = create_app(bundles, EventLog.open(folder / "state.db"), open_graph=open_graph, check_every_s=check_every_s)
+    log = EventLog.open(folder / "state.db")
+    app = create_app(bundles, log, open_graph=open_graph, check_every_s=check_every_s, audit=audit)
     with TestClient(app) as client:
         yield client
 

@@ -1,5 +1,6 @@
 """A published bundle of a small generated shop, trained for real in some seconds. For tests of what is served."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from encoders.config import EncoderConfig
@@ -10,6 +11,7 @@ from gnn.model import ModelConfig
 from gnn.train import TrainConfig
 from kg.snapshot import build_snapshot
 from kg.sources.generated import GeneratedShop, generated_shop
+from serving.gate import GateConfig
 from serving.retrain import RetrainConfig, Retrained, retrain
 
 
@@ -29,10 +31,12 @@ def quick_config(seed: int = 0) -> RetrainConfig:
     return RetrainConfig(encoder=EncoderConfig(precision="fp32"), learn=learn)
 
 
-def train_small_shop(room: Path, *, shop: GeneratedShop | None = None, cache: Path | None = None) -> Retrained:
+def train_small_shop(
+    room: Path, *, shop: GeneratedShop | None = None, cache: Path | None = None, gate: GateConfig | None = None
+) -> Retrained:
     """Train on the small shop and publish into `room/bundles`."""
-    snapshot = build_snapshot((shop or small_shop()).tables)
-    return retrain(snapshot, BundleStore(room / "bundles"), config=quick_config(), cache=cache or room / "cache")
+    snapshot, config = build_snapshot((shop or small_shop()).tables), replace(quick_config(), gate=gate or GateConfig())
+    return retrain(snapshot, BundleStore(room / "bundles"), config=config, cache=cache or room / "cache")
 
 
 def tiny_bundle_store(room: Path) -> BundleStore:

@@ -4,7 +4,7 @@ The check of edges reads the tables by id and shares no code with what finds pat
 """
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import asdict, replace
 from itertools import pairwise
 from pathlib import Path as FilePath
@@ -20,12 +20,13 @@ from kg.snapshot import build_snapshot
 from kg.sources.generated import GeneratedShop
 from kg.tables import Tables
 from serving.answer import Answer, Filter, Item, Path, PathEdge, PathNode, Reason, RecommendRequest
-from serving.errors import UnknownProduct
+from serving.errors import ConfigError, UnknownProduct
 from serving.explain import explain
 from serving.history import NoEvents, read_history
 from serving.ready import Ready, prepare
 from serving.reason_config import ReasonConfig
 from serving.recommend import recommend
+from serving.roles import NETWORK
 from tests.support.bundles import small_shop
 from tests.support.models import content_of, random_bundle
 from tests.support.random_shops import random_shop
@@ -136,7 +137,7 @@ def test_every_path_over_a_drawn_model_exists(drawn: tuple[Ready, Tables]) -> No
     num_paths, faults = check_paths(ready, Ledger(tables))
 
     assert [] == faults
-    assert num_paths > 100
+    assert num_paths > 80
 
 
 def test_thousands_of_paths_over_a_learned_model_exist(learned: tuple[Ready, GeneratedShop]) -> None:
@@ -213,7 +214,7 @@ def test_without_the_product_a_path_starts_from_the_score_falls(drawn: tuple[Rea
                 checked += 1
                 assert scorer.score(history.without(start))[target] < item.score + 1e-6
 
-    assert checked > 100
+    assert checked > 80
 
 
 def test_no_other_user_is_in_any_answer(drawn: tuple[Ready, Tables]) -> None:
@@ -321,7 +322,7 @@ def test_what_texts_say_is_content_and_never_a_path(name: str, worded: BundleCon
     assert {()} == {item.paths for item in items}
 
 
-@pytest.mark.parametrize("name", sorted(USE_KERNELS))
+@pytest.mark.parametrize("name", sorted(USE_KERNELS - {NETWORK}))
 def test_what_users_did_is_shown_by_a_path_over_other_users(
     name: str, worded: BundleContent, tmp_path: FilePath
 ) -> None:
@@ -329,8 +330,21 @@ def test_what_users_did_is_shown_by_a_path_over_other_users(
 
     kinds = {reason for item in items for reason in item.reasons}
     assert {Reason.PATH, Reason.COLLABORATIVE} == kinds - {Reason.POPULAR_FALLBACK}
-    middles = {(path.nodes[2].type, path.nodes[2].id, len(path.nodes)) for item in items for path in item.paths}
-    assert {("User", None, 4)} == middles
+    ways = {tuple(node.type for node in path.nodes) for item in items for path in item.paths}
+    assert ("User", "Product", "User", "Product") in ways
+    assert {None} == {node.id for item in items for path in item.paths for node in path.nodes[2::2]}
+
+
+def test_what_the_network_learned_rests_on_typed_paths_and_on_nothing_else(
+    worded: BundleContent, tmp_path: FilePath
+) -> None:
+    items = items_by(NETWORK, worded, tmp_path)
+
+    ways = {tuple(edge.type for edge in path.edges[1:2]) for item in items for path in item.paths}
+    assert {("MADE_BY",), ("IN_CATEGORY",), ("BOUGHT",)} <= ways
+    for item in items:
+        said = sum(max(term.value, 0.0) for term in item.contributions if term.kernel == NETWORK)
+        assert sum(path.contribution for path in item.paths) <= said + 1e-6
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3])
@@ -359,9 +373,7 @@ def test_path_is_a_reason_only_where_a_path_is_shown(drawn: tuple[Ready, Tables]
 
     items = [item for _, answer in answers(ready) for item in answer.items]
 
-    assert [item for item in items if item.paths and Reason.POPULAR_FALLBACK not in item.reasons] == [
-        item for item in items if Reason.PATH in item.reasons
-    ]
+    assert [item for item in items if item.paths] == [item for item in items if item.reasons[0] == Reason.PATH]
     assert all(item.reasons for item in items)
 
 
@@ -398,7 +410,8 @@ def test_to_an_unknown_user_the_popular_is_the_reason(learned: tuple[Ready, Gene
 
     said = explain(ready, NoEvents(), "nobody", ready.bundle.snapshot.ids("Product")[0])
 
-    assert ((Reason.POPULAR_FALLBACK,), ()) == (said.item.reasons, said.item.paths)
+    assert () == said.item.paths
+    assert {Reason.POPULAR_FALLBACK} <= set(said.item.reasons) <= {Reason.POPULAR_FALLBACK, Reason.TRENDING}
 
 
 def test_the_history_of_a_snapshot_and_of_a_request_is_the_same(drawn: tuple[Ready, Tables]) -> None:
@@ -419,3 +432,48 @@ def test_a_filter_of_nothing_lets_everything_available_through(drawn: tuple[Read
     allowed, removed = ready.allow(Filter(), None)
 
     assert (int(ready.shelf.available.sum()), 0) == (int(allowed.sum()), removed["seen"])
+
+
+def test_what_must_never_be_mentioned_is_in_no_reason(drawn: tuple[Ready, Tables]) -> None:
+    ready, _ = drawn
+    snapshot = ready.bundle.snapshot
+    named = Counter(
+        node.id
+        for _, answer in answers(ready)
+        for item in answer.items
+        for path in item.paths
+        for node in path.nodes
+        if node.type == "Category"
+    )
+    secret = named.most_common(1)[0][0]
+    assert secret is not None
+    row = snapshot.row("Category", secret)
+    below = {snapshot.ids("Product")[product] for product in ready.shelf.in_category[:, [row]].indices}
+
+    discreet = prepare(ready.bundle, ReasonConfig(never_mention=(secret,)))
+
+    said = [
+        (path.nodes[-1].id, node)
+        for _, answer in _answers(discreet)
+        for item in answer.items
+        for path in item.paths
+        for node in path.nodes[:-1]
+    ]
+    assert said
+    assert [] == [node for target, node in said if node.id == secret or (node.id in below and node.id != target)]
+
+
+def test_a_category_that_must_never_be_mentioned_and_is_not_there_is_refused(small_bundle: Bundle) -> None:
+    with pytest.raises(ConfigError, match=r"never_mention names the category 'Teaa', which this shop does not have"):
+        prepare(small_bundle, ReasonConfig(never_mention=("Teaa",)))
+
+
+def test_a_product_that_is_gone_is_no_reason(tmp_path: FilePath) -> None:
+    ready = prepare(random_bundle(build_snapshot(tiny_shop()), tmp_path))
+    gone = [row for row, available in enumerate(ready.shelf.available.tolist()) if not available]
+    assert gone
+
+    paths = [path for _, answer in answers(ready) for item in answer.items for path in item.paths]
+
+    ids = {ready.bundle.snapshot.ids("Product")[row] for row in gone}
+    assert [] == [path for path in paths for node in path.nodes[:-1] if node.id in ids]

@@ -251,8 +251,8 @@ def test_the_card_says_what_the_lists_rest_on(small_bundle: Bundle) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["u1", "p05", "--global"], "give neither USER and PRODUCT"),
-        (["--global", "--shapley"], "give neither USER and PRODUCT"),
+        (["u1", "p05", "--global"], "give no USER, PRODUCT"),
+        (["--global", "--shapley"], "give no USER, PRODUCT"),
         (["--global", "--users", "0"], "--users must be at least 1"),
         (["u1"], "give USER and PRODUCT"),
         ([], "give USER and PRODUCT"),

@@ -1,0 +1,81 @@
+"""`whycart evaluate --reasons`: the reasons of the published model, measured and told."""
+
+import contextlib
+import functools
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from gnn.bundle import BundleStore
+from kg.store import GraphStore
+from serving.cli.items import open_ready
+from serving.cli.output import print_json, print_table, progress_bars, say
+from serving.graph_ledger import claims_not_in_graph
+from serving.ready import prepare
+from serving.reason_config import ReasonConfig
+from serving.reason_quality import measure_reasons, reason_rows, reason_sentence, reasons_to_json
+from serving.reason_stability import agreement
+from serving.settings import Settings
+
+REASONS = "reasons.json"
+"""File in the home folder that the latest figures are written to."""
+
+
+def evaluate_reasons(
+    settings: Settings,
+    *,
+    users: int,
+    n: int,
+    in_graph: bool,
+    against: str | None,
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    """Measure the reasons of the published model and print what came out.
+
+    Args:
+        settings: of the project.
+        users: how many users at most.
+        n: items of each list.
+        in_graph: ask the live graph too whether every path is there.
+        against: version of another model whose reasons are compared; None: none.
+        out: file for the JSON; None: REASONS in the home folder.
+        as_json: print JSON instead of a table.
+
+    Raises:
+        BundleError: no model is published, or there is no such version.
+        GraphConnectionError: the graph is asked and does not answer.
+    """
+    ready = open_ready(settings)
+    other = None
+    if against is not None:
+        bundle = BundleStore(settings.bundles).load(against)
+        other = prepare(bundle, settings.section("reasons", ReasonConfig))
+    with progress_bars(wanted=not as_json) as progress, contextlib.ExitStack() as stack:
+        also_false = None
+        if in_graph:
+            store = stack.enter_context(GraphStore.open(settings.graph))
+            also_false = functools.partial(
+                claims_not_in_graph, store, ready.bundle.snapshot.schema, bounds=ready.reasons
+            )
+        report = measure_reasons(ready, users=users, n=n, also_false=also_false, progress=progress)
+        agrees = None if other is None else agreement(ready, other, users=users, n=n, progress=progress)
+    facts = {"model_version": ready.bundle.version, "in_graph": in_graph, "reasons": reasons_to_json(report)}
+    if agrees is not None:
+        facts["against"] = {"model_version": against, **asdict(agrees)}
+    file = out or settings.home / REASONS
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    if as_json:
+        print_json(facts)
+        return
+    print_table(("figure", "value", "meaning"), reason_rows(report))
+    say(reason_sentence(report))
+    if in_graph:
+        say(f"the graph at {settings.graph.uri or settings.graph.folder} was asked for each of the paths, in Cypher")
+    if agrees is not None:
+        say(
+            f"against {against}: {agrees.products:.1%} of the items are the same, of those {agrees.first:.1%} have the "
+            f"same first reason and share {agrees.jaccard:.1%} of all reasons"
+        )
+    say(f"model {ready.bundle.version}, {report.num_users:,} users; written to {file}")

@@ -1,0 +1,334 @@
+"""Records of the lists that were answered: what was asked, what it was answered from, and the answer as it was sent.
+
+They lie in the operational state (`serving.state`), are found by their recommendation_id, and are deleted when they
+expire or when a user is to be forgotten. How the API writes them without waiting is `serving.api.recorder`'s; computing
+a list again is `serving.replay`'s.
+"""
+
+import json
+import time
+import uuid
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import sqlalchemy as sa
+from pydantic import TypeAdapter, ValidationError
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.exc import OperationalError
+
+from gnn.bundle import Bundle
+from kg.snapshot import DAY_MS
+from serving.answer import Answer, Filter, RecommendRequest, SessionEvent
+from serving.audit_config import AuditConfig
+from serving.errors import StateError, UnknownRecommendation
+from serving.events import EventLog
+from serving.state import RECOMMENDATIONS, open_state, translated
+
+Kind = Literal["recommend", "similar"]
+DELETE_BATCH = 500
+"""Records that one transaction deletes, so that others wait for moments only."""
+_LEVEL = 1
+"""Of zlib: a third of the time of the usual level, and little more room."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimilarRequest:
+    """One wish for products like one product."""
+
+    product_id: str
+    n: int = 10
+    """How many."""
+    offset: int = 0
+    """How many of the best to skip."""
+    filter: Filter = field(default_factory=Filter)
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Where the event log stood and what the clock said when a list was made; reads the log up to there."""
+
+    log: EventLog
+    now_ms: int
+    """Epoch milliseconds that ages are counted from."""
+    until: int | None
+    """Last sequence number of the event log that counts; None: no event of the log does."""
+
+    def events_of(self, user_id: str, *, after: int) -> tuple[SessionEvent, ...]:
+        """Return a user's events with a log number above `after` up to this moment, oldest first."""
+        return () if self.until is None else self.log.events_of(user_id, after=after, until=self.until)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One list that was answered."""
+
+    recommendation_id: str
+    at_ms: int
+    """Epoch milliseconds of the answer, which ages were counted from."""
+    wish: RecommendRequest | SimilarRequest
+    model_version: str
+    """Bundle the list came from."""
+    graph_version: str
+    """Hash of the snapshot that the bundle was made from."""
+    events_after: int
+    """Last number of the event log whose event was in the bundle."""
+    events_until: int | None
+    """Last number of the event log that counted; None: the log was not read."""
+    answer: bytes
+    """The answer as it was sent, JSON."""
+
+    @property
+    def kind(self) -> Kind:
+        """What was asked for."""
+        return "recommend" if isinstance(self.wish, RecommendRequest) else "similar"
+
+    @property
+    def user_id(self) -> str | None:
+        """Who asked; None for sessions and for products alike."""
+        return self.wish.user_id if isinstance(self.wish, RecommendRequest) else None
+
+    def body(self) -> dict[str, Any]:
+        """Return the answer as it was sent."""
+        body: dict[str, Any] = json.loads(self.answer)
+        return body
+
+    def logged(self, log: EventLog) -> tuple[SessionEvent, ...]:
+        """Return the events of the log that counted, oldest first; those of the bundle are not among them."""
+        if self.user_id is None or self.events_until is None:
+            return ()
+        return log.events_of(self.user_id, after=self.events_after, until=self.events_until)
+
+
+class RecordLog:
+    """The records of one project; several processes may use the same file."""
+
+    def __init__(self, path: Path, engine: sa.Engine, config: AuditConfig) -> None:
+        """Wrap an open state file; `RecordLog.open` is the usual way."""
+        self.path, self.config = path, config
+        self._engine = engine
+
+    @classmethod
+    def open(cls, path: Path, config: AuditConfig) -> "RecordLog":
+        """Open the records in a state file, which is created when it is not there.
+
+        Raises:
+            StateError: the file cannot be opened or was written by a newer release.
+        """
+        return cls(path, open_state(path), config)
+
+    def __enter__(self) -> Self:
+        """Return the records themselves."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the file."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._engine.dispose()
+
+    def add(self, records: Sequence[Record]) -> None:
+        """Write records in one transaction; one that is there already stays as it is.
+
+        Raises:
+            StateError: the file cannot be written; none was.
+        """
+        rows = [_row_of(record) for record in records]
+        if rows:
+            statement = insert(RECOMMENDATIONS).on_conflict_do_nothing(index_elements=["recommendation_id"])
+            with translated(self.path), self._engine.begin() as connection:
+                connection.execute(statement, rows)
+
+    def find(self, recommendation_id: str, *, now_ms: int | None = None) -> Record:
+        """Return one record.
+
+        Args:
+            recommendation_id: id that came with the answer.
+            now_ms: epoch milliseconds that expiry is counted from; None: the clock.
+
+        Raises:
+            UnknownRecommendation: no such record, or it has expired.
+            StateError: the file cannot be read.
+        """
+        statement = sa.select(RECOMMENDATIONS).where(
+            RECOMMENDATIONS.c.recommendation_id == recommendation_id,
+            RECOMMENDATIONS.c.at_ms >= self._oldest_ms(now_ms),
+        )
+        with translated(self.path), self._engine.connect() as connection:
+            row = connection.execute(statement).one_or_none()
+        if row is None:
+            raise UnknownRecommendation(self._unknown(recommendation_id))
+        return _record_of(row)
+
+    def expire(self, *, now_ms: int | None = None) -> int:
+        """Delete the records that have expired and return how many that were.
+
+        Args:
+            now_ms: epoch milliseconds that expiry is counted from; None: the clock.
+
+        Raises:
+            StateError: the file cannot be written; the rest stays for another time.
+        """
+        old = sa.select(RECOMMENDATIONS.c.seq).where(RECOMMENDATIONS.c.at_ms < self._oldest_ms(now_ms))
+        return self._delete(old)
+
+    def count_of(self, user_id: str) -> int:
+        """Return how many records a user has."""
+        statement = sa.select(sa.func.count()).where(RECOMMENDATIONS.c.user_id == user_id)
+        with translated(self.path), self._engine.connect() as connection:
+            return int(connection.execute(statement).scalar_one())
+
+    def delete_user(self, user_id: str) -> int:
+        """Delete the records of a user so that nothing of them stays in the file, and return how many that were.
+
+        The whole file is written anew, as an index keeps copies of what it once held; nobody else writes meanwhile.
+
+        Raises:
+            StateError: the file cannot be written, or another process reads it without a pause.
+        """
+        deleted = self._delete(sa.select(RECOMMENDATIONS.c.seq).where(RECOMMENDATIONS.c.user_id == user_id))
+        try:
+            with self._engine.connect() as connection:
+                connection.exec_driver_sql("VACUUM")
+                # The write-ahead log still holds pages as they were.
+                held = bool(connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()[0])
+        except OperationalError as err:
+            raise StateError(self._traces(deleted, str(err.orig))) from err
+        if held:
+            raise StateError(self._traces(deleted, "other processes are reading"))
+        return deleted
+
+    def _traces(self, deleted: int, cause: str) -> str:
+        return (
+            f"{self.path}: {deleted} records were deleted, but traces stay in the file and in {self.path.name}-wal "
+            f"({cause}); call it again in a quiet moment"
+        )
+
+    def _delete(self, seqs: sa.Select[tuple[int]]) -> int:
+        total = 0
+        statement = sa.delete(RECOMMENDATIONS).where(RECOMMENDATIONS.c.seq.in_(seqs.limit(DELETE_BATCH)))
+        while True:
+            with translated(self.path), self._engine.begin() as connection:
+                deleted = connection.execute(statement).rowcount
+            total += deleted
+            if deleted < DELETE_BATCH:
+                return total
+
+    def _oldest_ms(self, now_ms: int | None) -> int:
+        now = clock_ms() if now_ms is None else now_ms
+        return now - self.config.keep_days * DAY_MS
+
+    def _unknown(self, recommendation_id: str) -> str:
+        days = f"{self.config.keep_days} day{'s' if self.config.keep_days > 1 else ''}"
+        state = "" if self.config.enabled else "; nothing is recorded now, as [audit] enabled is false"
+        return (
+            f"no list is recorded under the id {recommendation_id[:100]!r}; records are kept for {days} "
+            f"([audit] keep_days){state}"
+        )
+
+
+def new_recommendation_id() -> str:
+    """Return an id for a list."""
+    return uuid.uuid4().hex
+
+
+def clock_ms() -> int:
+    """Return the time as epoch milliseconds."""
+    return int(time.time() * 1000)
+
+
+def moment_of(log: EventLog, user_id: str | None) -> Moment:
+    """Return this moment of an event log.
+
+    Args:
+        log: the log.
+        user_id: whose events will be read; None: nobody's, and the log is not asked.
+
+    Raises:
+        StateError: the log cannot be read.
+    """
+    return Moment(log, clock_ms(), None if user_id is None else log.last_seq())
+
+
+def record_of(
+    wish: RecommendRequest | SimilarRequest,
+    answer: Answer,
+    sent: bytes,
+    *,
+    list_id: str,
+    bundle: Bundle,
+    moment: Moment,
+) -> Record:
+    """Return the record of an answer.
+
+    Args:
+        wish: what was asked for.
+        answer: what was found.
+        sent: the answer as it was sent, JSON.
+        list_id: its recommendation_id.
+        bundle: the bundle it came from.
+        moment: when, and where the event log stood.
+    """
+    return Record(
+        recommendation_id=list_id,
+        at_ms=moment.now_ms,
+        wish=wish,
+        model_version=answer.model_version,
+        graph_version=answer.graph_version,
+        events_after=bundle.events_applied,
+        events_until=moment.until,
+        answer=sent,
+    )
+
+
+_WISHES: Mapping[Kind, TypeAdapter[Any]] = {
+    "recommend": TypeAdapter(RecommendRequest),
+    "similar": TypeAdapter(SimilarRequest),
+}
+
+
+def wish_fields(wish: RecommendRequest | SimilarRequest) -> dict[str, Any]:
+    """Return what was asked for as plain values."""
+    kind: Kind = "recommend" if isinstance(wish, RecommendRequest) else "similar"
+    fields: dict[str, Any] = _WISHES[kind].dump_python(wish, mode="json")
+    return fields
+
+
+def _row_of(record: Record) -> dict[str, object]:
+    return {
+        "recommendation_id": record.recommendation_id,
+        "at_ms": record.at_ms,
+        "kind": record.kind,
+        "user_id": record.user_id,
+        "request": zlib.compress(_WISHES[record.kind].dump_json(record.wish), _LEVEL),
+        "model_version": record.model_version,
+        "graph_version": record.graph_version,
+        "events_after": record.events_after,
+        "events_until": record.events_until,
+        "answer": zlib.compress(record.answer, _LEVEL),
+    }
+
+
+def _record_of(row: sa.Row[Any]) -> Record:
+    try:
+        wish = _WISHES[row.kind].validate_json(zlib.decompress(row.request))
+        answer = zlib.decompress(row.answer)
+    except (KeyError, ValidationError, zlib.error) as err:
+        raise StateError(f"the record of {row.recommendation_id} cannot be read by this release: {err}") from err
+    return Record(
+        recommendation_id=row.recommendation_id,
+        at_ms=row.at_ms,
+        wish=wish,
+        model_version=row.model_version,
+        graph_version=row.graph_version,
+        events_after=row.events_after,
+        events_until=row.events_until,
+        answer=answer,
+    )
