@@ -47,9 +47,9 @@ class History:
     def __len__(self) -> int:
         return len(self.product)
 
-    def without(self, product: int) -> "History":
-        """Return the history with one product taken out; the steps it was in stay, so every other rank stays too."""
-        return self.where(self.product != product)
+    def without(self, *products: int) -> "History":
+        """Return the history with some products taken out; the steps they were in stay, so every other rank stays."""
+        return self.where(~np.isin(self.product, products))
 
     def where(self, keep: Bool[np.ndarray, " event"]) -> "History":
         """Return the events where `keep` holds; the ranks of the others stay as they are."""

@@ -80,7 +80,10 @@ class NeighbourKernel:
         self, products: Int[np.ndarray, " history"], targets: Int[np.ndarray, " target"]
     ) -> Float[np.ndarray, "history target"]:
         """Return the weight with which each product of the history speaks for each target."""
-        return np.asarray(self.matrix[products][:, targets].toarray())
+        if len(products) < self.matrix.shape[0]:
+            return np.asarray(self.matrix[products][:, targets].toarray())
+        # Of the whole catalogue a few columns are asked for: taking those first leaves the large matrix where it is.
+        return np.asarray(self.matrix[:, targets][products].toarray())
 
 
 @dataclass(frozen=True)

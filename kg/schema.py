@@ -15,6 +15,7 @@ from kg.errors import SchemaError
 Kind = TypeVar("Kind")
 _LABEL = re.compile(r"[A-Z][A-Za-z0-9]{0,62}")
 _RELATION = re.compile(r"[A-Z][A-Z0-9_]{0,62}")
+_REASON = re.compile(r"(?:[^{}\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]|\{name\})+")
 _WORD = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 
@@ -191,9 +192,13 @@ def _relation(name: str, entry: Mapping[str, Any], *, labels: Mapping[str, NodeK
     for key in ("from", "to"):
         if entry.get(key) not in labels:
             raise SchemaError(f"{place}: {key!r} must be one of {', '.join(sorted(labels))}, got {entry.get(key)!r}")
-    return RelationKind(
-        name, entry["from"], entry["to"], symmetric=bool(entry.get("symmetric", False)), reason=entry.get("reason")
-    )
+    reason = entry.get("reason")
+    if reason is not None and (not isinstance(reason, str) or not _REASON.fullmatch(reason)):
+        raise SchemaError(
+            f"{place}: reason is one line of text with no placeholder but {{name}}, such as 'made of {{name}}', "
+            f"got {reason!r}"
+        )
+    return RelationKind(name, entry["from"], entry["to"], symmetric=bool(entry.get("symmetric", False)), reason=reason)
 
 
 def _event(name: str, entry: Mapping[str, Any], *, known: Mapping[str, EventKind], where: str) -> EventKind:

@@ -2,6 +2,14 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Literal
+
+from cypher.errors import InputError
+
+Surface = Literal["short", "long"]
+"""Where words stand: a caption, or a place for a full sentence."""
+MAX_N = 500
+"""Most items of one answer."""
 
 
 class Reason(StrEnum):
@@ -64,6 +72,10 @@ class RecommendRequest:
     filter: Filter = field(default_factory=Filter)
     paths: int = 0
     """Paths shown an item at most; 0 leaves explanations out."""
+    language: str | None = None
+    """BCP 47 tag of the language that reasons are told in; None: the shop's."""
+    surface: Surface = "long"
+    """How much room the words have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +110,7 @@ class Path:
     pattern: str
     """Meta-path: `User-BOUGHT->Product-MADE_BY->Brand<-MADE_BY-Product`."""
     text: str
-    """The path in words."""
+    """The path in words; plain text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +138,8 @@ class Item:
     paths: tuple[Path, ...]
     contributions: tuple[Contribution, ...]
     """Largest terms first; empty unless explanations were asked for."""
+    text: str
+    """Why it is there in one sentence: the strongest path, else the reason that carried most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,3 +155,15 @@ class Answer:
     """Events of the history that took part."""
     removed: dict[str, int]
     """Products left out, by cause: `filter`, `seen`."""
+
+
+def check_page(n: int, offset: int) -> None:
+    """Refuse a page of a list that is out of range.
+
+    Raises:
+        InputError: n is not between 1 and 500, or offset is below 0.
+    """
+    if not 1 <= n <= MAX_N:
+        raise InputError(f"n must be between 1 and {MAX_N}, got {n}")
+    if offset < 0:
+        raise InputError(f"offset must be 0 or more, got {offset}")

@@ -27,6 +27,10 @@ class UnknownRecommendation(InputError):
     """No list is recorded under this id, or none any more."""
 
 
+class UnknownLanguage(InputError):
+    """Reasons are asked for in a language that has no message catalogue."""
+
+
 class EventsError(InputError):
     """Events handed in cannot be taken as they are."""
 

@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from gnn.score import History, Scorer
 from serving.answer import Contribution
 from serving.ready import Ready
+from serving.words import Words
 
 _TERMS = 8
 """Terms of a score that are named one by one."""
@@ -33,6 +34,8 @@ class Evidence:
     priors: Float[np.ndarray, "prior target"]
     without: Float[np.ndarray, "history target"]
     """Score of each target without each product of the history."""
+    words: Words
+    """How it is told."""
 
     @property
     def scorer(self) -> Scorer:
@@ -45,13 +48,15 @@ class Evidence:
         return np.asarray(self.weights[:, :, None] * self.entries)
 
 
-def take_apart(ready: Ready, targets: Int[np.ndarray, " target"], history: History, *, user: int | None) -> Evidence:
-    """Return the evidence for some products."""
+def take_apart(
+    ready: Ready, targets: Int[np.ndarray, " target"], history: History, *, user: int | None, words: Words | None = None
+) -> Evidence:
+    """Return the evidence for some products; words: None: the shop's language, in full sentences."""
     scorer = ready.bundle.scorer
     products, weights = scorer.product_weights(history)
     entries, priors = scorer.entries(products, targets), scorer.prior_parts(targets)
     without = scorer.totals_without(history, entries) + priors.sum(axis=0)
-    return Evidence(ready, history, user, products, weights, entries, priors, without)
+    return Evidence(ready, history, user, products, weights, entries, priors, without, words or ready.words())
 
 
 def contributions(

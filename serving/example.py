@@ -41,6 +41,13 @@ DECLARATIONS = """\
 # [events.returned]
 # weight = -4.0
 # half_life_days = 120.0
+
+# The shop's own words for reasons, a table a language; docs/reasons.md names the keys and their placeholders.
+# [reasons.wording.en]
+# others = "{you}, and customers who took it also took this"
+# others_counted = ["{you}, like {count} customer", "{you}, like {count} customers"]  # singular and plural, or one text
+# event_returned = "sent back"
+# relation_made_of = "of {name}"
 """
 
 
@@ -75,6 +82,8 @@ def _section(section: str, config_class: type, *, defaults: Mapping[str, object]
     lines = [f"# {summary}", f"[{section}]"]
     sentences = field_sentences(config_class)
     for field in keys_of(config_class):
+        if isinstance(_default(field), Mapping):
+            continue  # a table of its own, shown under DECLARATIONS
         meaning = re.sub(r"(?:^|(?<=\. ))None:", "Not set:", sentences.get(field.name, "")).replace("None:", "not set:")
         sentence = f"{meaning} {environment_name(section, field.name)}"
         lines.extend(textwrap.wrap(sentence, 118, initial_indent="# ", subsequent_indent="# ", break_on_hyphens=False))

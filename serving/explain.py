@@ -4,19 +4,24 @@ A path is shown only if each of its edges is in the snapshot and only if the pro
 the history it starts from is taken away. Attention weights are never shown.
 """
 
-from dataclasses import dataclass, replace
+import time
+from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
 from gnn.score import History
-from serving.answer import Contribution, Filter, Item
+from serving.addition import Past
+from serving.answer import Contribution, Item, RecommendRequest, check_page
+from serving.counterfactual import WhatIf
+from serving.counterfactual import what_if as find_what_if
 from serving.evidence import Evidence, contributions, take_apart
-from serving.history import EventReader, read_history
+from serving.history import EventReader
 from serving.ready import Ready
 from serving.reasons import Voices, listen, reason_codes, true_paths
-
-_TOP = 10
+from serving.standing import Question
+from serving.why_not import BLOCKING, Cause, Comparison, compare, find_causes
+from serving.words import Words, describe_item
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +33,26 @@ class Explanation:
     rank_of_all: int
     """Rank among the whole catalogue; 1 is the best."""
     num_products: int
+    rank_of_allowed: int
+    """Rank among what may be recommended; for a product that may not, the rank it would have."""
+    num_allowed: int
+    """Products that may be recommended."""
+    n: int
+    """Length of the list that was asked about."""
     removed_by: str | None
-    """What keeps it out of lists: `seen`, `unavailable`; None: nothing."""
+    """What keeps it out of lists: `unavailable`, `filter`, `seen`; None: nothing."""
     in_top: bool
-    """Whether it is among the ten best that may be recommended."""
+    """Whether it is among the n best that may be recommended."""
+    by_kernel: dict[str, float]
+    """What each kernel adds to the score, largest first; those that add nothing are left out."""
+    by_prior: dict[str, float]
+    """What each prior adds to the score; with the kernels they add up to it."""
+    against: Comparison | None
+    """The product beside the last of the list; None where there is no other."""
+    causes: tuple[Cause, ...]
+    """Everything that keeps it out of the list; empty for a product that is in it."""
+    what_if: WhatIf | None
+    """The smallest changes that turn the answer over; None unless asked for."""
 
 
 def explain_items(
@@ -42,6 +63,7 @@ def explain_items(
     user: int | None,
     paths: int,
     first_rank: int,
+    words: Words | None = None,
 ) -> tuple[Item, ...]:
     """Return ranked products as items.
 
@@ -52,10 +74,11 @@ def explain_items(
         user: row of the user, None when unknown.
         paths: paths shown an item at most; 0 leaves paths and contributions out.
         first_rank: rank of the first target.
+        words: how reasons are told; None: in the shop's language, in full sentences.
     """
     if not len(targets):
         return ()
-    evidence = take_apart(ready, targets, history, user=user)
+    evidence = take_apart(ready, targets, history, user=user, words=words)
     voices = listen(evidence)
     terms = contributions(evidence, voices.parts) if paths else [()] * len(targets)
     return tuple(
@@ -64,35 +87,57 @@ def explain_items(
     )
 
 
-def explain(ready: Ready, events: EventReader, user_id: str, product_id: str, *, paths: int = 3) -> Explanation:
-    """Return why a product is, or is not, recommended to a user.
+def explain(
+    ready: Ready, events: EventReader, product_id: str, *, request: RecommendRequest, what_if: bool = False
+) -> Explanation:
+    """Return why a product is, or is not, in the answer to a request.
 
     Args:
         ready: the bundle.
         events: gives what the user did after the bundle was made.
-        user_id: known or unknown user.
         product_id: any product of the bundle.
-        paths: paths shown at most.
+        request: the wish; its `offset` and `n` together are the length of the list.
+        what_if: whether to look for the smallest changes of the history that turn the answer over.
 
     Raises:
         UnknownProduct: the bundle does not hold the product.
+        InputError: n or offset out of range, a filter that names what the shop does not have, or a language that
+            reasons are not told in.
     """
+    check_page(request.n, request.offset)
     bundle = ready.bundle
     product = ready.product_row(product_id)
-    user = bundle.snapshot.row("User", user_id)
-    history = read_history(bundle.snapshot, user, events.events_of(user_id, after=bundle.events_applied))
-    scores = bundle.scorer.score(history)
-    (item,) = explain_items(ready, np.array([product]), history, user=user, paths=paths, first_rank=1)
-    ahead = (scores > scores[product]) | ((scores == scores[product]) & (np.arange(len(scores)) < product))
-    rank = int(ahead.sum()) + 1
-    removed_by = None
-    if not ready.shelf.available[product]:
-        removed_by = "unavailable"
-    elif bundle.exclude_seen and product in history.product:
-        removed_by = "seen"
-    allowed, _ = ready.allow(Filter(), history)
-    in_top = removed_by is None and int((ahead & allowed).sum()) < _TOP
-    return Explanation(replace(item, rank=rank), rank, len(scores), removed_by, in_top)
+    user = None if request.user_id is None else bundle.snapshot.row("User", request.user_id)
+    logged = () if request.user_id is None else events.events_of(request.user_id, after=bundle.events_applied)
+    past = Past(bundle.snapshot, user, (*logged, *request.session), int(time.time() * 1000))
+    history = past.read()
+    question = Question(ready, product, request.filter, request.offset + request.n)
+    standing = question.stand(history)
+    words, rank = ready.words(request.language, request.surface), standing.rank_of_all
+    target = np.array([product])
+    (item,) = explain_items(ready, target, history, user=user, paths=request.paths, first_rank=rank, words=words)
+    split = bundle.scorer.split(history, target)
+    causes = find_causes(question, history, standing)
+    return Explanation(
+        item,
+        standing.rank_of_all,
+        len(standing.scores),
+        standing.rank,
+        int(standing.allowed.sum()),
+        question.n,
+        next((str(cause.kind) for cause in causes if cause.kind in BLOCKING), None),
+        standing.is_listed,
+        _largest_first(bundle.scorer.blend.kernels, split.parts.sum(axis=(1, 2))),
+        _largest_first(bundle.scorer.blend.priors, split.priors.sum(axis=1)),
+        compare(question, history, standing),
+        causes,
+        find_what_if(question, past, standing, causes) if what_if else None,
+    )
+
+
+def _largest_first(names: tuple[str, ...], values: Float[np.ndarray, " source"]) -> dict[str, float]:
+    pairs = sorted(zip(names, values.tolist(), strict=True), key=lambda pair: -abs(pair[1]))
+    return {name: value for name, value in pairs if value}
 
 
 def _make_item(
@@ -112,5 +157,8 @@ def _make_item(
     source = max(everything, key=lambda name: everything[name])
     shown = true_paths(evidence, voices, place, product=product, limit=paths) if paths else ()
     reasons = reason_codes(evidence, by_kernel, by_prior, shown)
-    product_id = evidence.ready.bundle.snapshot.ids("Product")[product]
-    return Item(product_id, rank, sum(everything.values()), source, reasons, shown, terms)
+    product_id, text = (
+        evidence.ready.bundle.snapshot.ids("Product")[product],
+        describe_item(evidence.words, shown, reasons),
+    )
+    return Item(product_id, rank, sum(everything.values()), source, reasons, shown, terms, text)

@@ -12,12 +12,14 @@ from kg.long_paths import Bounds
 from kg.paths import PathFinder
 from kg.schema import GraphSchema
 from kg.snapshot import Snapshot
-from serving.answer import Filter
+from serving.answer import Filter, Surface
 from serving.errors import ConfigError, UnknownProduct
 from serving.index import ProductIndex
+from serving.language import Languages
 from serving.reason_config import ReasonConfig
 from serving.roles import Roles
 from serving.shelf import Shelf, build_shelf
+from serving.words import Words
 
 _FEW_MEMBERS = 20.0
 """An entity with so few products says enough in any catalogue."""
@@ -46,6 +48,20 @@ class Ready:
     """Products that each entity links, by relation; of a category all in or below it."""
     entities: dict[str, Bool[np.ndarray, " entity"]]
     """Entities that a reason may rest on, by relation: not sensitive, and shared by few enough products."""
+    languages: Languages
+    """What reasons are told in."""
+
+    def words(self, language: str | None = None, surface: Surface = "long") -> Words:
+        """Return how reasons are told.
+
+        Args:
+            language: BCP 47 tag; None: the shop's language.
+            surface: how much room there is.
+
+        Raises:
+            UnknownLanguage: no message catalogue fits.
+        """
+        return Words(self.languages.find(language or self.reasons.language), surface)
 
     def allow(self, wish: Filter, history: History | None) -> tuple[Bool[np.ndarray, " product"], dict[str, int]]:
         """Return which products may be recommended, and how many were left out by what.
@@ -109,6 +125,7 @@ def prepare(bundle: Bundle, reasons: ReasonConfig | None = None) -> Ready:
         hidden,
         members,
         _telling_entities(members, hidden, reasons, num_products=snapshot.num_nodes("Product")),
+        Languages(reasons.wording),
     )
 
 

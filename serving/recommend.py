@@ -4,16 +4,13 @@ Everything is read from one bundle; there is no call to a database and no torch.
 appear here as steps with names of their own.
 """
 
-from cypher.errors import InputError
 from gnn.score import top_products
 from kg.kernels import EmbeddingKernel
-from serving.answer import Answer, Contribution, Filter, Item, Reason, RecommendRequest
+from serving.answer import Answer, Contribution, Filter, Item, Reason, RecommendRequest, check_page
 from serving.explain import explain_items
 from serving.history import EventReader, read_history
 from serving.ready import Ready
-
-MAX_N = 500
-"""Most items of one answer."""
+from serving.words import Words, describe_item
 
 
 def recommend(ready: Ready, events: EventReader, request: RecommendRequest, *, now_ms: int | None = None) -> Answer:
@@ -26,47 +23,51 @@ def recommend(ready: Ready, events: EventReader, request: RecommendRequest, *, n
         now_ms: epoch milliseconds that ages are counted from; None: the clock.
 
     Raises:
-        InputError: n or offset out of range, or a filter that names what the shop does not have.
+        InputError: n or offset out of range, a filter that names what the shop does not have, or a language that
+            reasons are not told in.
     """
-    _check_page(request.n, request.offset)
-    bundle = ready.bundle
+    check_page(request.n, request.offset)
+    bundle, words = ready.bundle, ready.words(request.language, request.surface)
     user = None if request.user_id is None else bundle.snapshot.row("User", request.user_id)
     logged = () if request.user_id is None else events.events_of(request.user_id, after=bundle.events_applied)
     history = read_history(bundle.snapshot, user, (*logged, *request.session), now_ms=now_ms)
     scores = bundle.scorer.score(history)
     allowed, removed = ready.allow(request.filter, history)
     ranked = top_products(scores, allowed, k=request.offset + request.n)[request.offset :]
-    items = explain_items(ready, ranked, history, user=user, paths=request.paths, first_rank=request.offset + 1)
+    first_rank = request.offset + 1
+    items = explain_items(ready, ranked, history, user=user, paths=request.paths, first_rank=first_rank, words=words)
     return Answer(items, bundle.version, bundle.snapshot.hash, len(history), removed)
 
 
-def similar(ready: Ready, product_id: str, *, n: int, offset: int = 0, filter: Filter | None = None) -> Answer:
-    """Return the products nearest to one, in text and in use.
+def similar(
+    ready: Ready,
+    product_id: str,
+    *,
+    n: int,
+    offset: int = 0,
+    filter: Filter | None = None,
+    words: Words | None = None,
+) -> Answer:
+    """Return the products nearest to one, in text and in use; words: None: those of the shop's language.
 
     Raises:
         UnknownProduct: the bundle does not hold the product.
         InputError: n or offset out of range, or a filter that names what the shop does not have.
     """
-    _check_page(n, offset)
+    check_page(n, offset)
     product = ready.product_row(product_id)
     allowed, removed = ready.allow(filter or Filter(), None)
     allowed[product] = False
     rows, parts = ready.index.nearest(product, allowed, k=offset + n)
     names = list(ready.index.parts)
     ids = ready.bundle.snapshot.ids("Product")
-    items = []
+    items, told = [], words or ready.words()
     for place in range(offset, len(rows)):
         terms = tuple(Contribution(name, product_id, float(parts[i, place])) for i, name in enumerate(names))
         best = max(terms, key=lambda term: term.value).kernel
         learned = {kernel.name for kernel in ready.bundle.scorer.kernels if isinstance(kernel, EmbeddingKernel)}
         reason = Reason.COLLABORATIVE if best in learned else Reason.CONTENT
         score = float(parts[:, place].sum())
-        items.append(Item(ids[rows[place]], place + 1, score, best, (reason,), (), terms))
+        text = describe_item(told, (), (reason,))
+        items.append(Item(ids[rows[place]], place + 1, score, best, (reason,), (), terms, text))
     return Answer(tuple(items), ready.bundle.version, ready.bundle.snapshot.hash, 0, removed)
-
-
-def _check_page(n: int, offset: int) -> None:
-    if not 1 <= n <= MAX_N:
-        raise InputError(f"n must be between 1 and {MAX_N}, got {n}")
-    if offset < 0:
-        raise InputError(f"offset must be 0 or more, got {offset}")

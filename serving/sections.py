@@ -148,6 +148,8 @@ def _fit(value: object, kind: Any, folder: Path) -> tuple[bool, object]:
         return value in typing.get_args(kind), value
     if typing.get_origin(kind) is tuple:
         return _fit_tuple(value, kind, folder)
+    if typing.get_origin(kind) is Mapping:
+        return _fit_table(value, kind, folder)
     if kind is Path:
         return isinstance(value, str), (folder / str(value)) if str(value)[:1] != "~" else Path(str(value)).expanduser()
     if kind is float:
@@ -164,6 +166,19 @@ def _fit_tuple(value: object, kind: Any, folder: Path) -> tuple[bool, object]:
         return False, value
     fitted = [_fit(item, item_kind, folder) for item in value]
     return all(found for found, _ in fitted), tuple(item for _, item in fitted)
+
+
+def _fit_table(value: object, kind: Any, folder: Path) -> tuple[bool, object]:
+    if not isinstance(value, Mapping):
+        return False, value
+    options = _options(typing.get_args(kind)[1])
+    found: dict[str, object] = {}
+    for key, item in value.items():
+        fitting = (result for fits, result in (_fit(item, option, folder) for option in options) if fits)
+        found[key] = next(fitting, None)
+        if found[key] is None:
+            return False, value
+    return True, found
 
 
 def _options(kind: Any) -> tuple[Any, ...]:
@@ -196,6 +211,8 @@ def _words(kind: Any) -> str:
             options.append("one of " + ", ".join(map(str, typing.get_args(option))))
         elif typing.get_origin(option) is tuple:
             options.append(f"a list, each {_words(typing.get_args(option)[0])}")
+        elif typing.get_origin(option) is Mapping:
+            options.append(f"a table, each value {_words(typing.get_args(option)[1])}")
         elif isinstance(option, type) and issubclass(option, StrEnum):
             options.append("one of " + ", ".join(option))
         else:

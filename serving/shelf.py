@@ -10,6 +10,7 @@ from cypher.errors import InputError
 from kg.operators import category_levels
 from kg.snapshot import Snapshot
 from serving.answer import Filter
+from serving.plain import plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class Shelf:
     names: dict[str, dict[str, list[int]]]
     """Rows by id and by name, for `Brand` and `Category`."""
     labels: dict[str, list[str]]
-    """What each node is called, by label of its kind; users are not called by anything."""
+    """What each node is called, as plain text, by label of its kind; users are not called by anything."""
 
     def matching(self, wish: Filter) -> Bool[np.ndarray, " product"]:
         """Return which products a filter lets through.
@@ -90,12 +91,12 @@ def build_shelf(snapshot: Snapshot) -> Shelf:
 
 
 def _labels(snapshot: Snapshot, kind: str) -> list[str]:
-    """The first text property that a node has, else its id."""
-    table, found = snapshot.nodes[kind], snapshot.ids(kind)
+    """The first text property that a node has, else its id; as plain text on one line."""
+    table, found = snapshot.nodes[kind], [plain(key) for key in snapshot.ids(kind)]
     for name in reversed((*snapshot.schema.nodes[kind].text, "name", "title")):
         if name in table.column_names:
             values = table[name].to_pylist()
-            found = [str(value) if value else label for value, label in zip(values, found, strict=True)]
+            found = [plain(str(value or "")) or label for value, label in zip(values, found, strict=True)]
     return found
 
 

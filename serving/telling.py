@@ -17,7 +17,8 @@ def tell_habit(evidence: Evidence, product: int, part: float) -> Path:
     last = event_time(snapshot, int(history.time[event]))
     nodes = (_user_node(evidence), _node(evidence, "Product", product))
     edge = PathEdge(snapshot.schema.events[kind].relation, 0, 1, last, None)
-    return Path(nodes, (edge,), part, _pattern(nodes, (edge,)), describe_habit(times, last, event=kind))
+    text = describe_habit(evidence.words, times, last, event=kind)
+    return Path(nodes, (edge,), part, _pattern(nodes, (edge,)), text)
 
 
 def _own_event(history: History, product: int) -> int:
@@ -50,8 +51,8 @@ def tell_path(evidence: Evidence, path: GraphPath, part: float) -> Path:
         for edge in path.edges
     )
     edges = (own, *rest)
-    words = describe_path(path, evidence.ready.shelf, event=kind, count=count)
-    return Path(nodes, edges, part, _pattern(nodes, edges), words)
+    text = describe_path(evidence.words, path, shelf=evidence.ready.shelf, event=kind, count=count)
+    return Path(nodes, edges, part, _pattern(nodes, edges), text)
 
 
 def _people(path: GraphPath, edge: GraphEdge, *, enough: int) -> float | None:

@@ -6,6 +6,7 @@ problems in `serving.api.problems`.
 
 import json
 import time
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
@@ -19,7 +20,16 @@ from serving.api.problems import MEDIA_TYPE, problem_body, problem_response, req
 from serving.api.schemas import EventsAnswer, ExplainAnswer, Live, Ready, RecommendAnswer
 from serving.api.services import services_of
 from serving.api.shape import shape_answer, shape_explanation
-from serving.api.wishes import EventsBody, ExplainQuery, Id, RecommendBody, RecommendQuery, SimilarQuery
+from serving.api.wishes import (
+    EventsBody,
+    ExplainBody,
+    ExplainQuery,
+    Id,
+    RecommendBody,
+    RecommendQuery,
+    SessionEventIn,
+    SimilarQuery,
+)
 from serving.errors import EventsError
 from serving.events import PENDING, judge_events, unknown_type
 from serving.explain import explain
@@ -78,10 +88,7 @@ def recommend_to_user(request: Request, user_id: UserPath, query: Annotated[Reco
 )
 def recommend_to_session(request: Request, body: RecommendBody) -> Response:
     """Return the best products for a user, for the events of a session, or for both together."""
-    snapshot = services_of(request).current.get().bundle.snapshot
-    for place, event in enumerate(body.events):
-        if event.type not in snapshot.schema.events:
-            raise EventsError(f"events.{place}.type: {unknown_type(event.type, snapshot)}")
+    _check_types(request, body.events)
     return _recommend(request, body.wish())
 
 
@@ -98,7 +105,8 @@ def similar_products(request: Request, product_id: ProductPath, query: Annotated
     services = services_of(request)
     served = services.current.get()
     with services.turn:
-        found = similar(served.ready, product_id, n=wish.n, offset=wish.offset, filter=wish.filter)
+        words = served.ready.words(query.lang, query.surface)
+        found = similar(served.ready, product_id, n=wish.n, offset=wish.offset, filter=wish.filter, words=words)
         return _list(request, found, served, wish=wish, moment=moment_of(services.log, None))
 
 
@@ -110,19 +118,25 @@ def similar_products(request: Request, product_id: ProductPath, query: Annotated
     responses=problems_of(404, 422, 503),
 )
 def explain_product(request: Request, query: Annotated[ExplainQuery, Query()]) -> Response:
-    """Return a product's score for a user taken apart, its place among all products, and what leaves it out."""
-    services = services_of(request)
-    served = services.current.get()
-    with services.turn:
-        found = explain(served.ready, services.log, query.user, query.product, paths=query.paths)
-    body = shape_explanation(
-        found,
-        served.cards,
-        stamp=services.stamp(request),
-        model_version=served.bundle.version,
-        graph_version=served.bundle.snapshot.hash,
-    )
-    return as_json(body)
+    """Return a product's score for a user taken apart, its place in the list, and what keeps it out of it.
+
+    With `what_if` also the smallest change of the history that would turn the answer over, which takes longer.
+    """
+    return _explain(request, query.product, query.wish(), what_if=query.what_if)
+
+
+@router.post(
+    "/explain",
+    tags=["recommend"],
+    summary="Say why a product is, or is not, recommended to a user or to the visitor of a session",
+    response_model=ExplainAnswer,
+    responses=problems_of(400, 404, 413, 415, 422, 503),
+    dependencies=_BODY,
+)
+def explain_product_to_session(request: Request, body: ExplainBody) -> Response:
+    """Return the same for a user, for the events of a session, or for both together."""
+    _check_types(request, body.events)
+    return _explain(request, body.product_id, body.wish(), what_if=body.what_if)
 
 
 @router.post(
@@ -216,6 +230,29 @@ def _recommend(request: Request, wish: RecommendRequest) -> Response:
         moment = moment_of(services.log, wish.user_id)
         answer = recommend(served.ready, moment, wish, now_ms=moment.now_ms)
         return _list(request, answer, served, wish=wish, moment=moment)
+
+
+def _check_types(request: Request, events: Sequence[SessionEventIn]) -> None:
+    """Refuse a session with an event of a type that is not declared."""
+    snapshot = services_of(request).current.get().bundle.snapshot
+    for place, event in enumerate(events):
+        if event.type not in snapshot.schema.events:
+            raise EventsError(f"events.{place}.type: {unknown_type(event.type, snapshot)}")
+
+
+def _explain(request: Request, product_id: str, wish: RecommendRequest, *, what_if: bool) -> Response:
+    services = services_of(request)
+    served = services.current.get()
+    with services.turn:
+        found = explain(served.ready, services.log, product_id, request=wish, what_if=what_if)
+    body = shape_explanation(
+        found,
+        served.cards,
+        stamp=services.stamp(request),
+        model_version=served.bundle.version,
+        graph_version=served.bundle.snapshot.hash,
+    )
+    return as_json(body)
 
 
 def _list(

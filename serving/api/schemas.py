@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from serving.answer import Reason
+from serving.why_not import CauseKind
 
 
 class _Answer(BaseModel):
@@ -42,7 +43,10 @@ class PathOut(_Answer):
     edges: list[Edge]
     contribution: float = Field(description="Part of the score that rests on this path.", examples=[0.21])
     pattern: str = Field(examples=["User-BOUGHT->Product-MADE_BY->Brand<-MADE_BY-Product"])
-    text: str = Field(examples=["You bought Green tea, made by Acme; so is Black tea."])
+    text: str = Field(
+        description="The path in words. Plain text: escape it.",
+        examples=["You bought Green tea, also made by Acme"],
+    )
 
 
 class ContributionOut(_Answer):
@@ -73,6 +77,10 @@ class ItemOut(_Answer):
     score: float = Field(examples=[0.61])
     source: str = Field(description="The evidence that added most.", examples=["brand"])
     reasons: list[Reason] = Field(examples=[["PATH"]])
+    text: str = Field(
+        description="Why it is there: the strongest path in words, else the first reason. Plain text: escape it.",
+        examples=["You bought Green tea, also made by Acme"],
+    )
     paths: list[PathOut]
     contributions: list[ContributionOut]
     metadata: Metadata
@@ -92,6 +100,81 @@ class RecommendAnswer(_Answer):
     removed: dict[str, int] = Field(description="Products left out, by cause.", examples=[{"filter": 3, "seen": 12}])
 
 
+class DifferenceOut(_Answer):
+    """One part of two scores, side by side."""
+
+    value: float = Field(description="What it adds to the product asked for.", examples=[0.12])
+    other: float = Field(description="What it adds to the other product.", examples=[0.33])
+    difference: float = Field(description="The first less the second.", examples=[-0.21])
+
+
+class KernelDifference(DifferenceOut):
+    """What a kernel or prior adds to two scores."""
+
+    kernel: str = Field(examples=["brand"])
+
+
+class HistoryDifference(DifferenceOut):
+    """What a product of the history adds to two scores."""
+
+    product_id: str | None = Field(
+        description="Product of the history; null for priors and the many small ones together.", examples=["p01"]
+    )
+
+
+class ComparisonOut(_Answer):
+    """The product asked for beside another one."""
+
+    product_id: str = Field(description="The other product.", examples=["p02"])
+    rank: int = Field(description="Its rank among what may be recommended.", examples=[10])
+    score: float = Field(examples=[0.61])
+    gap: float = Field(description="Score of the product asked for less this one's.", examples=[-0.21])
+    by_kernel: list[KernelDifference] = Field(description="The gap by kernel and prior; differences add up to it.")
+    by_history: list[HistoryDifference] = Field(description="The gap by product; differences add up to it.")
+    metadata: Metadata
+
+
+class CauseOut(_Answer):
+    """One thing that keeps a product out of a list."""
+
+    cause: CauseKind = Field(examples=["filter"])
+    text: str = Field(description="The cause in a sentence.", examples=["Its price is 9.5, above 8"])
+    filter: str | None = Field(
+        description="`categories`, `brand`, `price_max`, `in_stock` or `exclude_ids`; null: no filter.",
+        examples=["price_max"],
+    )
+    has: list[str] = Field(description="What the product has where others are asked for.", examples=[["9.5"]])
+
+
+class ChangeOut(_Answer):
+    """A change of the history, and where the product stands after it; it was scored anew."""
+
+    product_ids: list[str] = Field(
+        description="Products taken out of the history, or products of further events.", examples=[["p01"]]
+    )
+    event: str | None = Field(
+        description="Type of each further event, now; null: the products are taken out.", examples=["bought"]
+    )
+    rank: int = Field(description="Rank after it, among what may be recommended.", examples=[3])
+    text: str = Field(examples=["With one further event 'bought' now, with Green tea, it would come to rank 3"])
+
+
+class WhatIfOut(_Answer):
+    """The smallest changes of the history that turn the answer over."""
+
+    removal: ChangeOut | None = Field(description="Without which products of the history it drops out of the list.")
+    addition: ChangeOut | None = Field(description="With which further events it comes into the list.")
+    own: ChangeOut | None = Field(description="The event with the product itself that brings it in, if it does.")
+    considered: int | None = Field(
+        description="Products of the history that a removal was looked for among; null: none was looked for.",
+        examples=[12],
+    )
+    exact: bool = Field(
+        description="Whether no smaller change does it for certain, or, where none is given, none at all."
+    )
+    text: str = Field(examples=["Without Green tea in the history it would fall to rank 14, out of the list of 10"])
+
+
 class ExplainAnswer(_Answer):
     """Why a product is, or is not, recommended to a user."""
 
@@ -103,10 +186,27 @@ class ExplainAnswer(_Answer):
     item: ItemOut
     rank_of_all: int = Field(description="Place among all products, before anything is left out.", examples=[7])
     num_products: int = Field(examples=[1500])
-    in_top: bool = Field(description="Whether it is among the ten best that may be recommended.", examples=[True])
+    in_top: bool = Field(description="Whether it is among the `n` best that may be recommended.", examples=[True])
     removed_by: str | None = Field(
-        description="What keeps it out of lists: `seen`, `unavailable`; null: nothing.", examples=["seen"]
+        description="What keeps it out of lists: `unavailable`, `filter`, `seen`; null: nothing.", examples=["seen"]
     )
+    n: int = Field(description="Length of the list.", examples=[10])
+    rank_of_allowed: int = Field(
+        description="Place among what may be recommended; of a product that may not, the place it would have.",
+        examples=[4],
+    )
+    num_allowed: int = Field(description="Products that may be recommended.", examples=[1200])
+    by_kernel: dict[str, float] = Field(
+        description="What each kernel adds to the score.", examples=[{"brand": 0.31, "co_purchase": 0.12}]
+    )
+    by_prior: dict[str, float] = Field(
+        description="What each prior adds; kernels and priors add up to the score.", examples=[{"popularity": 0.02}]
+    )
+    against: ComparisonOut | None = Field(
+        description="The last product of the list beside this one; for the last itself, the first that is left out."
+    )
+    causes: list[CauseOut] = Field(description="Everything that keeps it out of the list; empty if it is in it.")
+    what_if: WhatIfOut | None = Field(description="What would turn the answer over; null unless asked for.")
 
 
 class RejectedEvent(_Answer):

@@ -9,6 +9,7 @@ from typing import Any
 
 from serving.answer import Answer, Contribution, Item, Path
 from serving.api.cards import Cards
+from serving.api.shape_why_not import shape_why_not
 from serving.explain import Explanation
 
 
@@ -53,6 +54,7 @@ def shape_explanation(
         "num_products": explanation.num_products,
         "in_top": explanation.in_top,
         "removed_by": explanation.removed_by,
+        **shape_why_not(explanation, cards),
     }
 
 
@@ -64,6 +66,7 @@ def shape_item(item: Item, cards: Cards) -> dict[str, Any]:
         "score": item.score,
         "source": item.source,
         "reasons": [str(reason) for reason in item.reasons],
+        "text": item.text,
         "paths": [_path(path) for path in item.paths],
         "contributions": [_contribution(part) for part in item.contributions],
         "metadata": cards.card(item.product_id),

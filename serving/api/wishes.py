@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema, model_validator
 
-from serving.answer import Filter, RecommendRequest, SessionEvent
+from serving.answer import Filter, RecommendRequest, SessionEvent, Surface
 from serving.events import ID_LIMIT, MAX_EVENTS, NewEvent, new_event_id
 
 MAX_N = 500
@@ -39,6 +39,13 @@ Time = Annotated[datetime, PlainValidator(_parse_time), WithJsonSchema({"type": 
 Number = Annotated[float, Field(allow_inf_nan=False)]
 
 
+Lang = Annotated[
+    str, Field(min_length=2, max_length=35, description="BCP 47 tag; not given: the shop's.", examples=["en"])
+]
+"""Language that reasons are told in; whether there is such a one is not known here."""
+Room = Annotated[Surface, Field(description="Whether words are a caption or a full sentence.", examples=["long"])]
+
+
 class _Parameters(BaseModel):
     """Query parameters: texts that are read as what they say; an unknown one is an error."""
 
@@ -51,11 +58,10 @@ class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-class SimilarQuery(_Parameters):
-    """Which products, and how many."""
+class _ListQuery(_Parameters):
+    """Which products may be in a list, and how many are."""
 
     n: int = Field(10, ge=1, le=MAX_N, description="How many products.", examples=[20])
-    offset: int = Field(0, ge=0, le=MAX_OFFSET, description="How many of the best to skip.", examples=[0])
     category: list[Id] = Field(
         [], max_length=20, description="Category id or name; a product must be in or below each.", examples=[["Tea"]]
     )
@@ -65,6 +71,8 @@ class SimilarQuery(_Parameters):
     )
     in_stock: bool = Field(True, description="Leave out products that are not available.", examples=[True])
     exclude_id: list[Id] = Field([], max_length=MAX_N, description="Products not wanted.", examples=[["p05"]])
+    lang: Lang | None = None
+    surface: Room = "long"
 
     def filter(self, *, exclude_seen: bool | None = None) -> Filter:
         """Return what may be recommended."""
@@ -76,6 +84,12 @@ class SimilarQuery(_Parameters):
             exclude_ids=tuple(self.exclude_id),
             exclude_seen=exclude_seen,
         )
+
+
+class SimilarQuery(_ListQuery):
+    """Which products, and how many."""
+
+    offset: int = Field(0, ge=0, le=MAX_OFFSET, description="How many of the best to skip.", examples=[0])
 
 
 class RecommendQuery(SimilarQuery):
@@ -94,15 +108,36 @@ class RecommendQuery(SimilarQuery):
             offset=self.offset,
             filter=self.filter(exclude_seen=self.exclude_seen),
             paths=DEFAULT_PATHS if self.explain == "paths" else 0,
+            language=self.lang,
+            surface=self.surface,
         )
 
 
-class ExplainQuery(_Parameters):
-    """Which user and which product."""
+class ExplainQuery(_ListQuery):
+    """Which user, which product, and which list the product is, or is not, in."""
 
     user: Id = Field(description="User id; an unknown user is answered too.", examples=["u1"])
     product: Id = Field(description="Product id.", examples=["p05"])
+    exclude_seen: bool | None = Field(
+        None, description="Leave out what the user had before; not given: as the model was measured.", examples=[True]
+    )
     paths: int = Field(DEFAULT_PATHS, ge=1, le=MAX_PATHS, description="Most paths shown.", examples=[3])
+    what_if: bool = Field(
+        False, description="Look for the smallest change of the history that turns the answer over.", examples=[True]
+    )
+    lang: Lang | None = None
+    surface: Room = "long"
+
+    def wish(self) -> RecommendRequest:
+        """Return the request whose answer is explained."""
+        return RecommendRequest(
+            user_id=self.user,
+            n=self.n,
+            filter=self.filter(exclude_seen=self.exclude_seen),
+            paths=self.paths,
+            language=self.lang,
+            surface=self.surface,
+        )
 
 
 class SessionEventIn(_Body):
@@ -121,38 +156,38 @@ class ExplainIn(_Body):
     """How much of the why is wanted."""
 
     paths: int = Field(DEFAULT_PATHS, ge=0, le=MAX_PATHS, description="Most paths shown an item.", examples=[3])
+    lang: Lang | None = None
+    surface: Room = "long"
 
 
-class RecommendBody(_Body):
-    """A wish for recommendations: a user, the events of a session, or both."""
+class _ListBody(_Body):
+    """A user, the events of a session, or both, and which products may be in their list."""
 
     user_id: Id | None = Field(None, examples=["u1"])
     events: list[SessionEventIn] = Field(
         [], max_length=MAX_EVENTS, description="Events of the session, oldest first; newer than the user's history."
     )
     n: int = Field(10, ge=1, le=MAX_N, description="How many products.", examples=[20])
-    offset: int = Field(0, ge=0, le=MAX_OFFSET, description="How many of the best to skip.", examples=[0])
     categories: list[Id] = Field([], max_length=20, description="A product must be in or below each.")
     brand: Id | None = Field(None, description="Brand id or name.", examples=["Acme"])
     price_max: Annotated[Number, Field(ge=0)] | None = Field(None, description="Highest price.", examples=[9.5])
     in_stock: bool = Field(True, description="Leave out products that are not available.")
     exclude_ids: list[Id] = Field([], max_length=MAX_N, description="Products not wanted.")
     exclude_seen: bool | None = Field(None, description="Leave out what the user had before.")
-    explain: ExplainIn | None = Field(None, description="Not given: no paths and no contributions.")
 
     @model_validator(mode="after")
-    def _somebody(self) -> "RecommendBody":
+    def _somebody(self) -> "_ListBody":
         if self.user_id is None and not self.events:
             raise ValueError("give user_id, events, or both")
         return self
 
-    def wish(self) -> RecommendRequest:
-        """Return the request of the user or session."""
+    def request(self, explain: ExplainIn | None, *, offset: int = 0) -> RecommendRequest:
+        """Return the request of the user or session, with as much of the why as is wanted."""
         return RecommendRequest(
             user_id=self.user_id,
             session=tuple(event.event() for event in self.events),
             n=self.n,
-            offset=self.offset,
+            offset=offset,
             filter=Filter(
                 categories=tuple(self.categories),
                 brand=self.brand,
@@ -161,8 +196,35 @@ class RecommendBody(_Body):
                 exclude_ids=tuple(self.exclude_ids),
                 exclude_seen=self.exclude_seen,
             ),
-            paths=0 if self.explain is None else self.explain.paths,
+            paths=0 if explain is None else explain.paths,
+            language=None if explain is None else explain.lang,
+            surface="long" if explain is None else explain.surface,
         )
+
+
+class RecommendBody(_ListBody):
+    """A wish for recommendations: a user, the events of a session, or both."""
+
+    offset: int = Field(0, ge=0, le=MAX_OFFSET, description="How many of the best to skip.", examples=[0])
+    explain: ExplainIn | None = Field(None, description="Not given: no paths and no contributions.")
+
+    def wish(self) -> RecommendRequest:
+        """Return the request of the user or session."""
+        return self.request(self.explain, offset=self.offset)
+
+
+class ExplainBody(_ListBody):
+    """A product, and the user, the session, or both, to whom it is, or is not, recommended."""
+
+    product_id: Id = Field(examples=["p05"])
+    explain: ExplainIn = Field(ExplainIn(paths=DEFAULT_PATHS), description="How much of the why is wanted.")
+    what_if: bool = Field(
+        False, description="Look for the smallest change of the history that turns the answer over.", examples=[True]
+    )
+
+    def wish(self) -> RecommendRequest:
+        """Return the request whose answer is explained."""
+        return self.request(self.explain)
 
 
 class EventIn(_Body):

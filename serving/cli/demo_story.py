@@ -11,11 +11,11 @@ from jaxtyping import Bool, Int
 
 from kg.operators import popularity
 from kg.snapshot import Snapshot
-from serving.answer import Reason
 from serving.api.cards import Cards
 from serving.cli.demo_process import Api
 from serving.cli.output import print_table, say
-from serving.words import GENERAL, VERBS
+from serving.language import REFERENCE, Languages
+from serving.words import name_event
 
 NUM_SHOWN = 5
 _LOOK = 100
@@ -102,13 +102,6 @@ def draw_path(path: dict[str, Any]) -> str:
     return text
 
 
-def why(item: dict[str, Any]) -> str:
-    """Return the strongest reason of an item in words."""
-    if item["paths"]:
-        return str(item["paths"][0]["text"])
-    return "; ".join(GENERAL.get(Reason(code), code) for code in item["reasons"])
-
-
 def _new_products(api: Api, user_id: str) -> dict[str, Any]:
     wish = {"user_id": user_id, "n": _LOOK, "exclude_seen": True, "explain": {"paths": 10}}
     return api.post("/v1/recommend", wish)
@@ -117,10 +110,11 @@ def _new_products(api: Api, user_id: str) -> dict[str, Any]:
 def _tell_history(snapshot: Snapshot, user: int, cards: Cards) -> None:
     events, place = snapshot.events, snapshot.user_events(user)
     ids = snapshot.ids("Product")
+    language = Languages({}).find(REFERENCE)
     rows = []
     for row in range(max(place.start, place.stop - 8), place.stop):
         card = cards.card(ids[events.product[row]])
-        verb = VERBS.get(snapshot.event_names[events.kind[row]], snapshot.event_names[events.kind[row]])
+        verb = name_event(language, snapshot.event_names[events.kind[row]])
         rows.append((_day(snapshot, int(events.time[row])), verb, card["title"], card["brand"]))
     print_table(("when", "what", "product", "brand"), rows, title=f"Latest of {place.stop - place.start:,} events")
 
@@ -131,7 +125,7 @@ def _day(snapshot: Snapshot, time: int) -> str:
 
 def _tell_item(item: dict[str, Any]) -> None:
     say(f"  {item['rank']}. {_name(item)}")
-    say(f"     {why(item)}")
+    say(f"     {item['text']}")
 
 
 def _name(item: dict[str, Any]) -> str:
@@ -157,7 +151,7 @@ def _tell_change(api: Api, user_id: str, product_id: str, *, cards: Cards, befor
     for item in (because or fresh)[:NUM_SHOWN]:
         path = _event_path(item, product_id)
         say(f"  {item['rank']}. {_name(item)} (before: {old.get(item['product_id'], f'not in the first {_LOOK}')})")
-        say(f"     {why(item) if path is None else path['text']}")
+        say(f"     {(path or item)['text']}")
 
 
 def _event_path(item: dict[str, Any], product_id: str) -> dict[str, Any] | None:

@@ -8,26 +8,31 @@ import typer
 
 from cypher.errors import InputError
 from gnn.bundle import Bundle
+from serving.answer import MAX_N, RecommendRequest
 from serving.api.cards import Cards
 from serving.api.shape import shape_explanation
-from serving.cli.items import AsJson, name_of, open_ready, stamp_since
+from serving.cli.items import AsJson, Lang, name_of, open_ready, stamp_since
 from serving.cli.output import print_json, print_table, say
 from serving.cli.recorded import explain_list
 from serving.cli.shapley import tell_shapley
+from serving.cli.why_not import tell_place
 from serving.events import EventLog
 from serving.explain import Explanation
 from serving.explain import explain as explain_product
 from serving.overview import USERS
 from serving.settings import load_settings
 
-_REMOVED = {"seen": "the user had it before", "unavailable": "it is not available"}
-
 
 def explain(
     user: Annotated[str | None, typer.Argument(help="User id; not with --id or --global.")] = None,
     product: Annotated[str | None, typer.Argument(help="Product id; not with --id or --global.")] = None,
+    n: Annotated[int, typer.Option("-n", min=1, max=MAX_N, help="Length of the list it is, or is not, in.")] = 10,
+    why_not: Annotated[
+        bool, typer.Option("--why-not", help="Also look for the smallest change that turns the answer over.")
+    ] = False,
     list_id: Annotated[str | None, typer.Option("--id", help="Show a list again by its recommendation_id.")] = None,
     replay: Annotated[bool, typer.Option("--replay", help="With --id: compute the list again and compare.")] = False,
+    lang: Lang = None,
     as_json: AsJson = False,
     whole: Annotated[
         bool, typer.Option("--global", help="What carries the top lists of many users instead of one product.")
@@ -46,12 +51,12 @@ def explain(
     With --id, say what a list that was answered before was made from.
     With --global, say what carries the top lists of many users, for whom and by how much.
 
-    Example: whycart explain u42 p17
+    Example: whycart explain u42 p17 --why-not
     """
     settings = load_settings()
     if whole:
-        if user is not None or list_id is not None or replay or shapley:
-            raise InputError("--global is about all users: give no USER, PRODUCT, --id, --replay or --shapley with it")
+        if user is not None or list_id is not None or replay or shapley or why_not:
+            raise InputError("--global is about all users: give no USER, PRODUCT, --id, --shapley or --why-not with it")
         # Trees and plots take seconds to import, which an explanation of one product must not wait for.
         from serving.cli.overview import tell_overview
 
@@ -67,13 +72,16 @@ def explain(
             "give USER and PRODUCT, or --id RECOMMENDATION_ID (with --replay if wanted), not both; or --global alone"
         )
     if shapley:
+        if why_not:
+            raise InputError("--shapley and --why-not are two answers; ask for one at a time")
         tell_shapley(settings, user, product, as_json=as_json)
         return
     started = time.perf_counter()
     ready = open_ready(settings)
     bundle, cards = ready.bundle, Cards(ready.bundle.snapshot)
     with EventLog.open(settings.state) as log:
-        found = explain_product(ready, log, user, product)
+        wish = RecommendRequest(user_id=user, n=n, paths=3, language=lang)
+        found = explain_product(ready, log, product, request=wish, what_if=why_not)
     if as_json:
         versions = {"model_version": bundle.version, "graph_version": bundle.snapshot.hash}
         print_json(shape_explanation(found, cards, stamp=stamp_since(started), **versions))
@@ -94,8 +102,7 @@ def _tell_explanation(found: Explanation, bundle: Bundle, cards: Cards) -> None:
     print_table(("evidence", "because of", "adds"), rows)
     for path in item.paths:
         say(f"{path.contribution:+.4f}  {path.text}")
-    if found.removed_by is not None:
-        say(f"it is kept out of lists: {_REMOVED.get(found.removed_by, found.removed_by)}")
-    elif not found.in_top:
-        say("it is not among the ten best that may be recommended")
+    if not item.paths:
+        say(item.text)
+    tell_place(found, cards)
     say(f"model {bundle.version}")

@@ -1,4 +1,4 @@
-"""Items on a terminal: how they are called and why they are there. Shared by the commands that show some."""
+"""Items on a terminal: the model they come from and how they are called. Shared by the commands that show some."""
 
 import time
 from typing import Annotated
@@ -6,22 +6,14 @@ from typing import Annotated
 import typer
 
 from gnn.bundle import BundleStore
-from serving.answer import Item, Reason
 from serving.api.cards import Cards
 from serving.api.shape import Stamp
 from serving.ready import Ready, prepare
-from serving.reason_config import ReasonConfig
+from serving.reason_config import read_reasons
 from serving.settings import Settings
 
-_WORDS = {
-    Reason.PATH: "a path through the graph",
-    Reason.COLLABORATIVE: "customers with a similar history",
-    Reason.CONTENT: "its text is near to your products",
-    Reason.BUY_AGAIN: "you buy it again and again",
-    Reason.POPULAR_FALLBACK: "popular with many customers",
-    Reason.TRENDING: "chosen by many customers of late",
-}
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON as the API does.")]
+Lang = Annotated[str | None, typer.Option("--lang", help="Language of the reasons, such as en or zh-CN.")]
 User = Annotated[str, typer.Argument(help="User id; an unknown user gets popular products.")]
 
 
@@ -33,8 +25,9 @@ def open_ready(settings: Settings) -> Ready:
 
     Raises:
         NoBundleError: none is published.
+        ConfigError: a setting of reasons cannot be used.
     """
-    return prepare(BundleStore(settings.bundles).current(), settings.section("reasons", ReasonConfig))
+    return prepare(BundleStore(settings.bundles).current(), read_reasons(settings))
 
 
 def stamp_since(started: float, *, recommendation_id: str | None = None) -> Stamp:
@@ -52,10 +45,3 @@ def name_of(product_id: str, cards: Cards) -> str:
     """Return title and id of a product."""
     title = cards.card(product_id)["title"]
     return f"{title} ({product_id})" if title else product_id
-
-
-def why(item: Item) -> str:
-    """Return the strongest path in words, else the reasons in words."""
-    if item.paths:
-        return item.paths[0].text
-    return "; ".join(_WORDS.get(reason, reason.value) for reason in item.reasons)

@@ -35,7 +35,7 @@ from serving.cli.output import print_json, print_table, progress_bars, say
 from serving.cli.reasons import evaluate_reasons
 from serving.events import EventLog
 from serving.gate import GateConfig
-from serving.reason_config import ReasonConfig
+from serving.reason_config import read_reasons
 from serving.retrain import (
     RetrainConfig,
     Retrained,
@@ -137,7 +137,7 @@ def train(data: Data = None, cutoff: Cutoff = None, split: Split = None, as_json
         _tell_tuned(tuned, clock)
 
 
-def evaluate(  # noqa: PLR0913 - one parameter an option
+def evaluate(
     data: Data = None,
     cutoff: Cutoff = None,
     split: Split = None,
@@ -253,7 +253,7 @@ def read_config(
         encoder=settings.section("encoder", EncoderConfig),
         learn=settings.section("learn", LearnConfig, flags={"k": k}, parts=parts),
         gate=settings.section("gate", GateConfig),
-        reasons=settings.section("reasons", ReasonConfig),
+        reasons=read_reasons(settings),
         split=split,
         cutoff=cutoff,
     )

@@ -12,7 +12,7 @@ from serving.cli.items import open_ready
 from serving.cli.output import print_json, print_table, progress_bars, say
 from serving.graph_ledger import claims_not_in_graph
 from serving.ready import prepare
-from serving.reason_config import ReasonConfig
+from serving.reason_config import read_reasons
 from serving.reason_quality import measure_reasons, reason_rows, reason_sentence, reasons_to_json
 from serving.reason_stability import agreement
 from serving.settings import Settings
@@ -50,7 +50,7 @@ def evaluate_reasons(
     other = None
     if against is not None:
         bundle = BundleStore(settings.bundles).load(against)
-        other = prepare(bundle, settings.section("reasons", ReasonConfig))
+        other = prepare(bundle, read_reasons(settings))
     with progress_bars(wanted=not as_json) as progress, contextlib.ExitStack() as stack:
         also_false = None
         if in_graph:

@@ -10,7 +10,7 @@ from serving.cli.items import stamp_since
 from serving.cli.output import print_json, print_table, say
 from serving.events import EventLog
 from serving.ready import Ready, prepare
-from serving.reason_config import ReasonConfig
+from serving.reason_config import read_reasons
 from serving.records import Record, RecordLog
 from serving.replay import replay
 from serving.settings import Settings
@@ -38,7 +38,7 @@ def explain_list(settings: Settings, list_id: str, *, replayed: bool, as_json: b
     started = time.perf_counter()
 
     def open_bundle(version: str) -> Ready:
-        return prepare(BundleStore(settings.bundles).load(version), settings.section("reasons", ReasonConfig))
+        return prepare(BundleStore(settings.bundles).load(version), read_reasons(settings))
 
     with (
         RecordLog.open(settings.state, settings.section("audit", AuditConfig)) as records,

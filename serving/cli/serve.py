@@ -26,13 +26,13 @@ from serving.api.app import create_app
 from serving.api.cards import Cards
 from serving.api.shape import shape_answer
 from serving.audit_config import AuditConfig
-from serving.cli.items import AsJson, User, name_of, open_ready, stamp_since, why
+from serving.cli.items import AsJson, Lang, User, name_of, open_ready, stamp_since
 from serving.cli.output import print_json, print_table, say
 from serving.cli.recorded import record_list
 from serving.errors import ConfigError, PortInUse
 from serving.events import EventLog
 from serving.logs import Level, setup_logging
-from serving.reason_config import ReasonConfig
+from serving.reason_config import read_reasons
 from serving.recommend import recommend as recommend_products
 from serving.records import moment_of, new_recommendation_id, record_of
 from serving.settings import Settings, load_settings
@@ -57,6 +57,7 @@ def serve(
     Example: whycart serve --port 9000
     """
     settings = load_settings(flags={"serve": {"host": host, "port": port, "workers": workers}})
+    read_reasons(settings)  # a wrong word is said here, not by the processes that are started
     level, as_json = _log_options(context)
     with listen(settings.serve.host, settings.serve.port) as listener:
         address, taken = listener.getsockname()[:2]
@@ -84,6 +85,7 @@ def recommend(
     user: User,
     n: Annotated[int, typer.Option("-n", min=1, max=500, help="How many products.")] = 10,
     paths: Annotated[bool, typer.Option("--paths", help="Show the graph paths behind each product.")] = False,
+    lang: Lang = None,
     as_json: AsJson = False,
 ) -> None:
     """Recommend products to a user, with reasons.
@@ -95,7 +97,7 @@ def recommend(
     ready, list_id = open_ready(settings), new_recommendation_id()
     cards = Cards(ready.bundle.snapshot)
     with EventLog.open(settings.state) as log:
-        wish = RecommendRequest(user_id=user, n=n, paths=3 if paths or not as_json else 0)
+        wish = RecommendRequest(user_id=user, n=n, paths=3 if paths or not as_json else 0, language=lang)
         moment = moment_of(log, user)
         answer = recommend_products(ready, moment, wish, now_ms=moment.now_ms)
     shown = shape_answer(answer, cards, stamp=stamp_since(started, recommendation_id=list_id))
@@ -104,7 +106,7 @@ def recommend(
     if as_json:
         print_json(shown)
         return
-    rows = [(item.rank, name_of(item.product_id, cards), item.score, why(item)) for item in answer.items]
+    rows = [(item.rank, name_of(item.product_id, cards), item.score, item.text) for item in answer.items]
     print_table(("rank", "product", "score", "why"), rows)
     if paths:
         for item in answer.items:
@@ -131,7 +133,7 @@ def build_app(settings: Settings, *, level: Level, json_lines: bool) -> FastAPI:
         BundleStore(settings.bundles),
         log,
         open_graph=functools.partial(GraphStore.open, settings.graph),
-        reasons=settings.section("reasons", ReasonConfig),
+        reasons=read_reasons(settings),
         audit=settings.section("audit", AuditConfig),
     )
 
@@ -218,4 +220,4 @@ def _tell_paths(item: Item, cards: Cards) -> None:
     for path in item.paths:
         say(f"   {path.contribution:+.4f}  {path.text}")
     if not item.paths:
-        say(f"   {why(item)}")
+        say(f"   {item.text}")

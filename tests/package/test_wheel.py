@@ -62,11 +62,11 @@ def test_the_wheel_holds_the_five_packages_and_nothing_else_at_the_top(wheel: Pa
     assert set(ROOMS) == {name for name in top if not name.endswith(".dist-info")}
 
 
-def test_every_module_query_and_template_is_in_the_wheel(wheel: Path) -> None:
+def test_every_module_query_template_and_language_is_in_the_wheel(wheel: Path) -> None:
     in_repository = {
         str(path.relative_to(ROOT))
         for room in ROOMS
-        for pattern in ("*.py", "*.cypher", "*.html")
+        for pattern in ("*.py", "*.cypher", "*.html", "*.po")
         for path in (ROOT / room).rglob(pattern)
     }
 

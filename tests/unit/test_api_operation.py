@@ -139,6 +139,7 @@ def test_the_document_describes_every_route_with_its_problems(client: TestClient
         ("POST", "/v1/recommend"),
         ("GET", "/v1/similar/{product_id}"),
         ("GET", "/v1/explain"),
+        ("POST", "/v1/explain"),
         ("GET", "/v1/recommendations/{recommendation_id}"),
         ("POST", "/v1/events"),
         ("GET", "/health/live"),

@@ -270,9 +270,142 @@ def test_any_product_is_explained(user: str, client: TestClient) -> None:
         assert pytest.approx(found.item.score, abs=1e-6) == parts
 
 
+def explained(client: TestClient, query: str) -> ExplainAnswer:
+    """Return the explanation of p04 (acme, coffee, 7.0) to u1, checked against the document."""
+    answer = client.get(f"/v1/explain?user=u1&product=p04&{query}")
+    return ExplainAnswer.model_validate(answer.json())
+
+
+@pytest.mark.parametrize(
+    ("query", "named", "has"),
+    [
+        ("category=tea", "categories", ["Coffee"]),
+        ("brand=bolt", "brand", ["Acme"]),
+        ("price_max=6.5", "price_max", ["7"]),
+        ("exclude_id=p04", "exclude_ids", ["p04"]),
+    ],
+)
+def test_the_filter_that_keeps_a_product_out_is_named_with_what_the_product_has(
+    query: str, named: str, has: list[str], client: TestClient
+) -> None:
+    said = explained(client, query)
+
+    assert ("filter", False) == (said.removed_by, said.in_top)
+    assert [(named, has)] == [(cause.filter, cause.has) for cause in said.causes if cause.cause == "filter"]
+
+
+def test_every_filter_that_keeps_a_product_out_is_a_cause_of_its_own(client: TestClient) -> None:
+    said = explained(client, "category=tea&category=snacks&brand=bolt&price_max=6.5")
+
+    assert ["categories", "categories", "brand", "price_max"] == [cause.filter for cause in said.causes if cause.filter]
+
+
+def test_what_the_user_had_is_named_as_a_cause(client: TestClient) -> None:
+    answer = client.get("/v1/explain?user=u1&product=p01&exclude_seen=true")
+
+    assert ["It is in the history (3 times), and products of the history are left out"] == [
+        cause["text"] for cause in answer.json()["causes"] if cause["cause"] == "seen"
+    ]
+
+
+@pytest.mark.parametrize(("in_stock", "expected"), [("true", "unavailable"), ("false", None)])
+def test_what_is_out_of_stock_is_kept_out_unless_wanted(
+    in_stock: str, expected: str | None, client: TestClient
+) -> None:
+    answer = client.get(f"/v1/explain?user=u1&product=p09&n=10&in_stock={in_stock}")
+
+    assert expected == answer.json()["removed_by"]
+
+
+def test_to_an_unknown_user_the_lack_of_evidence_is_the_cause(client: TestClient) -> None:
+    answer = client.get("/v1/explain?user=nobody&product=p10&n=1")
+
+    assert ["no_evidence"] == [cause["cause"] for cause in answer.json()["causes"]]
+
+
+@pytest.mark.parametrize("n", [1, 3, 9])
+def test_an_explanation_and_a_list_agree_on_what_is_in_it(n: int, client: TestClient) -> None:
+    listed = product_ids(client.get(f"/v1/recommend/u1?n={n}"))
+
+    answers = {key: client.get(f"/v1/explain?user=u1&product={key}&n={n}").json() for key in PRODUCTS}
+
+    ranked = sorted((body["rank_of_allowed"], key) for key, body in answers.items() if body["in_top"])
+    assert listed == [key for _, key in ranked]
+
+
+def test_a_product_is_measured_against_the_last_of_the_list(client: TestClient) -> None:
+    listed = product_ids(client.get("/v1/recommend/u1?n=3"))
+
+    said = [client.get(f"/v1/explain?user=u1&product={key}&n=2").json()["against"] for key in listed]
+
+    assert [listed[1], listed[2], listed[1]] == [against["product_id"] for against in said]
+    assert [True, True, False] == [against["gap"] > 0 for against in said]
+
+
+def test_what_if_is_answered_only_when_asked_for(client: TestClient) -> None:
+    assert (None, True) == (explained(client, "n=2").what_if, explained(client, "n=2&what_if=true").what_if is not None)
+
+
+def test_a_body_asks_for_the_same_explanation_as_a_query(client: TestClient) -> None:
+    body = {
+        "user_id": "u1",
+        "product_id": "p04",
+        "n": 2,
+        "categories": ["drinks"],
+        "price_max": 8,
+        "exclude_ids": ["p02"],
+        "exclude_seen": True,
+        "explain": {"paths": 2},
+        "what_if": True,
+    }
+    query = "n=2&category=drinks&price_max=8&exclude_id=p02&exclude_seen=true&paths=2&what_if=true"
+
+    by_body = ExplainAnswer.model_validate(client.post("/v1/explain", json=body).json())
+
+    stamp = {"request_id", "took_ms"}
+    assert explained(client, query).model_dump(exclude=stamp) == by_body.model_dump(exclude=stamp)
+
+
+def test_a_session_without_a_user_is_explained_by_its_events(client: TestClient) -> None:
+    body = {"events": [{"product_id": "p02", "type": "bought"}], "product_id": "p01", "what_if": True}
+
+    said = ExplainAnswer.model_validate(client.post("/v1/explain", json=body).json())
+
+    assert {"p02", None} == {part.product_id for part in said.item.contributions}
+    assert said.against is not None
+    assert {"p02", None} == {part.product_id for part in said.against.by_history}
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "words"),
+    [
+        ({"product_id": "p01"}, 422, "give user_id, events, or both"),
+        ({"user_id": "u1"}, 422, "product_id"),
+        ({"user_id": "u1", "product_id": "p99"}, 404, "'p99'"),
+        ({"user_id": "u1", "product_id": "p01", "n": 0}, 422, "greater than or equal to 1"),
+        ({"user_id": "u1", "product_id": "p01", "offset": 1}, 422, "Extra inputs"),
+        ({"user_id": "u1", "product_id": "p01", "brand": "nobody"}, 422, "no brand 'nobody'"),
+        ({"events": [{"product_id": "p01", "type": "bougth"}], "product_id": "p01"}, 422, "did you mean 'bought'"),
+    ],
+)
+def test_a_bad_body_for_an_explanation_is_refused(body: Any, status: int, words: str, client: TestClient) -> None:
+    found, _, detail = problem(client.post("/v1/explain", json=body))
+
+    assert status == found
+    assert words in detail
+
+
 @pytest.mark.parametrize(
     "query",
-    ["", "user=u1", "product=p01", "user=&product=p01", "user=u1&product=p01&paths=11", "user=u1&product=p01&n=5"],
+    [
+        "",
+        "user=u1",
+        "product=p01",
+        "user=&product=p01",
+        "user=u1&product=p01&paths=11",
+        "user=u1&product=p01&offset=1",
+        "user=u1&product=p01&n=0",
+    ],
 )
 def test_a_bad_wish_for_an_explanation_is_refused(query: str, client: TestClient) -> None:
     assert (422, "invalid-request") == problem(client.get(f"/v1/explain?{query}"))[:2]

@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -177,6 +178,72 @@ def test_explain_gives_the_json_of_the_api(at_home: Path, capsys: pytest.Capture
         main(["explain", "u1", "p05", "--json"])
 
     assert "p05" == ExplainAnswer.model_validate_json(capsys.readouterr().out).item.product_id
+
+
+WHY_NOT = """\
+Plain mug (p10): rank 10 of 10, score #
+evidence because of adds
+text Green tea (p01) #
+ease_text Green tea (p01) #
+ease_text Espresso beans (p03) #
+Similar to what you looked for
+it is not in the list of 2: rank 9 of the 9 that may be recommended
+- 8 products that may be recommended have a higher score, and the list takes 2
+# behind Oat biscuits (p05), which has rank 2 and score #:
+evidence it gets the other gets difference
+also_bought 0 1 -1
+same_basket 0 # #
+next_twice 0 # #
+text # # #
+co_purchase 0 # #
+category_1 0 # #
+all else # # #
+because of it gets the other gets difference
+Green tea (p01) # # #
+Espresso beans (p03) # # #
+all else 0 # #
+what if: No addition of up to 3 events with other products was found that brings it into the list
+"""
+"""What is said of a mug that nobody chose; # stands for a number with a point."""
+
+
+def masked(text: str) -> str:
+    """Return a text with # for numbers with a point, and one space where columns are filled."""
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    return re.sub(r"-?\d+\.\d+", "#", "\n".join(lines)) + "\n"
+
+
+def test_why_not_tells_causes_differences_and_what_if(at_home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with contextlib.suppress(SystemExit):
+        main(["explain", "u1", "p10", "-n", "2", "--why-not"])
+
+    lines = capsys.readouterr().out.splitlines(keepends=True)
+    assert lines[-1].startswith("model ")
+    assert WHY_NOT == masked("".join(lines[:-1]))
+
+
+def test_what_holds_a_product_in_the_list_is_told(at_home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with contextlib.suppress(SystemExit):
+        main(["explain", "u1", "p05", "-n", "2", "--why-not"])
+
+    lines = capsys.readouterr().out.splitlines()
+    assert "it is in the list of 2: rank 2 of the 9 that may be recommended" in lines
+    assert "what if: Without Green tea in the history it would fall to rank 9, out of the list of 2" in lines
+
+
+def test_without_why_not_no_counterfactual_is_looked_for(at_home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with contextlib.suppress(SystemExit):
+        main(["explain", "u1", "p05", "-n", "2", "--json"])
+
+    assert ExplainAnswer.model_validate_json(capsys.readouterr().out).what_if is None
+
+
+@pytest.mark.parametrize("n", ["0", "501", "ten"])
+def test_a_list_that_cannot_be_is_bad_usage(n: str, at_home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["explain", "u1", "p05", "-n", n])
+
+    assert "Invalid value for '-n'" in capsys.readouterr().err
 
 
 def test_an_unknown_product_is_bad_input(at_home: Path, capsys: pytest.CaptureFixture[str]) -> None:

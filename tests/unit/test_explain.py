@@ -21,7 +21,7 @@ from kg.sources.generated import GeneratedShop
 from kg.tables import Tables
 from serving.answer import Answer, Filter, Item, Path, PathEdge, PathNode, Reason, RecommendRequest
 from serving.errors import ConfigError, UnknownProduct
-from serving.explain import explain
+from serving.explain import Explanation, explain
 from serving.history import NoEvents, read_history
 from serving.ready import Ready, prepare
 from serving.reason_config import ReasonConfig
@@ -122,6 +122,11 @@ def _answers(ready: Ready) -> list[tuple[str, Answer]]:
         (user, recommend(ready, NoEvents(), replace(request, user_id=user)))
         for user in ready.bundle.snapshot.ids("User")
     ]
+
+
+def explained(ready: Ready, user: str, product: str) -> Explanation:
+    """Return the explanation of a product for a list of ten."""
+    return explain(ready, NoEvents(), product, request=RecommendRequest(user_id=user, paths=3))
 
 
 def check_paths(ready: Ready, ledger: Ledger) -> tuple[int, list[tuple[Path, list[str]]]]:
@@ -384,14 +389,14 @@ def test_an_explained_product_says_its_rank_among_all(drawn: tuple[Ready, Tables
     order = sorted(range(len(scores)), key=lambda row: (-scores[row], row))
 
     for rank, row in enumerate(order, start=1):
-        said = explain(ready, NoEvents(), user, snapshot.ids("Product")[row])
+        said = explained(ready, user, snapshot.ids("Product")[row])
         assert (rank, rank, len(scores)) == (said.rank_of_all, said.item.rank, said.num_products)
 
 
 def test_what_keeps_a_product_out_is_said(tmp_path: FilePath) -> None:
     ready = prepare(random_bundle(build_snapshot(tiny_shop()), tmp_path, exclude_seen=True))
 
-    said = {product: explain(ready, NoEvents(), "u1", product) for product in ready.bundle.snapshot.ids("Product")}
+    said = {product: explained(ready, "u1", product) for product in ready.bundle.snapshot.ids("Product")}
 
     assert {"p01": "seen", "p03": "seen", "p09": "unavailable"} == {
         product: why.removed_by for product, why in said.items() if why.removed_by
@@ -402,13 +407,13 @@ def test_what_keeps_a_product_out_is_said(tmp_path: FilePath) -> None:
 
 def test_an_unknown_product_cannot_be_explained(learned: tuple[Ready, GeneratedShop]) -> None:
     with pytest.raises(UnknownProduct, match="knows no product 'nothing'"):
-        explain(learned[0], NoEvents(), "u000", "nothing")
+        explained(learned[0], "u000", "nothing")
 
 
 def test_to_an_unknown_user_the_popular_is_the_reason(learned: tuple[Ready, GeneratedShop]) -> None:
     ready, _ = learned
 
-    said = explain(ready, NoEvents(), "nobody", ready.bundle.snapshot.ids("Product")[0])
+    said = explained(ready, "nobody", ready.bundle.snapshot.ids("Product")[0])
 
     assert () == said.item.paths
     assert {Reason.POPULAR_FALLBACK} <= set(said.item.reasons) <= {Reason.POPULAR_FALLBACK, Reason.TRENDING}
