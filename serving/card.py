@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING
 
 from gnn.report import WHOLE, Report
 from kg.snapshot import Snapshot
+from serving.overview import LENGTH, NEW, TOP, Overview
 from serving.reason_quality import ReasonReport, reason_rows, reason_sentence
 
 if TYPE_CHECKING:
     from serving.retrain import RetrainConfig
 
 
-def model_card(report: Report, snapshot: Snapshot, config: "RetrainConfig") -> str:
+def model_card(report: Report, snapshot: Snapshot, config: "RetrainConfig", overview: Overview) -> str:
     """Return the card as Markdown."""
     lines = [
         "# Model card",
@@ -21,6 +22,8 @@ def model_card(report: Report, snapshot: Snapshot, config: "RetrainConfig") -> s
         *_quality(report),
         "",
         *_blend(report),
+        "",
+        *_lists(overview),
         "",
         *_limits(config),
     ]
@@ -62,6 +65,22 @@ def _blend(report: Report) -> list[str]:
     for kernel, decays in chosen["kernels"].items():
         lines.append(f"- {kernel}: " + ", ".join(f"{weight:g} ({decay})" for decay, weight in decays.items()))
     lines += [f"- {prior} (for everybody): {weight:g}" for prior, weight in chosen["priors"].items()]
+    return lines
+
+
+def _lists(overview: Overview) -> list[str]:
+    parts = [overview.everybody, *(part for part in overview.segments if part.kind in (LENGTH, NEW))]
+    lines = [
+        "## What the lists rest on",
+        f"Share of the score in the top {TOP} of {overview.num_users:,} users, with 95% intervals over users. "
+        "`whycart explain --global` says more.",
+        f"| evidence | {' | '.join(part.name for part in parts)} |",
+        f"|---|{'---|' * len(parts)}",
+    ]
+    for group in overview.groups:
+        cells = [part.shares[group] for part in parts]
+        figures = [f"{cell.mean:.1%} [{cell.low:.1%}, {cell.high:.1%}]" for cell in cells]
+        lines.append(f"| {group} | {' | '.join(figures)} |")
     return lines
 
 

@@ -32,9 +32,10 @@ from serving.card import model_card, reasons_card
 from serving.errors import GateRefused
 from serving.events import APPLIED, PENDING, REFUSED, EventLog, apply_events, retry_refused
 from serving.gate import GateConfig, Verdict, judge
+from serving.overview import make_overview, overview_to_json
 from serving.ready import prepare
 from serving.reason_config import ReasonConfig
-from serving.reason_quality import measure_reasons, reason_sentence, reasons_to_json
+from serving.reason_quality import ReasonReport, measure_reasons, reason_sentence, reasons_to_json
 from serving.text import node_sentences
 from serving.versions import package_versions
 
@@ -128,16 +129,17 @@ def retrain(
         steps.says(report.sentences()[0], report)
     with steps.step("fit on everything"):
         final, scorer = finish(snapshot, vectors, tuned, config=config.learn, clock=clock, progress=progress)
+        overview = make_overview(snapshot, scorer, exclude_seen=tuned.exclude_seen, seed=config.learn.train.seed)
         content = BundleContent(
             snapshot=snapshot,
             scorer=scorer.without_idle_kernels(),
             exclude_seen=tuned.exclude_seen,
             text_vectors=vectors["Product"],
             network={name: tensor.numpy() for name, tensor in final.trained.weights.items()} if final.trained else {},
-            report=report_to_json(report),
+            report=report_to_json(report) | {"evidence": overview_to_json(overview)},
             config=describe(config),
             packages=package_versions(),
-            card=model_card(report, snapshot, config),
+            card=model_card(report, snapshot, config, overview),
             encoder=exported_encoder(encoder, cache),
             events_applied=events_applied,
         )
@@ -147,8 +149,7 @@ def retrain(
         with steps.step("explain"):
             ready = prepare(unwritten(content), config.reasons)
             reasons = measure_reasons(ready, users=config.gate.reason_users, n=config.learn.k, progress=progress)
-            measured = {**content.report, "reasons": reasons_to_json(reasons)}
-            content = replace(content, report=measured, card=content.card + reasons_card(reasons))
+            content = with_reasons(content, reasons)
             steps.says(reason_sentence(reasons))
     with steps.step("publish"):
         bundle = load_bundle(write_bundle(content, bundles.folder))
@@ -158,6 +159,12 @@ def retrain(
         bundles.publish(bundle.version)
         steps.says(f"{bundle.version} is served from now on")
     return Retrained(bundle, report, verdict, clock.laps)
+
+
+def with_reasons(content: BundleContent, reasons: ReasonReport) -> BundleContent:
+    """Return the content of a bundle with what was measured of its reasons in report and card."""
+    measured = {**content.report, "reasons": reasons_to_json(reasons)}
+    return replace(content, report=measured, card=content.card + reasons_card(reasons))
 
 
 def snapshot_of_graph(

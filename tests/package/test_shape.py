@@ -77,6 +77,11 @@ def test_the_online_path_loads_no_learning_library(module: str) -> None:
     assert [] == [name for name in LEARNING if name in loaded_by(module)]
 
 
+@pytest.mark.parametrize("module", ["serving.api.app", "serving.recommend", "serving.explain", "serving.cli.explain"])
+def test_the_online_path_neither_draws_nor_fits_trees(module: str) -> None:
+    assert [] == [name for name in ("sklearn", "matplotlib") if name in loaded_by(module)]
+
+
 @pytest.mark.parametrize("room", ["cypher", "kg"])
 def test_the_graph_rooms_load_no_learning_library(room: str) -> None:
     modules = [
