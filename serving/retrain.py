@@ -144,13 +144,7 @@ def retrain(
             events_applied=events_applied,
         )
         steps.says(f"{len(content.scorer.kernels)} kernels carry weight")
-    reasons = None
-    if config.gate.reason_users:
-        with steps.step("explain"):
-            ready = prepare(unwritten(content), config.reasons)
-            reasons = measure_reasons(ready, users=config.gate.reason_users, n=config.learn.k, progress=progress)
-            content = with_reasons(content, reasons)
-            steps.says(reason_sentence(reasons))
+    content, reasons = explain(content, config, steps=steps, progress=progress)
     with steps.step("publish"):
         bundle = load_bundle(write_bundle(content, bundles.folder))
         verdict = judge(report, config.gate, reasons)
@@ -161,10 +155,22 @@ def retrain(
     return Retrained(bundle, report, verdict, clock.laps)
 
 
-def with_reasons(content: BundleContent, reasons: ReasonReport) -> BundleContent:
-    """Return the content of a bundle with what was measured of its reasons in report and card."""
+def explain(
+    content: BundleContent, config: RetrainConfig, *, steps: "Steps", progress: Progress
+) -> tuple[BundleContent, ReasonReport | None]:
+    """Measure the reasons of a model before its bundle is written.
+
+    Returns:
+        The content with what was measured in report and card, and the measures; None where the gate asks for none.
+    """
+    if not config.gate.reason_users:
+        return content, None
+    with steps.step("explain"):
+        ready = prepare(unwritten(content), config.reasons)
+        reasons = measure_reasons(ready, users=config.gate.reason_users, n=config.learn.k, progress=progress)
+        steps.says(reason_sentence(reasons))
     measured = {**content.report, "reasons": reasons_to_json(reasons)}
-    return replace(content, report=measured, card=content.card + reasons_card(reasons))
+    return replace(content, report=measured, card=content.card + reasons_card(reasons)), reasons
 
 
 def snapshot_of_graph(
