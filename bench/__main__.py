@@ -1,7 +1,7 @@
 """`python -m bench`, `make bench`: the benchmark of the API, figures as JSON and as a page under docs/benchmarks/.
 
-With `--only quality` nothing is measured: the page on quality is written anew from the JSON files of
-`whycart bench quality`.
+With `--only quality` and `--only reasons` nothing is measured: the page is written anew from the JSON files of
+`whycart bench quality` and of `python -m bench.peers.reasons`.
 
 The model comes from `whycart demo` (made first when it is not there). Figures are of this machine at this moment; run
 it on a quiet one.
@@ -13,15 +13,18 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from bench.quality import quality_page
+from bench.reasons import reasons_page
 from bench.serving import run_benchmark
 
 PAGE = Path("docs/benchmarks")
+PAGES: Mapping[str, Callable[[Sequence[Path]], str]] = {"quality": quality_page, "reasons": reasons_page}
+"""Pages that are made from JSON files in a folder of the same name."""
 COLUMNS = ("target", "shape", "num_requests", "errors", "requests_per_s", "p50_ms", "p99_ms", "max_ms")
 
 
@@ -34,10 +37,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--home", type=Path, default=Path(".whycart/demo-journey"), help="folder with a published bundle"
     )
     parser.add_argument("--seconds", type=float, default=10.0, help="length of each load")
-    parser.add_argument("--only", choices=("quality",), help="write only this page, from figures that are there")
+    parser.add_argument("--only", choices=tuple(PAGES), help="write only this page, from figures that are there")
     options = parser.parse_args(argv)
-    if options.only == "quality":
-        return write_quality_page()
+    if options.only:
+        return write_page(options.only)
     if not (options.home / "bundles" / "current").is_file():
         subprocess.run([Path(sys.executable).with_name("whycart"), "demo", "--no-keep"], check=True)
     runs = [
@@ -53,13 +56,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     return int(any(load["errors"] for run in runs for load in run["loads"]))
 
 
-def write_quality_page() -> int:
-    """Write docs/benchmarks/quality.md from the JSON files beside it; return the exit code."""
-    files = sorted((PAGE / "quality").glob("*.json"))
+def write_page(name: str) -> int:
+    """Write one of PAGES from the JSON files beside it; return the exit code."""
+    files = sorted((PAGE / name).glob("*.json"))
     if not files:
-        sys.stderr.write(f"no JSON file in {PAGE / 'quality'}; whycart bench quality --json writes them\n")
+        sys.stderr.write(f"no JSON file in {PAGE / name}; `python -m bench --help` says which command writes them\n")
         return 1
-    (PAGE / "quality.md").write_text(quality_page(files), encoding="utf-8")
+    (PAGE / f"{name}.md").write_text(PAGES[name](files), encoding="utf-8")
     return 0
 
 

@@ -28,6 +28,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     settings = dict(_setting(text) for text in options.set)
     peers = [replace(peer, params={**peer.params, **settings}) for peer in map(find_peer, options.models.split(","))]
+    if untunable := [peer.name for peer in peers if peer.embeddings is None and not options.tune]:
+        print(f"--no-tune is for path models; {', '.join(untunable)} cannot go without validation")
+        return 2
+    peers = [
+        replace(peer, tune=options.tune, embedding_epochs=options.embedding_epochs or peer.embedding_epochs)
+        for peer in peers
+    ]
     cutoffs = tuple(int(k) for k in options.k.split(","))
     split = read_split(options.folder, name=options.split, seed=options.seed, relations=options.relations)
     home, data = options.environments.resolve(), options.folder.resolve()
@@ -107,6 +114,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--relations", default="all", help="all, none, or names with commas")
     parser.add_argument("--k", default="5,10,20", help="cut-offs, comma-separated")
     parser.add_argument("--epochs", type=int, help="at most; default: each peer's own limit")
+    parser.add_argument("--embedding-epochs", type=int, help="of the TransE of path models, at most")
+    parser.add_argument(
+        "--no-tune", dest="tune", action="store_false", help="fit path models at once, for as many epochs as allowed"
+    )
     parser.add_argument("--set", action="append", default=[], metavar="NAME=JSON", help="a hyper-parameter")
     parser.add_argument("--threads", type=int, default=1, help="that a peer may use for arithmetic")
     parser.add_argument("--environments", type=Path, default=Path(".peers"), help="folder of the peers' environments")

@@ -18,6 +18,8 @@ DRIVERS = Path(__file__).absolute().parent / "drivers"
 """One program a library, run by the Python of its environment."""
 LIST_LENGTH = 100
 """Products of each list that a driver writes."""
+NUM_EXPLAINED = 20
+"""Products of each list whose paths a driver of path models writes."""
 
 
 class PeerFailed(Exception):
@@ -48,18 +50,20 @@ def run_peer(
         "data": str(data),
         "scratch": str(scratch),
         "lists": str(scratch / "lists.npz"),
+        "paths": str(scratch / "paths.json"),
         "report": str(scratch / "report.json"),
         "seed": seed,
         "threads": threads,
         "epochs": min(peer.epochs, most),
         "embedding_epochs": min(peer.embedding_epochs, most),
         "k": LIST_LENGTH,
+        "num_explained": NUM_EXPLAINED,
         "num_products": len((data / TUNE / f"{TUNE}.item").read_bytes().splitlines()) - 1,
     }
     path = scratch / "request.json"
     path.write_text(json.dumps(request), encoding="utf-8")
     driver = DRIVERS / f"{peer.library}_driver.py"
-    took = _run([str(python), str(driver), str(path)], scratch=scratch, threads=threads)
+    took = run_driver([str(python), str(driver), str(path)], scratch=scratch, threads=threads)
     report: dict[str, Any] = json.loads((scratch / "report.json").read_text(encoding="utf-8"))
     return {**report, **took, "threads": threads}
 
@@ -69,8 +73,12 @@ def score_peer(scratch: Path, targets: Targets, *, cutoffs: tuple[int, ...]) -> 
     return score_lists(rank_lists(targets, *read_lists(scratch / "lists.npz")), cutoffs)
 
 
-def _run(command: list[str], *, scratch: Path, threads: int) -> dict[str, float]:
-    """Run a driver to its end and return its wall and CPU seconds."""
+def run_driver(command: list[str], *, scratch: Path, threads: int) -> dict[str, float]:
+    """Run a driver to its end and return its wall and CPU seconds; its output goes to `log.txt`.
+
+    Raises:
+        PeerFailed: it did not end well.
+    """
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
         environment[name] = str(threads)

@@ -241,6 +241,29 @@ def test_results_hold_each_peer_with_what_each_user_got(tmp_path: Path, monkeypa
     assert {"mean": 1.0, "low": 1.0, "high": 1.0} == found["models"]["recbole:KGIN"]["metrics"]["recall@1"]
 
 
+def test_a_peer_that_needs_validation_is_not_run_without(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_tables(tiny_shop(), tmp_path)
+    options = [str(tmp_path), "--json", str(tmp_path / "out.json"), "--no-tune"]
+
+    assert 2 == main([*options, "--models", "hopwise:PGPR,recbole:BPR"])
+    assert "recbole:BPR cannot" in capsys.readouterr().out
+
+
+def test_a_path_model_is_told_how_long_to_train_without_validation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_tables(tiny_shop(), tmp_path)
+    python = fake_python(tmp_path, KNOWS_THE_TEST_PART)
+    monkeypatch.setattr("bench.peers.__main__.make_environment", lambda library, folder: python)
+    options = [str(tmp_path), "--environments", str(tmp_path / "peers"), "--json", str(tmp_path / "out.json")]
+    options += ["--split", "leave-one-out", "--k", "1", "--models", "hopwise:CAFE"]
+
+    assert 0 == main([*options, "--no-tune", "--embedding-epochs", "60"])
+
+    (request,) = (json.loads(file.read_text()) for file in tmp_path.rglob("request.json"))
+    assert (False, 60, 50) == (request["tune"], request["embedding_epochs"], request["epochs"])
+
+
 def test_one_peer_that_fails_does_not_stop_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_tables(tiny_shop(), tmp_path)
     python = fake_python(tmp_path, "if 'BPR' in sys.argv[2]:\n    raise SystemExit('broken')\n" + KNOWS_THE_TEST_PART)

@@ -1,6 +1,7 @@
 """Runs one path model of hopwise on exported files: TransE, then the walker stopped by validation, then rankings.
 
 `python hopwise_driver.py REQUEST.json`, in hopwise's own environment; it imports nothing of Whycart.
+Where the request asks for no tuning, both are fitted at once for as many epochs as it allows.
 Path models of hopwise read the embeddings they walk by from files that another program writes; here they get them from
 the TransE of hopwise, trained just before. As with RecBole, interactions with products that no triple names are kept.
 """
@@ -8,6 +9,8 @@ the TransE of hopwise, trained just before. As with RecBole, interactions with p
 import json
 import platform
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -46,11 +49,14 @@ def main() -> None:
     torch.set_num_threads(request["threads"])
     phases: list[dict[str, Any]] = []
     epochs = {"embeddings": request["embedding_epochs"], "paths": request["epochs"]}
-    for name, stop_early in (("tune", True), ("final", False)):
+    valid = None
+    for name, stop_early in (("tune", True), ("final", False)) if request["tune"] else (("final", False),):
         with measured(f"{name} embeddings", phases) as phase:
             trainer, _ = fit(request, "TransE", name, epochs=epochs["embeddings"], stop_early=stop_early)
             weights = embeddings(trainer.model)
             epochs["embeddings"] = phase["epochs"] = best_epoch(trainer)
+        if stop_early and request["params"].get("eval_step", 1) >= epochs["paths"]:
+            continue  # validated only after its last epoch: nothing is left to decide
         with measured(name, phases) as phase:
             trainer, data = fit(
                 request, request["model"], name, epochs=epochs["paths"], weights=weights, stop_early=stop_early
@@ -59,12 +65,14 @@ def main() -> None:
         if stop_early:
             valid = float(trainer.best_valid_score)
     with measured("rank", phases):
-        users, products = rank(trainer, data, k=request["k"])
+        users, products, walks = rank(trainer, data, k=request["k"], num_explained=request["num_explained"])
     np.savez(request["lists"], users=users, products=products)
+    Path(request["paths"]).write_text(json.dumps(walks), encoding="utf-8")
     report = {
         "phases": phases,
         "epochs": epochs["paths"],
-        "valid": {request["params"]["valid_metric"]: valid},
+        "tuned": request["tune"],
+        "valid": {} if valid is None else {request["params"]["valid_metric"]: valid},
         "hyper_parameters": parameters(trainer.config, request),
         "peak_rss_mb": peak_rss_mb(),
         "versions": {"python": platform.python_version(), "hopwise": version("hopwise"), "torch": torch.__version__},
@@ -96,11 +104,28 @@ def fit(
     model = get_model(model_name)(config, train.dataset).to(device=config["device"], dtype=config["weight_precision"])
     trainer = get_trainer(config["MODEL_TYPE"], model_name)(config, model)
     judge = valid if stop_early or weights is None else None  # the trainer of TransE does not end without one
-    trainer.fit(train, judge, saved=True, show_progress=False)
+    with suppress(NoLongerBetter):
+        trainer.fit(
+            train, judge, saved=True, show_progress=False, callback_fn=make_stop(trainer) if stop_early else None
+        )
     checkpoint = torch.load(trainer.saved_model_file, map_location="cpu", weights_only=False)
     model.load_state_dict(checkpoint["state_dict"])
     model.load_other_parameter(checkpoint["other_parameter"])
     return trainer, test
+
+
+class NoLongerBetter(Exception):
+    """The early stopping of hopwise says enough."""
+
+
+def make_stop(trainer: Any) -> Callable[[int, float], None]:
+    """Return what ends a training after a validation: the trainer of TransE notices that it should, and goes on."""
+
+    def stop(_epoch: int, _score: float) -> None:
+        if trainer.cur_step > trainer.stopping_step:
+            raise NoLongerBetter
+
+    return stop
 
 
 def data_settings(request: dict[str, Any], name: str, *, both_ways: bool) -> dict[str, Any]:
@@ -153,21 +178,57 @@ def best_epoch(trainer: Any) -> int:
 
 
 @torch.no_grad()
-def rank(trainer: Any, data: Any, *, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the test users and their best products by score, products of their history left out; -1 in the padding."""
-    tokens = data._dataset.field2id_token
+def rank(
+    trainer: Any, data: Any, *, k: int, num_explained: int
+) -> tuple[np.ndarray, np.ndarray, list[tuple[int, int, list[tuple[str, str]]]]]:
+    """Return the test users, their best products, and the paths of the first of them.
+
+    Products are ranked by score, those of the history left out; -1 in the padding. A path is a user, a product, and the
+    steps from the user to the product: a relation and a node each. A product has one or none.
+    """
+    dataset = data._dataset
+    tokens = dataset.field2id_token
     trainer.model.eval()
-    users, products = [], []
+    users, products, walks = [], [], []
     for interaction, history, _, _ in data:
-        scores = trainer.model.full_sort_predict(interaction)
-        scores = scores[0] if isinstance(scores, tuple) else scores
+        scores, found = trainer.model.explain(interaction)
         scores[:, 0] = -np.inf
         if history is not None:
             scores[history] = -np.inf
         best, place = torch.topk(scores, min(k, scores.shape[1]), dim=1)
-        products.append(np.where(np.isfinite(best.numpy()), tokens["item_id"][place.numpy()], "-1").astype(np.int64))
-        users.append(tokens["user_id"][interaction["user_id"].numpy()].astype(np.int64))
-    return np.concatenate(users), np.concatenate(products)
+        listed = np.where(np.isfinite(best.numpy()), tokens["item_id"][place.numpy()], "-1").astype(np.int64)
+        batch = tokens["user_id"][interaction["user_id"].numpy()].astype(np.int64)
+        paths = by_end(found, dataset)
+        for user, row in zip(batch.tolist(), listed[:, :num_explained].tolist(), strict=True):
+            walks += [(user, product, paths[user, product]) for product in row if (user, product) in paths]
+        products.append(listed)
+        users.append(batch)
+    return np.concatenate(users), np.concatenate(products), walks
+
+
+def by_end(found: list[Any], dataset: Any) -> dict[tuple[int, int], list[tuple[str, str]]]:
+    """Return the paths of a batch by user and last product.
+
+    The end of a path is what counts, not the product that hopwise returns beside it: where PGPR finds fewer paths than
+    products, those two do not belong together.
+    """
+    tokens, num_items = dataset.field2id_token, dataset.item_num
+
+    def node(kind: str, row: int) -> str:
+        if kind == "user":
+            return f"User:{tokens['user_id'][row]}"
+        return f"Product:{tokens['item_id'][row]}" if row < num_items else str(tokens["entity_id"][row])
+
+    def relation(name: Any) -> str:
+        text = name if isinstance(name, str) else str(tokens["relation_id"][int(name)])
+        return "BOUGHT" if text == BOUGHT else text.removesuffix("_r")
+
+    paths = {}
+    for _, _, _, path in found:
+        steps = [(relation(name), node(kind, int(row))) for name, kind, row in path[1:]]
+        (_, _, user), (_, end) = path[0], steps[-1]
+        paths[int(tokens["user_id"][int(user)]), int(end.removeprefix("Product:"))] = steps
+    return paths
 
 
 def parameters(config: Any, request: dict[str, Any]) -> dict[str, Any]:
