@@ -25,6 +25,8 @@ class Evidence:
     ready: Ready
     history: History
     user: int | None
+    targets: Int[np.ndarray, " target"]
+    """Product rows that the history is held against."""
     products: Int[np.ndarray, " history"]
     """Distinct products of the history."""
     weights: Float[np.ndarray, "kernel history"]
@@ -34,6 +36,8 @@ class Evidence:
     priors: Float[np.ndarray, "prior target"]
     without: Float[np.ndarray, "history target"]
     """Score of each target without each product of the history."""
+    recency: Float[np.ndarray, " history"]
+    """How late in the history each product last was: 1 at its last step, near 0 at its first; 1 without an order."""
     words: Words
     """How it is told."""
 
@@ -56,7 +60,16 @@ def take_apart(
     products, weights = scorer.product_weights(history)
     entries, priors = scorer.entries(products, targets), scorer.prior_parts(targets)
     without = scorer.totals_without(history, entries) + priors.sum(axis=0)
-    return Evidence(ready, history, user, products, weights, entries, priors, without, words or ready.words())
+    recency = _recency(history, products)
+    return Evidence(
+        ready, history, user, targets, products, weights, entries, priors, without, recency, words or ready.words()
+    )
+
+
+def _recency(history: History, products: Int[np.ndarray, " history"]) -> Float[np.ndarray, " history"]:
+    last = np.full(len(products), np.inf)
+    np.minimum.at(last, np.searchsorted(products, history.product), history.rank)
+    return np.asarray(1.0 - last / (1.0 + history.rank.max(initial=0)))
 
 
 def contributions(

@@ -5,6 +5,7 @@ the history it starts from is taken away. Attention weights are never shown.
 """
 
 import time
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,9 +82,10 @@ def explain_items(
     evidence = take_apart(ready, targets, history, user=user, words=words)
     voices = listen(evidence)
     terms = contributions(evidence, voices.parts) if paths else [()] * len(targets)
+    told: Counter[str] = Counter()
     return tuple(
-        _make_item(evidence, voices, place, terms[place], product=int(product), rank=first_rank + place, paths=paths)
-        for place, product in enumerate(targets)
+        _make_item(evidence, voices, place, terms[place], told, rank=first_rank + place, paths=paths)
+        for place in range(len(targets))
     )
 
 
@@ -145,17 +147,17 @@ def _make_item(
     voices: Voices,
     place: int,
     terms: tuple[Contribution, ...],
+    told: Counter[str],
     *,
-    product: int,
     rank: int,
     paths: int,
 ) -> Item:
-    blend = evidence.scorer.blend
+    blend, product = evidence.scorer.blend, int(evidence.targets[place])
     by_kernel = dict(zip(blend.kernels, voices.by_kernel[:, place].tolist(), strict=True))
     by_prior = dict(zip(blend.priors, evidence.priors[:, place].tolist(), strict=True))
     everything = {**by_kernel, **by_prior}
     source = max(everything, key=lambda name: everything[name])
-    shown = true_paths(evidence, voices, place, product=product, limit=paths) if paths else ()
+    shown = true_paths(evidence, voices, place, limit=paths, told=told) if paths else ()
     reasons = reason_codes(evidence, by_kernel, by_prior, shown)
     product_id = evidence.ready.bundle.snapshot.ids("Product")[product]
     text = describe_item(evidence.words, shown, reasons)

@@ -1,9 +1,10 @@
 """Which terms of a score rest on which paths: the ground of one product of the history against one candidate.
 
 A term of a typed operator rests on the path that the operator is made of. What kernels learned from use rests on the
-path over other users who chose both, else on the one over a product in between. The network sees texts and typed
-edges: its term is shared out among all typed paths between the two products, in proportion to what each carries by
-itself, equally where none carries anything. Terms that no path explains stay without one, and texts always do.
+path over other users who chose both, else on the one over a product in between. The network walks over what the graph
+states of products, not over what users did: its term is shared out among the paths over entities and relations between
+the two products, in proportion to what each carries by itself; where there is none it rests on the path over other
+users. Terms that no path explains stay without one, and texts always do.
 """
 
 from collections.abc import Iterator
@@ -73,13 +74,26 @@ def grounds(
         return [Ground(start, HABIT, None, own, 1.0)] if own > 0 else []
     learned = 0.0 if network is None else max(float(parts[network]), 0.0)
     pair = _Pair(start, origin, product, parts, learned, max(worth_a_detour, _LEAST))
-    typed = [*_over_entities(evidence, pair), *_over_links(evidence, pair), *_over_users(evidence, pair)]
-    if not typed and learned >= pair.detour:
-        typed = list(_over_companions(evidence, pair))
-    whole = sum(ground.part for ground in typed)
-    shares = [ground.part / whole if whole > 0 else 1.0 / len(typed) for ground in typed]
-    found = [replace(ground, part=ground.part + learned * share) for ground, share in zip(typed, shares, strict=True)]
-    return [ground for ground in found if ground.part > 0]
+    stated = [*_over_entities(evidence, pair), *_over_links(evidence, pair)]
+    used = list(_over_users(evidence, pair))
+    if learned > 0:
+        if stated:
+            stated = _share_out(stated, learned)
+        elif used:
+            used = _share_out(used, learned)
+        elif learned >= pair.detour:
+            used = _share_out(list(_over_companions(evidence, pair)), learned)
+    return [ground for ground in (*stated, *used) if ground.part > 0]
+
+
+def _share_out(paths: list[Ground], amount: float) -> list[Ground]:
+    """Add an amount to paths, in proportion to what each carries by itself, else to how specific each is."""
+    carried = [ground.part for ground in paths]
+    weights = carried if any(carried) else [ground.specific for ground in paths]
+    whole = sum(weights)
+    return [
+        replace(path, part=path.part + amount * weight / whole) for path, weight in zip(paths, weights, strict=True)
+    ]
 
 
 def _over_entities(evidence: Evidence, pair: _Pair) -> Iterator[Ground]:

@@ -25,7 +25,7 @@ class ReasonConfig:
     """Other customers from which on their number is said."""
     max_members_share: float = 0.25
     """A brand, category or other entity with more than this share of the catalogue says too little to be a reason."""
-    min_share: float = 0.02
+    min_share: float = 0.01
     """Part of an item's score that must rest on a path at least; 0 or more, below 1."""
     never_mention: tuple[str, ...] = ()
     """Categories, by id or name, that no reason says; nor does any name a product in or below them."""

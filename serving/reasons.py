@@ -1,5 +1,6 @@
 """Which reasons an item is given: paths that exist and that moved its score, and codes for everything else."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -19,6 +20,12 @@ _MOST_STARTS = 8
 """Products that are looked at as long as none has a path."""
 _DETOUR = 0.05
 """Part of the score that must be at stake before a path of five hops is looked for."""
+_OLD = 0.05
+"""What a path from the first step of a history is worth beside one from the last."""
+_AHEAD = 0.5
+"""What a path still carries, in the choice of the first, for each item above whose first path was of its kind."""
+_TIMES = 4
+"""Items above that count for it at most."""
 _AGAIN = 0.5
 """What a path is still worth for each shown one of the same relation, and for each from the same product."""
 _HEARD = 0.1
@@ -63,37 +70,47 @@ def listen(evidence: Evidence) -> Voices:
     return Voices(parts, parts.sum(axis=1), scores, starts, usable.sum(axis=0), firsts, by_kind.sum(axis=1))
 
 
-def true_paths(evidence: Evidence, voices: Voices, place: int, *, product: int, limit: int) -> tuple[Path, ...]:
-    """Return the paths of an item that are shown, the one that carries most first.
+def true_paths(
+    evidence: Evidence, voices: Voices, place: int, *, limit: int, told: Counter[str] | None = None
+) -> tuple[Path, ...]:
+    """Return the paths of an item that are shown, the one to say first in front, the others by what they carry.
 
     Each exists, and the score falls when the product of the history it starts from is deleted. Chosen greedily by what
-    rests on them, times how specific they are; what was said already, by relation or by product, is worth less again.
+    rests on them, times how specific and how recent they are; what was said already, by relation or by product, is
+    worth less again. A list whose items all begin alike tells less, so what stood first before stands back a little.
 
     Args:
         evidence: of the user.
         voices: of the evidence.
         place: of the item among the targets.
-        product: row of the item.
         limit: most paths.
+        told: how often each kind of path stood first in the list so far; counts this one in. None: nothing was said.
     """
-    found = _moving_grounds(evidence, voices, place, product=product)
+    found = _moving_grounds(evidence, voices, place)
     relations = evidence.ready.roles.entities
-    told = dict(zip(evidence.ready.roles.kinds, voices.whole[:, place].tolist(), strict=True))
-    shown = _choose(found, limit, {relation: told[relation] for relation in relations})
-    paths = [
+    whole = dict(zip(evidence.ready.roles.kinds, voices.whole[:, place].tolist(), strict=True))
+    told = Counter() if told is None else told
+    shown = _choose(evidence, found, limit, whole={relation: whole[relation] for relation in relations}, told=told)
+    if not shown:
+        return ()
+    first = max(shown, key=lambda ground: ground.part * _standing(told[ground.relation]))
+    told[first.relation] += 1
+    others = sorted((ground for ground in shown if ground is not first), key=lambda ground: -ground.part)
+    product = int(evidence.targets[place])
+    return tuple(
         tell_habit(evidence, product, ground.part)
         if ground.path is None
         else tell_path(evidence, ground.path, ground.part)
-        for ground in shown
-    ]
-    return tuple(sorted(paths, key=lambda path: -path.contribution))
+        for ground in (first, *others)
+    )
 
 
-def _moving_grounds(evidence: Evidence, voices: Voices, place: int, *, product: int) -> list[Ground]:
+def _moving_grounds(evidence: Evidence, voices: Voices, place: int) -> list[Ground]:
     """Paths from the products of the history that say most, and without which the score would be lower."""
     order = voices.starts[: min(_MOST_STARTS, int(voices.num_usable[place])), place].tolist()
     firsts = [first for first in voices.firsts[:, place].tolist() if first >= 0]
     parts, score = voices.parts[:, :, place], abs(float(voices.scores[place]))
+    product = int(evidence.targets[place])
     found: list[Ground] = []
     for number, start in enumerate(dict.fromkeys([*order[:_STARTS], *firsts, *order[_STARTS:]])):
         if found and number >= _STARTS + len(firsts):
@@ -103,32 +120,38 @@ def _moving_grounds(evidence: Evidence, voices: Voices, place: int, *, product: 
     return [ground for ground in found if ground.part >= bound]
 
 
-def _choose(found: list[Ground], limit: int, whole: Mapping[str, float]) -> list[Ground]:
+def _choose(
+    evidence: Evidence, found: list[Ground], limit: int, *, whole: Mapping[str, float], told: Counter[str]
+) -> list[Ground]:
     """Choose greedily.
 
     Args:
+        evidence: of the user.
         found: what there is to choose from.
         limit: most to choose.
         whole: what all products of the history together say through each relation to an entity.
+        told: how often each kind of path stood first in the list so far.
     """
-    best_of: dict[str, float] = {}
+    best: dict[str, float] = {}
     for ground in found:
-        best_of[ground.relation] = max(best_of.get(ground.relation, 0.0), ground.part)
-
-    def worth(ground: Ground) -> float:
+        best[ground.relation] = max(best.get(ground.relation, 0.0), ground.part)
+    worth = []
+    for ground in found:
         # A taste is many products that say a little each: the strongest of them speaks for all.
-        behind = max(whole.get(ground.relation, 0.0), best_of[ground.relation])
-        return ground.specific * (
-            ground.part if ground.relation not in whole else behind * ground.part / best_of[ground.relation]
-        )
-
-    rest = list(found)
-    shown: list[Ground] = []
+        behind = max(1.0, whole.get(ground.relation, 0.0) / best[ground.relation])
+        recent = _OLD + (1.0 - _OLD) * evidence.recency[ground.start]
+        worth.append(ground.part * behind * ground.specific * recent * _standing(told[ground.relation]))
+    rest, shown = list(zip(worth, found, strict=True)), list[Ground]()
     while rest and len(shown) < limit:
-        best = max(rest, key=lambda ground: worth(ground) * _freshness(ground, shown))
-        rest.remove(best)
-        shown.append(best)
+        best_one = max(rest, key=lambda pair: pair[0] * _freshness(pair[1], shown))
+        rest.remove(best_one)
+        shown.append(best_one[1])
     return shown
+
+
+def _standing(times: int) -> float:
+    """What a kind of path is worth that stood first so often in the list: less, but never nothing."""
+    return _AHEAD ** min(times, _TIMES)
 
 
 def _freshness(ground: Ground, shown: list[Ground]) -> float:
