@@ -1,4 +1,5 @@
-"""The page on explanation paths, written from the JSON files of `python -m bench.peers.reasons`.
+"""The page on reasons, written from the JSON files of `whycart evaluate --reasons`, `python -m bench.planted` and
+`python -m bench.peers.reasons`.
 
 It measures nothing itself; no figure of it is typed by hand.
 """
@@ -8,14 +9,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from serving.reason_quality import MEANS
+
 MEASURES = ("LIR", "SEP", "LID", "SED", "PTD", "PTC", "PPT", "explained")
 TYPES_SHOWN = 6
 INTRO = """\
 # Reasons
 
+Whether reasons exist, whether they move what they explain, and whether they find what was planted; then Whycart's paths
+beside those of path models. What a reason is stands in [../reasons.md](../reasons.md). `python -m bench --only reasons`
+writes this page from the JSON files in [reasons/](reasons/).
+"""
+PEERS = """\
 The path beside each product of a list, of Whycart and of path models of hopwise, on the same split, the same graph and
 lists of the same length; NDCG by Whycart's evaluator. In brackets 95% bootstrap intervals over users; bold: no model
-has more. `python -m bench --only reasons` writes this page from the JSON files in [reasons/](reasons/).
+has more.
 
 The measures are those of Balloccu et al. (SIGIR 2022) as hopwise computes them, from 0 to 1; the formulas are in
 `serving/path_metrics.py`:
@@ -41,8 +49,69 @@ More is not always better: a good reason may be old, or rest on something rare. 
 
 
 def reasons_page(files: Sequence[Path]) -> str:
-    """Return the page on some results as Markdown, a section each, in the order of the files."""
-    return "\n".join([INTRO, *(section(json.loads(file.read_text(encoding="utf-8")), file.stem) for file in files)])
+    """Return the page on some results as Markdown: measured models, planted causes, then path models."""
+    results = {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in files}
+    measured = [measured_section(found, name) for name, found in results.items() if "reasons" in found]
+    planted = [planted_section(found, name) for name, found in results.items() if "shops" in found]
+    peers = [section(found, name) for name, found in results.items() if "models" in found]
+    return "\n".join([INTRO, *measured, *planted, *([PEERS] if peers else []), *peers])
+
+
+def measured_section(result: Mapping[str, Any], name: str) -> str:
+    """Return the section of one model whose reasons were measured.
+
+    Args:
+        result: the JSON of `whycart evaluate --reasons`.
+        name: what to call it.
+    """
+    found = result["reasons"]
+    asked = f"every path looked up in {result['graph']} in Cypher too" if result["graph"] else "no graph server asked"
+    lines = [
+        f"## {name}",
+        f"{found['num_users']:,} users, {found['num_items']:,} items in lists of {found['n']}, {found['num_paths']:,} "
+        f"paths, {asked}; {result['num_products']:,} products, {result['num_events']:,} events.",
+        "",
+        "| figure | value | meaning |",
+        "|---|---:|---|",
+        *(f"| {figure} | {_plain(found[figure])} | {meaning} |" for figure, meaning in MEANS.items()),
+        "",
+        f"`whycart evaluate --reasons --users {found['num_users']}{' --in-graph' if result['graph'] else ''}`, model "
+        f"{result['model_version']}, {result['made_at']}.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def planted_section(result: Mapping[str, Any], name: str) -> str:
+    """Return the section on generated shops.
+
+    Args:
+        result: the JSON of `python -m bench.planted`.
+        name: what to call it.
+    """
+    size = ", ".join(f"{number:,} {what}" for what, number in result["size"].items())
+    columns = ("recovery", "recovery_graph", "control_graph")
+    lines = [
+        f"## {name}",
+        f"Generated shops ({size}) whose every event has a known cause: the share of recommendations with a planted "
+        f"cause that show one among {result['paths']} paths and the reason codes; `graph` without those whose only "
+        "cause is popularity, which is no path. The control is the same shop with all edges and events dealt anew.",
+        "",
+        f"| seed | recommendations | {' | '.join(columns)} | brand | complement | taste | popularity |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for shop in result["shops"]:
+        causes = [f"{shop['by_cause'][cause]:.3f}" for cause in ("brand", "complement", "taste", "popularity")]
+        cells = [f"{shop[column]:.3f}" for column in columns] + causes
+        lines.append(f"| {shop['seed']} | {shop['recommendations']:,} | {' | '.join(cells)} |")
+    command = f"`python -m bench.planted --seeds {len(result['shops'])}`, commit {result['commit']}."
+    return "\n".join([*lines, "", command, ""])
+
+
+def _plain(value: float | Mapping[str, float]) -> str:
+    if isinstance(value, Mapping):
+        return f"{value['mean']:.3f} [{value['low']:.3f}, {value['high']:.3f}]"
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
 def section(result: Mapping[str, Any], name: str) -> str:

@@ -15,7 +15,12 @@ Rows = list[dict[str, Any]]
 
 
 def claims_not_in_graph(
-    store: GraphStore, schema: GraphSchema, claims: Sequence[Claim], *, bounds: ReasonConfig
+    store: GraphStore,
+    schema: GraphSchema,
+    claims: Sequence[Claim],
+    *,
+    bounds: ReasonConfig,
+    until_ms: int | None = None,
 ) -> list[Claim]:
     """Return the claims that the graph does not hold.
 
@@ -23,6 +28,7 @@ def claims_not_in_graph(
         store: an open graph.
         schema: kinds in use.
         claims: every shown path.
+        until_ms: latest event that the answers could know of, epoch milliseconds; later ones are not counted.
         bounds: how many other users must stand behind an aggregated edge, and from how many on they must be counted.
 
     Raises:
@@ -31,7 +37,7 @@ def claims_not_in_graph(
     """
     facts = facts_of(claims)
     wrong = facts.false | _missing_edges(store, schema, facts) | _missing_events(store, facts)
-    wrong |= _thin_crowds(store, facts, bounds=bounds)
+    wrong |= _thin_crowds(store, facts, bounds=bounds, until_ms=until_ms)
     return [claims[place] for place in sorted(wrong)]
 
 
@@ -61,10 +67,10 @@ def _missing_events(store: GraphStore, facts: Facts) -> set[int]:
     return {claim for number, (claim, *_) in enumerate(facts.events) if number not in there}
 
 
-def _thin_crowds(store: GraphStore, facts: Facts, *, bounds: ReasonConfig) -> set[int]:
+def _thin_crowds(store: GraphStore, facts: Facts, *, bounds: ReasonConfig, until_ms: int | None) -> set[int]:
     by_type: dict[str, Rows] = defaultdict(list)
     for number, (_, relation, user, first, second, _) in enumerate(facts.crowds):
-        row = {"number": number, "user_id": user, "first_id": first, "second_id": second}
+        row = {"number": number, "user_id": user, "first_id": first, "second_id": second, "until": until_ms}
         by_type[relation].append(row)
     others = {
         row["number"]: row["others"]

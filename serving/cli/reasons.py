@@ -3,7 +3,9 @@
 import contextlib
 import functools
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 
 from gnn.bundle import BundleStore
@@ -11,7 +13,8 @@ from kg.store import GraphStore
 from serving.cli.items import open_ready
 from serving.cli.output import print_json, print_table, progress_bars, say
 from serving.graph_ledger import claims_not_in_graph
-from serving.ready import prepare
+from serving.ledger import Claim
+from serving.ready import Ready, prepare
 from serving.reason_config import read_reasons
 from serving.reason_quality import measure_reasons, reason_rows, reason_sentence, reasons_to_json
 from serving.reason_stability import agreement
@@ -52,15 +55,20 @@ def evaluate_reasons(
         bundle = BundleStore(settings.bundles).load(against)
         other = prepare(bundle, read_reasons(settings))
     with progress_bars(wanted=not as_json) as progress, contextlib.ExitStack() as stack:
-        also_false = None
-        if in_graph:
-            store = stack.enter_context(GraphStore.open(settings.graph))
-            also_false = functools.partial(
-                claims_not_in_graph, store, ready.bundle.snapshot.schema, bounds=ready.reasons
-            )
-        report = measure_reasons(ready, users=users, n=n, also_false=also_false, progress=progress)
+        store = stack.enter_context(GraphStore.open(settings.graph)) if in_graph else None
+        asked = None if store is None else _reader(store, ready)
+        report = measure_reasons(ready, users=users, n=n, also_false=asked, progress=progress)
         agrees = None if other is None else agreement(ready, other, users=users, n=n, progress=progress)
-    facts = {"model_version": ready.bundle.version, "in_graph": in_graph, "reasons": reasons_to_json(report)}
+    snapshot = ready.bundle.snapshot
+    facts = {
+        "model_version": ready.bundle.version,
+        "snapshot": snapshot.hash,
+        "num_products": snapshot.num_nodes("Product"),
+        "num_events": len(snapshot.events),
+        "graph": None if store is None else f"{store.server.product} {store.server.version}",
+        "made_at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+        "reasons": reasons_to_json(report),
+    }
     if agrees is not None:
         facts["against"] = {"model_version": against, **asdict(agrees)}
     file = out or settings.home / REASONS
@@ -79,3 +87,11 @@ def evaluate_reasons(
             f"same first reason and share {agrees.jaccard:.1%} of all reasons"
         )
     say(f"model {ready.bundle.version}, {report.num_users:,} users; written to {file}")
+
+
+def _reader(store: GraphStore, ready: Ready) -> Callable[[Sequence[Claim]], Sequence[Claim]]:
+    """Ask the graph for every path; events after those that the model knows are not counted."""
+    snapshot = ready.bundle.snapshot
+    has_clock = snapshot.order == "clock" and len(snapshot.events)
+    until_ms = int(snapshot.events.time.max()) if has_clock else None
+    return functools.partial(claims_not_in_graph, store, snapshot.schema, bounds=ready.reasons, until_ms=until_ms)
