@@ -63,7 +63,8 @@ def test_of_two_equal_reasons_the_recent_one_is_chosen(tmp_path: FilePath) -> No
     shop = make_tables(GraphSchema(), nodes, edges=edges, events=events)
     content = content_of(build_snapshot(shop))
     brand = next(kernel for kernel in content.scorer.kernels if kernel.name == "brand")
-    blend = replace(content.scorer.blend, kernels=("brand",), decays=(Decay("rank"),), weights=np.ones((1, 1)))
+    weights = {"decays": (Decay("rank"),), "weights": np.ones((1, 1)), "mass_power": 0.0}
+    blend = replace(content.scorer.blend, kernels=("brand",), **weights)
     scorer = Scorer((brand,), content.scorer.priors, blend)
     ready = prepare(load_bundle(write_bundle(replace(content, scorer=scorer), tmp_path)))
     history = read_history(ready.bundle.snapshot, 0, ())
