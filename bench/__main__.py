@@ -75,7 +75,8 @@ def serving_page(about: Mapping[str, str], runs: Sequence[Mapping[str, Any]]) ->
         f"`make bench`, {about['made_at']}, commit {about['commit']}, {about['processor']}, {found['num_cpus']} CPUs.",
         "",
         f"`GET /v1/recommend/{{user}}?n={found['n']}&explain=paths` on {found['num_products']:,} products, "
-        f"{found['answer_bytes']:,} bytes an answer, beside a constant route of the same framework and size (floor).",
+        f"{found['answer_bytes']:,} bytes an answer, beside the same without paths, and a constant route of the same "
+        "framework and size (floor).",
         "",
         "The load generator runs on the same CPUs. An answer is computed afresh from the history, events of a second",
         "ago included, and every path is verified; nothing is precomputed for a user.",

@@ -1,9 +1,10 @@
 """How long a recommendation takes over HTTP: `python -m bench.serving --home .whycart`.
 
-Starts `whycart serve` on the published bundle, asks it for recommendations with paths for users of that bundle, and
-asks a constant route of the same size for comparison: the floor that HTTP itself costs. Closed loop: clients that ask
-again as soon as they are answered. Open loop: requests at a fixed rate, timed from when they were due, so that waiting
-behind a slow one counts. Everything is on loopback, the client in a process of its own, and bounded in time.
+Starts `whycart serve` on the published bundle, asks it for recommendations with and without paths for users of that
+bundle, and asks a constant route of the same size for comparison: the floor that HTTP itself costs. Closed loop:
+clients that ask again as soon as they are answered. Open loop: requests at a fixed rate, timed from when they were due,
+so that waiting behind a slow one counts. Everything is on loopback, the client in a process of its own, and bounded in
+time.
 """
 
 import argparse
@@ -44,7 +45,7 @@ class Load:
     """What one run measured."""
 
     target: str
-    """`recommend` or `floor`."""
+    """`recommend`, the same `without paths`, or `floor`."""
     shape: str
     """`1 client`, `4 clients` or `open loop`."""
     num_requests: int
@@ -228,7 +229,7 @@ def run_benchmark(home: Path, *, seconds: float, num_users: int, n: int, seed: i
 
     Args:
         home: working folder of a project with a published bundle.
-        seconds: length of each of the six runs.
+        seconds: length of each of the nine runs.
         num_users: users asked for, drawn from the bundle.
         n: products an answer.
         seed: of the draw.
@@ -243,6 +244,8 @@ def run_benchmark(home: Path, *, seconds: float, num_users: int, n: int, seed: i
     with running([sys.executable, "-c", COMMAND, "serve", "--port", "0"], home_of_server) as address:
         size_bytes = _run(lambda: _size_of_answers(address, wanted))
         loads = _run(lambda: measure("recommend", address, wanted, seconds=seconds))
+        plain = [path.removesuffix("&explain=paths") for path in wanted]
+        loads += _run(lambda: measure("without paths", address, plain, seconds=seconds))
     floor = [sys.executable, "-m", "bench.serving", "--floor", str(size_bytes)]
     with running(floor, {}) as address:
         loads += _run(lambda: measure("floor", address, [f"/floor/{user}" for user in quoted], seconds=seconds))
@@ -271,7 +274,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Measure and tell; return the exit code: 1 when a request failed."""
     parser = argparse.ArgumentParser(prog="python -m bench.serving", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--home", type=Path, default=Path(".whycart"), help="working folder with a published bundle")
-    parser.add_argument("--seconds", type=float, default=10.0, help="length of each of the six runs")
+    parser.add_argument("--seconds", type=float, default=10.0, help="length of each of the nine runs")
     parser.add_argument("--users", type=int, default=1000, help="users asked for")
     parser.add_argument("-n", type=int, default=20, help="products an answer")
     parser.add_argument("--seed", type=int, default=0, help="of the draw of users")

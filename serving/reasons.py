@@ -11,7 +11,7 @@ from kg.kernels import TEXT_KERNELS, EntityKernel, HabitKernel, Kernel
 from kg.paths import OTHERS, GraphNode
 from serving.answer import Objection, Path, Reason
 from serving.evidence import Evidence
-from serving.grounding import Ground, grounds
+from serving.grounding import HABIT, Ground, grounds
 from serving.telling import tell_habit, tell_objection, tell_path
 
 _STARTS = 3
@@ -93,7 +93,7 @@ def true_paths(
     shown = _choose(evidence, found, limit, whole={relation: whole[relation] for relation in relations}, told=told)
     if not shown:
         return ()
-    first = max(shown, key=lambda ground: ground.part * _standing(told[ground.relation]))
+    first = max(shown, key=lambda ground: ground.part * _standing(ground, told))
     told[first.relation] += 1
     others = sorted((ground for ground in shown if ground is not first), key=lambda ground: -ground.part)
     product = int(evidence.targets[place])
@@ -140,7 +140,7 @@ def _choose(
         # A taste is many products that say a little each: the strongest of them speaks for all.
         behind = max(1.0, whole.get(ground.relation, 0.0) / best[ground.relation])
         recent = _OLD + (1.0 - _OLD) * evidence.recency[ground.start]
-        worth.append(ground.part * behind * ground.specific * recent * _standing(told[ground.relation]))
+        worth.append(ground.part * behind * ground.specific * recent * _standing(ground, told))
     rest, shown = list(zip(worth, found, strict=True)), list[Ground]()
     while rest and len(shown) < limit:
         best_one = max(rest, key=lambda pair: pair[0] * _freshness(pair[1], shown))
@@ -149,9 +149,9 @@ def _choose(
     return shown
 
 
-def _standing(times: int) -> float:
-    """What a kind of path is worth that stood first so often in the list: less, but never nothing."""
-    return _AHEAD ** min(times, _TIMES)
+def _standing(ground: Ground, told: Counter[str]) -> float:
+    """What a path is worth whose kind stood first in the list so far: less, never nothing; own habit keeps it all."""
+    return 1.0 if ground.relation == HABIT else _AHEAD ** min(told[ground.relation], _TIMES)
 
 
 def _freshness(ground: Ground, shown: list[Ground]) -> float:

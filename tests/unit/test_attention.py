@@ -80,8 +80,10 @@ def test_the_layer_equals_pygs_layer_on_one_relation_and_so_do_its_gradients() -
     torch.testing.assert_close(ours.value.weight.grad, theirs.lin.weight.grad)
     assert ours.from_source.grad is not None
     assert ours.from_target.grad is not None
-    torch.testing.assert_close(ours.from_source.grad.sum(0, keepdim=True), theirs.att_src.grad)
-    torch.testing.assert_close(ours.from_target.grad.sum(0, keepdim=True), theirs.att_dst.grad)
+    # Sums over all edges in float32: their last digits depend on how many threads add them up.
+    loose = {"rtol": 1e-5, "atol": 2e-5}
+    torch.testing.assert_close(ours.from_source.grad.sum(0, keepdim=True), theirs.att_src.grad, **loose)
+    torch.testing.assert_close(ours.from_target.grad.sum(0, keepdim=True), theirs.att_dst.grad, **loose)
 
 
 def test_the_gradients_of_the_weighted_sum_are_right() -> None:
