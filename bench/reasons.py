@@ -66,10 +66,12 @@ def measured_section(result: Mapping[str, Any], name: str) -> str:
     """
     found = result["reasons"]
     asked = f"every path looked up in {result['graph']} in Cypher too" if result["graph"] else "no graph server asked"
+    known = ", ".join(f"{relation} ({number:,})" for relation, number in result["relations"].items())
     lines = [
         f"## {name}",
         f"{found['num_users']:,} users, {found['num_items']:,} items in lists of {found['n']}, {found['num_paths']:,} "
-        f"paths, {asked}; {result['num_products']:,} products, {result['num_events']:,} events.",
+        f"paths, {asked}; {result['num_products']:,} products, {result['num_events']:,} events, and the model knows "
+        f"{known}.",
         "",
         "| figure | value | meaning |",
         "|---|---:|---|",

@@ -65,6 +65,7 @@ def evaluate_reasons(
         "snapshot": snapshot.hash,
         "num_products": snapshot.num_nodes("Product"),
         "num_events": len(snapshot.events),
+        "relations": {name: len(edges) for name, edges in sorted(snapshot.edges.items()) if len(edges)},
         "graph": None if store is None else f"{store.server.product} {store.server.version}",
         "made_at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
         "reasons": reasons_to_json(report),
