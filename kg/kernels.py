@@ -129,11 +129,6 @@ class EntityKernel:
         found[products[:, None] == targets[None, :]] = 0.0
         return found
 
-    @cached_property
-    def num_members(self) -> Int[np.ndarray, " entity"]:
-        """Products that each entity links; an entity with many says little."""
-        return np.bincount(self.left.indices, minlength=self.left.shape[1])
-
     def shared(self, product: int, target: int) -> list[tuple[int, float]]:
         """Return (entity row, share of the entry) for every entity the two products share, strongest first."""
         left, right = _row(self.left, product), _row(self.right, target)
