@@ -1,5 +1,4 @@
-"""The gate before publishing: what is measurably worse than the best simple baseline, or gives false reasons, is never
-served."""
+"""The gate before publishing: a model worse than the best simple baseline, or with false reasons, is never served."""
 
 from dataclasses import dataclass
 

@@ -10,6 +10,7 @@ from serving.words import describe_although, describe_habit, describe_path, even
 
 
 def tell_habit(evidence: Evidence, product: int, part: float) -> Path:
+    """What the user did with the item itself, and how often; `part` is what rests on it."""
     snapshot, history = evidence.ready.bundle.snapshot, evidence.history
     event = _own_event(history, product)
     kind = snapshot.event_names[int(history.kind[event])]
@@ -37,7 +38,7 @@ def tell_objection(evidence: Evidence, product: int, value: float) -> Objection:
 
 
 def tell_path(evidence: Evidence, path: GraphPath, part: float) -> Path:
-    """A verified path with names, the user's own event in front, and words."""
+    """A verified path with names, the user's own event in front, and words; `part` is what rests on it."""
     snapshot, history = evidence.ready.bundle.snapshot, evidence.history
     evidence.ready.finder.verify(path, user=evidence.user)
     event = _own_event(history, path.nodes[0].row or 0)
