@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from gnn.score import History, Scorer, decayed, mass_floor, stack_rows
+from gnn.score import History, Scorer, decayed, decayed_products, mass_floor, stack_rows
 from kg.kernels import Kernel
 
 _BLOCK = 4096
@@ -79,10 +79,7 @@ def _parts(
 ) -> list[_Part]:
     blend, faded = scorer.blend, decayed(history, scorer.blend.decays)
     inside = np.isin(history.product, considered)
-    place = np.searchsorted(considered, history.product[inside])
-    said, loud = np.zeros((2, len(considered), len(faded)))
-    np.add.at(said, place, faded[:, inside].T)
-    np.add.at(loud, place, np.abs(faded[:, inside]).T)
+    _, said, loud = decayed_products(history.where(inside), blend.decays)
     others, others_faded = history.product[~inside], faded[:, ~inside]
     found = []
     for kernel, weights in zip(scorer.kernels, blend.weights, strict=True):

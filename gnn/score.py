@@ -205,12 +205,7 @@ class Scorer:
             history: what the user did; its distinct products, sorted, are the first axis of the result.
             entries: of these products for the targets, as `entries` returns them.
         """
-        products, place = np.unique(history.product, return_inverse=True)
-        faded = decayed(history, self.blend.decays)
-        said = np.zeros((len(products), len(faded)))
-        np.add.at(said, place, faded.T)
-        loud = np.zeros_like(said)
-        np.add.at(loud, place, np.abs(faded).T)
+        products, said, loud = decayed_products(history, self.blend.decays)
         total = np.zeros(entries.shape[1:])
         for kernel, weights, entry in zip(self.kernels, self.blend.weights, entries, strict=True):
             used = np.flatnonzero(weights)
@@ -266,6 +261,21 @@ def stack_rows(
 def decayed(history: History, decays: Sequence[Decay]) -> Float[np.ndarray, "decay event"]:
     """Return the weight of every event under each decay."""
     return np.asarray(np.stack([decay(history) for decay in decays]) * history.weight)
+
+
+def decayed_products(
+    history: History, decays: Sequence[Decay]
+) -> tuple[Int[np.ndarray, " product"], Float[np.ndarray, "product decay"], Float[np.ndarray, "product decay"]]:
+    """Return the distinct products of a history, sorted, and the summed and the summed absolute weight of their events.
+
+    The first sums are what a product says, the second what it counts for in a kernel's mass.
+    """
+    products, place = np.unique(history.product, return_inverse=True)
+    faded = decayed(history, decays)
+    said, loud = np.zeros((2, len(products), len(faded)))
+    np.add.at(said, place, faded.T)
+    np.add.at(loud, place, np.abs(faded).T)
+    return products, said, loud
 
 
 def mass_of(kernel: Kernel, history: History, faded: Float[np.ndarray, "decay event"]) -> Float[np.ndarray, " decay"]:

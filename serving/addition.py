@@ -15,27 +15,12 @@ from gnn.score import History, decayed, mass_floor, top_products
 from kg.schema import EventKind
 from kg.snapshot import Snapshot
 from serving.answer import SessionEvent
-from serving.history import read_history
+from serving.history import Past
 from serving.standing import Question, Standing
 
 MOST_EVENTS = 3
 """Most further events of one addition."""
 _CANDIDATES = 30
-
-
-@dataclass(frozen=True, slots=True)
-class Past:
-    """What a user did, as it was read, so that more can be put after it."""
-
-    snapshot: Snapshot
-    user: int | None
-    later: tuple[SessionEvent, ...]
-    """Events after the snapshot, oldest first."""
-    now_ms: int
-
-    def read(self, *further: SessionEvent) -> History:
-        """Return the history, with some further events at its end."""
-        return read_history(self.snapshot, self.user, (*self.later, *further), now_ms=self.now_ms)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ The searches are `serving.removal` and `serving.addition`; here it is decided wh
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from serving.addition import MOST_EVENTS, Addition, Past, own_addition, smallest_addition, strongest_event
+from serving.addition import MOST_EVENTS, Addition, own_addition, smallest_addition, strongest_event
+from serving.history import Past
 from serving.removal import MOST_REMOVED, Removal, smallest_removal
 from serving.standing import Question, Standing
 from serving.why_not import BLOCKING, Cause

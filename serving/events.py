@@ -14,8 +14,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import pyarrow as pa
 import sqlalchemy as sa
@@ -30,7 +29,7 @@ from kg.store import GraphStore
 from kg.tables import EVENT_COLUMNS
 from serving.answer import SessionEvent
 from serving.errors import EventsError
-from serving.state import EVENTS, open_state, translated
+from serving.state import EVENTS, StateFile, open_state, translated
 
 logger = logging.getLogger(__name__)
 MAX_EVENTS = 1000
@@ -92,13 +91,12 @@ class Rejection:
     reason: str
 
 
-class EventLog:
+class EventLog(StateFile):
     """Received events in order of arrival; several processes may use the same file."""
 
     def __init__(self, path: Path, engine: sa.Engine) -> None:
         """Wrap an open state file; `EventLog.open` is the usual way."""
-        self.path = path
-        self._engine = engine
+        super().__init__(path, engine)
         self._lock = FileLock(path.with_name(f"{path.name}.apply.lock"))
 
     @classmethod
@@ -109,20 +107,6 @@ class EventLog:
             StateError: the file cannot be opened or has another format version.
         """
         return cls(path, open_state(path))
-
-    def __enter__(self) -> Self:
-        """Return the log itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close the file."""
-        self.close()
-
-    def close(self) -> None:
-        """Close the file."""
-        self._engine.dispose()
 
     def append(self, events: Sequence[NewEvent]) -> Appended:
         """Write events to the log in one transaction; they are on the disk when this returns.

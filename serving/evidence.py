@@ -1,4 +1,4 @@
-"""One user's evidence for some products, taken apart once and read many times: terms, priors and what deletion leaves.
+"""One user's evidence for some products, taken apart once and read many times: terms and priors.
 
 Pure arithmetic over the served model; paths are looked for in `serving.reasons`.
 """
@@ -34,8 +34,6 @@ class Evidence:
     entries: Float[np.ndarray, "kernel history target"]
     """What each says for each target, before the weights."""
     priors: Float[np.ndarray, "prior target"]
-    without: Float[np.ndarray, "history target"]
-    """Score of each target without each product of the history."""
     recency: Float[np.ndarray, " history"]
     """How late in the history each product last was: 1 at its last step, near 0 at its first; 1 without an order."""
     words: Words
@@ -59,11 +57,8 @@ def take_apart(
     scorer = ready.bundle.scorer
     products, weights = scorer.product_weights(history)
     entries, priors = scorer.entries(products, targets), scorer.prior_parts(targets)
-    without = scorer.totals_without(history, entries) + priors.sum(axis=0)
     recency = _recency(history, products)
-    return Evidence(
-        ready, history, user, targets, products, weights, entries, priors, without, recency, words or ready.words()
-    )
+    return Evidence(ready, history, user, targets, products, weights, entries, priors, recency, words or ready.words())
 
 
 def _recency(history: History, products: Int[np.ndarray, " history"]) -> Float[np.ndarray, " history"]:

@@ -4,22 +4,21 @@ A path is shown only if each of its edges is in the snapshot and only if the pro
 the history it starts from is taken away. Attention weights are never shown.
 """
 
-import time
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from gnn.score import History
-from serving.addition import Past
-from serving.answer import Contribution, Item, RecommendRequest, check_page
+from serving.answer import Item, Reason, RecommendRequest, check_page
 from serving.counterfactual import WhatIf
 from serving.counterfactual import what_if as find_what_if
 from serving.evidence import Evidence, contributions, take_apart
-from serving.history import EventReader
+from serving.history import EventReader, past_of
 from serving.ready import Ready
-from serving.reasons import Voices, listen, objection, reason_codes, true_paths
+from serving.reasons import listen, objection, reason_codes, true_paths
 from serving.standing import Question
 from serving.why_not import BLOCKING, Cause, Comparison, compare, find_causes
 from serving.words import Words, describe_item
@@ -80,13 +79,8 @@ def explain_items(
     if not len(targets):
         return ()
     evidence = take_apart(ready, targets, history, user=user, words=words)
-    voices = listen(evidence)
-    terms = contributions(evidence, voices.parts) if paths else [()] * len(targets)
-    told: Counter[str] = Counter()
-    return tuple(
-        _make_item(evidence, voices, place, terms[place], told, rank=first_rank + place, paths=paths)
-        for place in range(len(targets))
-    )
+    plain = tuple(_plain_items(evidence, first_rank=first_rank))
+    return _with_reasons(evidence, plain, paths=paths) if paths else plain
 
 
 def explain(
@@ -109,15 +103,13 @@ def explain(
     check_page(request.n, request.offset)
     bundle = ready.bundle
     product = ready.product_row(product_id)
-    user = None if request.user_id is None else bundle.snapshot.row("User", request.user_id)
-    logged = () if request.user_id is None else events.events_of(request.user_id, after=bundle.events_applied)
-    past = Past(bundle.snapshot, user, (*logged, *request.session), int(time.time() * 1000))
+    past = past_of(bundle, events, request)
     history = past.read()
     question = Question(ready, product, request.filter, request.offset + request.n)
     standing = question.stand(history)
     words, rank = ready.words(request.language, request.surface), standing.rank_of_all
     target = np.array([product])
-    (item,) = explain_items(ready, target, history, user=user, paths=request.paths, first_rank=rank, words=words)
+    (item,) = explain_items(ready, target, history, user=past.user, paths=request.paths, first_rank=rank, words=words)
     split = bundle.scorer.split(history, target)
     causes = find_causes(question, history, standing)
     return Explanation(
@@ -142,24 +134,31 @@ def _largest_first(names: tuple[str, ...], values: Float[np.ndarray, " source"])
     return {name: value for name, value in pairs if value}
 
 
-def _make_item(
-    evidence: Evidence,
-    voices: Voices,
-    place: int,
-    terms: tuple[Contribution, ...],
-    told: Counter[str],
-    *,
-    rank: int,
-    paths: int,
-) -> Item:
-    blend, product = evidence.scorer.blend, int(evidence.targets[place])
-    by_kernel = dict(zip(blend.kernels, voices.by_kernel[:, place].tolist(), strict=True))
-    by_prior = dict(zip(blend.priors, evidence.priors[:, place].tolist(), strict=True))
-    everything = {**by_kernel, **by_prior}
-    source = max(everything, key=lambda name: everything[name])
-    shown = true_paths(evidence, voices, place, limit=paths, told=told) if paths else ()
-    reasons = reason_codes(evidence, by_kernel, by_prior, shown)
-    product_id = evidence.ready.bundle.snapshot.ids("Product")[product]
-    text = describe_item(evidence.words, shown, reasons)
-    against = objection(evidence, voices, place) if paths else None
-    return Item(product_id, rank, sum(everything.values()), source, reasons, shown, terms, text, against)
+def _plain_items(evidence: Evidence, *, first_rank: int) -> Iterator[Item]:
+    """The targets with their scores and reason codes, without paths and contributions."""
+    blend, by_kernel = evidence.scorer.blend, evidence.parts.sum(axis=1)
+    ids = evidence.ready.bundle.snapshot.ids("Product")
+    for place, product in enumerate(evidence.targets.tolist()):
+        kernels = dict(zip(blend.kernels, by_kernel[:, place].tolist(), strict=True))
+        priors = dict(zip(blend.priors, evidence.priors[:, place].tolist(), strict=True))
+        everything = {**kernels, **priors}
+        source = max(everything, key=lambda name: everything[name])
+        reasons = reason_codes(evidence, kernels, priors)
+        text = describe_item(evidence.words, (), reasons)
+        yield Item(ids[product], first_rank + place, sum(everything.values()), source, reasons, (), (), text)
+
+
+def _with_reasons(evidence: Evidence, items: tuple[Item, ...], *, paths: int) -> tuple[Item, ...]:
+    """The items with the paths that carried them, their contributions, and what speaks against them."""
+    voices, told = listen(evidence), Counter[str]()
+    terms = contributions(evidence, voices.parts)
+    found = []
+    for place, item in enumerate(items):
+        shown = true_paths(evidence, voices, place, limit=paths, told=told)
+        reasons = (Reason.PATH, *item.reasons) if shown else item.reasons
+        text = describe_item(evidence.words, shown, reasons)
+        against = objection(evidence, voices, place)
+        found.append(
+            replace(item, reasons=reasons, paths=shown, contributions=terms[place], text=text, although=against)
+        )
+    return tuple(found)

@@ -5,6 +5,7 @@ Only names; how much each group carries is `serving.overview`'s business.
 
 from gnn.score import Scorer
 from kg.kernels import TEXT_KERNELS, USE_KERNELS, EntityKernel, HabitKernel, Kernel
+from serving import roles
 
 USE, TEXT, HABIT, NETWORK, POPULARITY = "what customers did", "text", "habit", "the network", "popularity"
 _ENTITIES = {"MADE_BY": "brand", "IN_CATEGORY": "category"}
@@ -16,7 +17,7 @@ def group_of(kernel: Kernel) -> str:
         return _ENTITIES.get(kernel.relation, _in_words(kernel.relation))
     if isinstance(kernel, HabitKernel):
         return HABIT
-    if kernel.name == NETWORK.removeprefix("the "):
+    if kernel.name == roles.NETWORK:
         return NETWORK
     if kernel.name in USE_KERNELS:
         return USE

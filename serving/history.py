@@ -1,13 +1,15 @@
 """What a user did, from three places in order: the bundle's snapshot, the event log, the request."""
 
 import time
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
+from gnn.bundle import Bundle
 from gnn.score import History, make_history
 from kg.snapshot import DAY_MS, Snapshot
-from serving.answer import SessionEvent
+from serving.answer import RecommendRequest, SessionEvent
 
 _LIVE_DAYS = 90
 """A snapshot that ended longer ago is a replayed data set: its clock stands still at its end."""
@@ -26,6 +28,39 @@ class NoEvents:
     def events_of(self, user_id: str, *, after: int) -> tuple[SessionEvent, ...]:
         """Return nothing."""
         return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What a user did, before it is read as a history, so that more can be put after it."""
+
+    snapshot: Snapshot
+    user: int | None
+    """Row of the user; None when the snapshot does not know it."""
+    later: tuple[SessionEvent, ...]
+    """Events after the snapshot, oldest first: those of the log, then those of the request."""
+    now_ms: int
+    """Epoch milliseconds that ages are counted from."""
+
+    def read(self, *further: SessionEvent) -> History:
+        """Return the history, with some further events at its end."""
+        return read_history(self.snapshot, self.user, (*self.later, *further), now_ms=self.now_ms)
+
+
+def past_of(bundle: Bundle, events: EventReader, request: RecommendRequest, *, now_ms: int | None = None) -> Past:
+    """Return what the user of a request did, from the bundle, the event log and the request itself.
+
+    Args:
+        bundle: holds the snapshot.
+        events: gives what the user did after the bundle was made.
+        request: says who asks, and what a session holds.
+        now_ms: epoch milliseconds that ages are counted from; None: the clock.
+    """
+    clock = int(time.time() * 1000) if now_ms is None else now_ms
+    if request.user_id is None:
+        return Past(bundle.snapshot, None, request.session, clock)
+    logged = events.events_of(request.user_id, after=bundle.events_applied)
+    return Past(bundle.snapshot, bundle.snapshot.row("User", request.user_id), (*logged, *request.session), clock)
 
 
 def read_history(

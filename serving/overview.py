@@ -4,7 +4,7 @@ The lists are those that are served, and the score is the served one, taken apar
 model rests on, not whether that is right: that is `gnn.report`'s. Drawing is `serving.overview_page`'s.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Int
 from cypher.errors import InputError
 from gnn.measure import Measured
 from gnn.metrics import mean_intervals
-from gnn.score import History, Scorer, stack_rows, top_products
+from gnn.score import History, Scorer, top_products
 from kg.operators import category_levels
 from kg.snapshot import Snapshot
 from serving.groups import groups_of
@@ -149,17 +149,18 @@ def make_lists(
         exclude_seen: whether products of a history are left out of its list.
     """
     item_user, item_product, parts = [], [], []
-    size = max(1, _BLOCK // max(1, len(scorer.kernels) * len(shelf.available)))
+    size = max(1, _BLOCK // len(shelf.available))
     for start in range(0, len(histories), size):
         block = histories[start : start + size]
-        for place, (history, total, carried) in enumerate(_scored(scorer, block), start):
+        for place, (history, total) in enumerate(zip(block, scorer.score_histories(block), strict=True), start):
             allowed = shelf.available.copy()
             if exclude_seen:
                 allowed[history.product] = False
             best = top_products(total, allowed, k=TOP)
+            split = scorer.split(history, best)
             item_user.append(np.full(len(best), place))
             item_product.append(best)
-            parts.append(np.vstack([carried[:, best], scorer.prior_parts(best)]).T)
+            parts.append(np.vstack([split.parts.sum(axis=1), split.priors]).T)
     return Lists(
         users,
         tuple(histories),
@@ -167,23 +168,6 @@ def make_lists(
         np.concatenate(item_product).astype(np.int64),
         np.concatenate(parts),
     )
-
-
-def _scored(
-    scorer: Scorer, histories: Sequence[History]
-) -> Iterator[tuple[History, Float[np.ndarray, " product"], Float[np.ndarray, "kernel product"]]]:
-    """Each history with the score of every product and what each kernel adds to it."""
-    prior = np.asarray(scorer.blend.prior_weights @ scorer.priors, dtype=np.float64)
-    products = [history.product for history in histories]
-    weights = [scorer.history_weights(history) for history in histories]
-    carried = np.zeros((len(scorer.kernels), len(histories), len(prior)), dtype=np.float32)
-    total = np.repeat(prior[None], len(histories), axis=0)
-    for row, kernel in enumerate(scorer.kernels):
-        if scorer.blend.weights[row].any():
-            carried[row] = kernel.spread(stack_rows(products, [part[row] for part in weights], len(prior)))
-            total += carried[row]
-    for place, history in enumerate(histories):
-        yield history, total[place], carried[:, place].astype(np.float64)
 
 
 def make_overview(snapshot: Snapshot, scorer: Scorer, *, exclude_seen: bool, seed: int) -> Overview:
@@ -281,16 +265,7 @@ def _by_category(shelf: Shelf, lists: Lists) -> list[tuple[str, str, Bool[np.nda
 
 def _latest(history: History) -> History:
     """The history of somebody who has just come: the last event alone, which is as fresh as it was."""
-    age = None if history.age_days is None else history.age_days[-1:]
-    return History(
-        history.product[-1:],
-        history.weight[-1:],
-        history.rank[-1:],
-        age,
-        history.half_life_days[-1:],
-        history.kind[-1:],
-        history.time[-1:],
-    )
+    return history.where(np.arange(len(history)) == len(history) - 1)
 
 
 def _shares(lists: Lists) -> Float[np.ndarray, "user part"]:

@@ -41,9 +41,9 @@ class Voices:
 
     parts: Float[np.ndarray, "kernel history target"]
     """What each product of the history adds to each target through each kernel."""
-    by_kernel: Float[np.ndarray, "kernel target"]
-    """What each kernel adds to each target."""
     scores: Float[np.ndarray, " target"]
+    without: Float[np.ndarray, "history target"]
+    """Score of each target without each product of the history."""
     starts: Int[np.ndarray, "history target"]
     """Places of the products of the history, the one that says most first; those that paths may not start from last."""
     num_usable: Int[np.ndarray, " target"]
@@ -60,19 +60,18 @@ def listen(evidence: Evidence) -> Voices:
     said = np.maximum(parts, 0.0)
     total = said.sum(axis=0)
     scores = parts.sum(axis=(0, 1)) + evidence.priors.sum(axis=0)
-    usable = (evidence.without < scores) & evidence.ready.nameable[evidence.products][:, None] & (total > 0)
+    without = evidence.scorer.totals_without(evidence.history, evidence.entries) + evidence.priors.sum(axis=0)
+    usable = (without < scores) & evidence.ready.nameable[evidence.products][:, None] & (total > 0)
     by_kind = np.stack([said[members].sum(axis=0) for members in evidence.ready.roles.kinds.values()])
     starts = np.argsort(-np.where(usable, total, -1.0), axis=0, kind="stable")
     firsts = np.full((len(by_kind), len(scores)), -1)
     if len(total):
         open_kinds = by_kind * usable
         firsts = np.where(open_kinds.max(axis=1) > 0, open_kinds.argmax(axis=1), -1)
-    return Voices(parts, parts.sum(axis=1), scores, starts, usable.sum(axis=0), firsts, by_kind.sum(axis=1))
+    return Voices(parts, scores, without, starts, usable.sum(axis=0), firsts, by_kind.sum(axis=1))
 
 
-def true_paths(
-    evidence: Evidence, voices: Voices, place: int, *, limit: int, told: Counter[str] | None = None
-) -> tuple[Path, ...]:
+def true_paths(evidence: Evidence, voices: Voices, place: int, *, limit: int, told: Counter[str]) -> tuple[Path, ...]:
     """Return the paths of an item that are shown, the one to say first in front, the others by what they carry.
 
     Each exists, and the score falls when the product of the history it starts from is deleted. Chosen greedily by what
@@ -84,12 +83,11 @@ def true_paths(
         voices: of the evidence.
         place: of the item among the targets.
         limit: most paths.
-        told: how often each kind of path stood first in the list so far; counts this one in. None: nothing was said.
+        told: how often each kind of path stood first in the list so far; counts this one in.
     """
     found = _moving_grounds(evidence, voices, place)
     relations = evidence.ready.roles.entities
     whole = dict(zip(evidence.ready.roles.kinds, voices.whole[:, place].tolist(), strict=True))
-    told = Counter() if told is None else told
     shown = _choose(evidence, found, limit, whole={relation: whole[relation] for relation in relations}, told=told)
     if not shown:
         return ()
@@ -189,32 +187,29 @@ def objection(evidence: Evidence, voices: Voices, place: int) -> Objection | Non
         return None
     taken = voices.parts[:, disliked, place].sum(axis=0)
     score, start = float(voices.scores[place]), int(np.flatnonzero(disliked)[taken.argmin()])
-    enough = taken.min() < -ready.reasons.min_share * abs(score) and evidence.without[start, place] > score
+    enough = taken.min() < -ready.reasons.min_share * abs(score) and voices.without[start, place] > score
     return tell_objection(evidence, int(evidence.products[start]), float(taken.min())) if enough else None
 
 
 def reason_codes(
-    evidence: Evidence, by_kernel: Mapping[str, float], by_prior: Mapping[str, float], shown: tuple[Path, ...]
+    evidence: Evidence, by_kernel: Mapping[str, float], by_prior: Mapping[str, float]
 ) -> tuple[Reason, ...]:
-    """Return reason codes, the one that carried most first.
+    """Return the reason codes of an item, PATH apart, the one that carried most first.
 
-    PATH comes first, and only with a path that is shown. What many customers do is said last beside other reasons, and
-    alone where nothing of the user speaks for the item.
+    What many customers do is said last beside other reasons, and alone where nothing of the user speaks for the item.
 
     Args:
         evidence: of the user.
         by_kernel: what each kernel adds to the item.
         by_prior: what each prior adds.
-        shown: the item's paths.
     """
     top = max((*by_kernel.values(), *by_prior.values()), default=0.0)
-    popular = [code for name, code in _PRIORS.items() if by_prior.get(name, 0.0) > _HEARD * top]
+    popular = tuple(code for name, code in _PRIORS.items() if by_prior.get(name, 0.0) > _HEARD * top)
     if top <= 0 or max(by_kernel.values(), default=0.0) < top:
-        return (*([Reason.PATH] if shown else []), *(popular or [Reason.POPULAR_FALLBACK]))
+        return popular or (Reason.POPULAR_FALLBACK,)
     kernels = {kernel.name: kernel for kernel in evidence.scorer.kernels}
     heard = [name for name in sorted(by_kernel, key=lambda name: -by_kernel[name]) if by_kernel[name] > _HEARD * top]
-    codes = [*([Reason.PATH] if shown else []), *(_code(kernels[name]) for name in heard), *popular]
-    return tuple(dict.fromkeys(codes))
+    return tuple(dict.fromkeys((*(_code(kernels[name]) for name in heard), *popular)))
 
 
 def _code(kernel: Kernel) -> Reason:

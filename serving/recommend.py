@@ -8,7 +8,7 @@ from gnn.score import top_products
 from kg.kernels import EmbeddingKernel
 from serving.answer import Answer, Contribution, Filter, Item, Reason, RecommendRequest, check_page
 from serving.explain import explain_items
-from serving.history import EventReader, read_history
+from serving.history import EventReader, past_of
 from serving.ready import Ready
 from serving.words import Words, describe_item
 
@@ -28,14 +28,14 @@ def recommend(ready: Ready, events: EventReader, request: RecommendRequest, *, n
     """
     check_page(request.n, request.offset)
     bundle, words = ready.bundle, ready.words(request.language, request.surface)
-    user = None if request.user_id is None else bundle.snapshot.row("User", request.user_id)
-    logged = () if request.user_id is None else events.events_of(request.user_id, after=bundle.events_applied)
-    history = read_history(bundle.snapshot, user, (*logged, *request.session), now_ms=now_ms)
+    past = past_of(bundle, events, request, now_ms=now_ms)
+    history = past.read()
     scores = bundle.scorer.score(history)
     allowed, removed = ready.allow(request.filter, history)
     ranked = top_products(scores, allowed, k=request.offset + request.n)[request.offset :]
-    first_rank = request.offset + 1
-    items = explain_items(ready, ranked, history, user=user, paths=request.paths, first_rank=first_rank, words=words)
+    items = explain_items(
+        ready, ranked, history, user=past.user, paths=request.paths, first_rank=request.offset + 1, words=words
+    )
     return Answer(items, bundle.version, bundle.snapshot.hash, len(history), removed)
 
 

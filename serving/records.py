@@ -12,8 +12,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import sqlalchemy as sa
 from pydantic import TypeAdapter, ValidationError
@@ -26,7 +25,7 @@ from serving.answer import Answer, Filter, RecommendRequest, SessionEvent
 from serving.audit_config import AuditConfig
 from serving.errors import StateError, UnknownRecommendation
 from serving.events import EventLog
-from serving.state import RECOMMENDATIONS, open_state, translated
+from serving.state import RECOMMENDATIONS, StateFile, open_state, translated
 
 Kind = Literal["recommend", "similar"]
 DELETE_BATCH = 500
@@ -103,13 +102,13 @@ class Record:
         return log.events_of(self.user_id, after=self.events_after, until=self.events_until)
 
 
-class RecordLog:
+class RecordLog(StateFile):
     """The records of one project; several processes may use the same file."""
 
     def __init__(self, path: Path, engine: sa.Engine, config: AuditConfig) -> None:
         """Wrap an open state file; `RecordLog.open` is the usual way."""
-        self.path, self.config = path, config
-        self._engine = engine
+        super().__init__(path, engine)
+        self.config = config
 
     @classmethod
     def open(cls, path: Path, config: AuditConfig) -> "RecordLog":
@@ -119,20 +118,6 @@ class RecordLog:
             StateError: the file cannot be opened or was written by a newer release.
         """
         return cls(path, open_state(path), config)
-
-    def __enter__(self) -> Self:
-        """Return the records themselves."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close the file."""
-        self.close()
-
-    def close(self) -> None:
-        """Close the file."""
-        self._engine.dispose()
 
     def add(self, records: Sequence[Record]) -> None:
         """Write records in one transaction; one that is there already stays as it is.

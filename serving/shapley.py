@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from cypher.errors import InputError
-from gnn.score import History, Scorer, decayed, mass_floor
+from gnn.score import History, Scorer, decayed_products, mass_floor
 
 MOST_PLAYERS = 12
 """Players of a game unless told otherwise: 4,096 coalitions."""
@@ -85,7 +85,7 @@ def explain_by_shapley(
     if game == "fixed":
         worth = [coalitions @ _added(part, merged, num=num) for part in parts]
     else:
-        worth = _rescored(scorer, history, split.products, target=target, merged=merged, coalitions=coalitions)
+        worth = _rescored(scorer, history, target=target, merged=merged, coalitions=coalitions)
     values = np.stack([shapley_values(part) for part in worth]) if worth else np.zeros((0, num))
     empty = float(split.priors.sum())
     players = tuple(tuple(split.products[merged == player].tolist()) for player in range(num))
@@ -113,18 +113,14 @@ def shapley_values(worth: Float[np.ndarray, " coalition"]) -> Float[np.ndarray, 
 def _rescored(
     scorer: Scorer,
     history: History,
-    products: Int[np.ndarray, " history"],
     *,
     target: int,
     merged: Int[np.ndarray, " history"],
     coalitions: Float[np.ndarray, "coalition player"],
 ) -> list[Float[np.ndarray, " coalition"]]:
     """What each kernel gives the target for a history of each coalition's products, divided by its mass anew."""
-    faded, num = decayed(history, scorer.blend.decays), coalitions.shape[1]
-    place = np.searchsorted(products, history.product)
-    said, loud = np.zeros((2, len(products), len(faded)))
-    np.add.at(said, place, faded.T)
-    np.add.at(loud, place, np.abs(faded).T)
+    num = coalitions.shape[1]
+    products, said, loud = decayed_products(history, scorer.blend.decays)
     entries = scorer.entries(products, np.array([target]))[:, :, 0]
     worth = []
     for kernel, weights, entry in zip(scorer.kernels, scorer.blend.weights, entries, strict=True):

@@ -10,6 +10,8 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DatabaseError, OperationalError
@@ -92,6 +94,29 @@ def open_state(path: Path) -> sa.Engine:
         engine.dispose()
         raise
     return engine
+
+
+class StateFile:
+    """An open state file, for what reads and writes its tables; closes as a context manager."""
+
+    def __init__(self, path: Path, engine: sa.Engine) -> None:
+        """Wrap an engine that `open_state` gave."""
+        self.path = path
+        self._engine = engine
+
+    def __enter__(self) -> Self:
+        """Return the object itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the file."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._engine.dispose()
 
 
 @contextlib.contextmanager

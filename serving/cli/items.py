@@ -17,17 +17,19 @@ Lang = Annotated[str | None, typer.Option("--lang", help="Language of the reason
 User = Annotated[str, typer.Argument(help="User id; an unknown user gets popular products.")]
 
 
-def open_ready(settings: Settings) -> Ready:
-    """Return the published bundle of a project, ready to answer.
+def open_ready(settings: Settings, version: str | None = None) -> Ready:
+    """Return a bundle of a project, ready to answer.
 
     Args:
         settings: of the project.
+        version: which one; None: the published one.
 
     Raises:
-        NoBundleError: none is published.
+        BundleError: none is published, or there is no such version.
         ConfigError: a setting of reasons cannot be used.
     """
-    return prepare(BundleStore(settings.bundles).current(), read_reasons(settings))
+    store = BundleStore(settings.bundles)
+    return prepare(store.current() if version is None else store.load(version), read_reasons(settings))
 
 
 def stamp_since(started: float, *, recommendation_id: str | None = None) -> Stamp:

@@ -8,14 +8,12 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from gnn.bundle import BundleStore
 from kg.store import GraphStore
 from serving.cli.items import open_ready
 from serving.cli.output import print_json, print_table, progress_bars, say
 from serving.graph_ledger import claims_not_in_graph
 from serving.ledger import Claim
-from serving.ready import Ready, prepare
-from serving.reason_config import read_reasons
+from serving.ready import Ready
 from serving.reason_quality import measure_reasons, reason_rows, reason_sentence, reasons_to_json
 from serving.reason_stability import agreement
 from serving.settings import Settings
@@ -50,10 +48,7 @@ def evaluate_reasons(
         GraphConnectionError: the graph is asked and does not answer.
     """
     ready = open_ready(settings)
-    other = None
-    if against is not None:
-        bundle = BundleStore(settings.bundles).load(against)
-        other = prepare(bundle, read_reasons(settings))
+    other = None if against is None else open_ready(settings, against)
     with progress_bars(wanted=not as_json) as progress, contextlib.ExitStack() as stack:
         store = stack.enter_context(GraphStore.open(settings.graph)) if in_graph else None
         asked = None if store is None else _reader(store, ready)

@@ -1,16 +1,15 @@
 """Recorded lists on a terminal: keeping one, and showing one again with what it was made from."""
 
 import time
+from functools import partial
 from typing import Any
 
 from gnn.bundle import BundleStore
 from serving.api.recorded import shape_record
 from serving.audit_config import AuditConfig
-from serving.cli.items import stamp_since
+from serving.cli.items import open_ready, stamp_since
 from serving.cli.output import print_json, print_table, say
 from serving.events import EventLog
-from serving.ready import Ready, prepare
-from serving.reason_config import read_reasons
 from serving.records import Record, RecordLog
 from serving.replay import replay
 from serving.settings import Settings
@@ -36,16 +35,14 @@ def explain_list(settings: Settings, list_id: str, *, replayed: bool, as_json: b
         as_json: whether to print JSON as the API does.
     """
     started = time.perf_counter()
-
-    def open_bundle(version: str) -> Ready:
-        return prepare(BundleStore(settings.bundles).load(version), read_reasons(settings))
-
     with (
         RecordLog.open(settings.state, settings.section("audit", AuditConfig)) as records,
         EventLog.open(settings.state) as log,
     ):
         record = records.find(list_id)
-        again = replay(record, log, BundleStore(settings.bundles), open_bundle=open_bundle) if replayed else None
+        again = None
+        if replayed:
+            again = replay(record, log, BundleStore(settings.bundles), open_bundle=partial(open_ready, settings))
         shown = shape_record(record, record.logged(log), replay=again, stamp=stamp_since(started))
     if as_json:
         print_json(shown)

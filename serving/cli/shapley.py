@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from serving.answer import RecommendRequest
 from serving.api.cards import Cards
 from serving.cli.items import name_of, open_ready
 from serving.cli.output import print_json, print_table, say
 from serving.events import EventLog
-from serving.history import read_history
+from serving.history import past_of
 from serving.settings import Settings
 from serving.shapley import explain_by_shapley
 
@@ -27,9 +28,9 @@ def tell_shapley(settings: Settings, user_id: str, product_id: str, *, as_json: 
     """
     ready = open_ready(settings)
     bundle, cards = ready.bundle, Cards(ready.bundle.snapshot)
-    target, user = ready.product_row(product_id), bundle.snapshot.row("User", user_id)
+    target = ready.product_row(product_id)
     with EventLog.open(settings.state) as log:
-        history = read_history(bundle.snapshot, user, log.events_of(user_id, after=bundle.events_applied))
+        history = past_of(bundle, log, RecommendRequest(user_id=user_id)).read()
     found = explain_by_shapley(bundle.scorer, history, target)
     fixed = explain_by_shapley(bundle.scorer, history, target, game="fixed").by_player
     ids = bundle.snapshot.ids("Product")

@@ -1,6 +1,7 @@
 """An API over a tiny bundle, for tests of its routes."""
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,14 @@ def running_api(
     app = create_app(bundles, log, open_graph=open_graph, check_every_s=check_every_s, audit=audit)
     with TestClient(app) as client:
         yield client
+
+
+def until(condition: Callable[[], bool], *, seconds: float = 20.0) -> bool:
+    """Wait for a condition and return whether it came to hold."""
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return condition()
 
 
 def product_ids(answer: Any) -> list[str]:

@@ -1,7 +1,6 @@
 """Running the API: health, metrics, its document, new bundles, broken bundles, and a graph that is away."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from fastapi.testclient import TestClient
 from gnn.bundle import BundleStore
 from kg.errors import GraphConnectionError
 from kg.store import GraphStore
-from tests.support.api import running_api
+from tests.support.api import running_api, until
 from tests.support.tiny_bundle import MADE_AT, publish_tiny_bundle
 
 LATER = MADE_AT + timedelta(hours=1)
@@ -26,13 +25,6 @@ def bundles(tmp_path: Path) -> BundleStore:
 def client(bundles: BundleStore, tmp_path: Path) -> Iterator[TestClient]:
     with running_api(bundles, tmp_path) as opened:
         yield opened
-
-
-def until(condition: Callable[[], bool], *, seconds: float = 10.0) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    return condition()
 
 
 def version_of(client: TestClient) -> str:

@@ -3,7 +3,7 @@
 import shutil
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from serving.api.recorded import RecordAnswer
 from serving.api.recorder import Recorder
 from serving.audit_config import AuditConfig
 from serving.records import Record, RecordLog
-from tests.support.api import problem, product_ids, running_api
+from tests.support.api import problem, product_ids, running_api, until
 from tests.support.tiny_bundle import MADE_AT, publish_tiny_bundle
 from tests.unit.test_records import record
 
@@ -33,13 +33,6 @@ def bundles(tmp_path: Path) -> BundleStore:
 def client(bundles: BundleStore, tmp_path: Path) -> Iterator[TestClient]:
     with running_api(bundles, tmp_path) as opened:
         yield opened
-
-
-def until(condition: Callable[[], bool], *, seconds: float = 20.0) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    return condition()
 
 
 def look_up(client: TestClient, answer: Any, *, replay: bool = False) -> Any:
