@@ -10,7 +10,6 @@ it on a quiet one.
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from bench.figures import commit_name, processor_name
 from bench.quality import quality_page
 from bench.reasons import reasons_page
 from bench.serving import run_benchmark
@@ -47,7 +47,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         run_benchmark(options.home, seconds=options.seconds, num_users=1000, n=20, seed=0, workers=workers)
         for workers in sorted({1, os.cpu_count() or 1})
     ]
-    about = {"made_at": f"{datetime.now(UTC):%Y-%m-%d %H:%M UTC}", "commit": _commit(), "processor": _processor()}
+    about = {
+        "made_at": f"{datetime.now(UTC):%Y-%m-%d %H:%M UTC}",
+        "commit": commit_name(),
+        "processor": processor_name(),
+    }
     PAGE.mkdir(parents=True, exist_ok=True)
     (PAGE / "serving.json").write_text(json.dumps({**about, "runs": runs}, indent=1) + "\n", encoding="utf-8")
     page = serving_page(about, runs)
@@ -94,18 +98,6 @@ def serving_page(about: Mapping[str, str], runs: Sequence[Mapping[str, Any]]) ->
 
 def _cell(value: Any) -> str:
     return f"{value:.1f}" if isinstance(value, float) else str(value)
-
-
-def _commit() -> str:
-    done = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)
-    return done.stdout.strip() or "unknown"
-
-
-def _processor() -> str:
-    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
 
 
 if __name__ == "__main__":

@@ -1,174 +1,111 @@
-"""Relation-aware multi-head attention over a typed graph, in fused CSR form.
+"""Relation-aware multi-head attention over a typed graph, with its gradient written out.
 
 Logits depend on the relation and on both ends; one softmax runs over everything that points to a node, whatever the
-relation. The weighted sum and its gradients are sparse-dense products, so nothing of size edges x dim is ever built.
+relation. Forward and back are sparse products, head by head: nothing of size edges x dim is ever built, and for the way
+back only one number an edge and head is kept.
 """
 
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch_geometric.data import HeteroData
 
+from gnn.sparse import quiet_csr
+from gnn.typed_graph import NodeRelations, TypedGraph
 
-@dataclass(frozen=True, slots=True)
-class TypedGraph:
-    """All node kinds in one index space, all edges sorted by target: what the layer runs on."""
-
-    indptr: Int[Tensor, " node_plus_one"]
-    """Where the edges into each node start."""
-    source: Int[Tensor, " edge"]
-    """Source of each edge."""
-    target: Int[Tensor, " edge"]
-    """Target of each edge; not falling."""
-    relation: Int[Tensor, " edge"]
-    """Relation number of each edge."""
-    by_source: Int[Tensor, " edge"]
-    """Edge numbers in the order (source, target): the transposed matrix."""
-    source_indptr: Int[Tensor, " node_plus_one"]
-    """Where the edges out of each node start in `by_source`."""
-    num_relations: int
-    """How many relation numbers there are."""
-
-    @property
-    def num_nodes(self) -> int:
-        """Nodes of all kinds."""
-        return len(self.indptr) - 1
-
-    def to(self, device: torch.device) -> "TypedGraph":
-        """Return the graph on another device."""
-        return TypedGraph(
-            self.indptr.to(device),
-            self.source.to(device),
-            self.target.to(device),
-            self.relation.to(device),
-            self.by_source.to(device),
-            self.source_indptr.to(device),
-            self.num_relations,
-        )
+_SLOPE = 0.2
+"""Slope of LeakyReLU below 0."""
 
 
-def flatten_graph(data: HeteroData) -> tuple[TypedGraph, dict[str, slice]]:
-    """Return one typed graph of all node kinds, with a relation of its own from each node to itself.
+class TypedSum(torch.autograd.Function):
+    """`out[i, h] = sum over edges e into i of share[e, h] * gate[relation_e, h] * value[source_e, h]`.
 
-    Returns:
-        The graph, and where each kind's nodes stand in it.
+    `share` is the softmax over the edges into i of `LeakyReLU(from_source[r] . value_j + from_target[r] . value_i)` for
+    an edge of relation r from j, or 1 / number of edges where no scores are given. It is kept as odds, not divided by
+    their sum: the division is made once a node instead of once an edge.
     """
-    places, start = {}, 0
-    for label in data.node_types:
-        places[label] = slice(start, start + data[label].num_nodes)
-        start += data[label].num_nodes
-    parts = []
-    for number, (source, name, target) in enumerate(data.edge_types):
-        index = data[source, name, target].edge_index
-        relation = torch.full((index.shape[1],), number)
-        parts.append(torch.stack([index[0] + places[source].start, index[1] + places[target].start, relation]))
-    loops = torch.arange(start)
-    parts.append(torch.stack([loops, loops, torch.full((start,), len(data.edge_types))]))
-    source, target, relation = torch.cat(parts, dim=1)
-    order = torch.argsort(target * start + source, stable=True)
-    source, target, relation = source[order], target[order], relation[order]
-    by_source = torch.argsort(source * start + target, stable=True)
-    graph = TypedGraph(
-        _pointers(target, start),
-        source,
-        target,
-        relation,
-        by_source,
-        _pointers(source, start),
-        len(data.edge_types) + 1,
-    )
-    return graph, places
-
-
-class WeightedSum(torch.autograd.Function):
-    """`out[i, h] = sum over edges e into i of weight[e, h] * x[source_e, h]`, both gradients sparse products."""
 
     @staticmethod
     def forward(
-        ctx: Any, weight: Float[Tensor, "edge head"], x: Float[Tensor, "node head dim"], graph: TypedGraph
+        ctx: Any,
+        value: Float[Tensor, "node head dim"],
+        gate: Float[Tensor, "relation head"],
+        from_source: Float[Tensor, "relation head dim"] | None,
+        from_target: Float[Tensor, "relation head dim"] | None,
+        graph: TypedGraph,
     ) -> Float[Tensor, "node head dim"]:
         """Return the weighted sums."""
-        ctx.save_for_backward(weight, x)
+        heads = value.transpose(0, 1).contiguous()
+        odds = value.new_ones(len(heads), len(graph.source))
+        is_below = None if from_source is None else torch.empty(odds.shape, dtype=torch.bool, device=odds.device)
+        total, out = value.new_empty(len(heads), graph.num_nodes), torch.empty_like(value)
+        for head, x in enumerate(heads):
+            if from_source is not None and from_target is not None and is_below is not None:
+                odds[head], is_below[head] = _odds(x, from_source[:, head], from_target[:, head], graph)
+            total[head] = graph.arriving.add(odds[head])
+            weight = odds[head] * gate[:, head].index_select(0, graph.relation)
+            out[:, head] = graph.into.multiply(weight, x) / total[head][:, None]
+        ctx.save_for_backward(heads, gate, from_source, from_target, odds, is_below, total, out)
         ctx.graph = graph
-        heads = [
-            _csr(graph.indptr, graph.source, weight[:, head]) @ x[:, head].contiguous() for head in range(x.shape[1])
-        ]
-        return torch.stack(heads, dim=1)
+        return out
 
     @staticmethod
-    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor, Tensor, None]:
-        """Return the gradients by the weights and by x."""
-        weight, x = ctx.saved_tensors
+    @once_differentiable
+    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, ...]:
+        """Return the gradients by value, gate and scores."""
+        heads, gate, from_source, from_target, odds, is_below, total, out = ctx.saved_tensors
         graph: TypedGraph = ctx.graph
-        slope = slopes[0]
-        by_weight, by_x = torch.empty_like(weight), torch.empty_like(x)
-        back = graph.target[graph.by_source]
-        for head in range(x.shape[1]):
-            out = slope[:, head].contiguous()
-            by_x[:, head] = _csr(graph.source_indptr, back, weight[graph.by_source, head]) @ out
-            pattern = _csr(graph.indptr, graph.source, torch.zeros_like(weight[:, head]))
-            by_weight[:, head] = torch.sparse.sampled_addmm(pattern, out, x[:, head].T, beta=0.0).values()
-        return by_weight, by_x, None
+        by_value, by_gate = torch.empty_like(out), torch.empty_like(gate)
+        by_source = None if from_source is None else torch.empty_like(from_source)
+        by_target = None if from_target is None else torch.empty_like(from_target)
+        # Both per node: the slope in terms of the odds, and what all odds of a node lose when one of them grows.
+        pulled = slopes[0].transpose(0, 1) / total[:, :, None]
+        lost = (slopes[0] * out).sum(dim=2).T / total
+        for head, x in enumerate(heads):
+            slope = graph.into.dots(pulled[head], x).mul_(odds[head])
+            by_gate[:, head] = _by_relation(graph.targets.edges.add(slope), graph.targets)
+            spread = gate[:, head].index_select(0, graph.relation)
+            weight = (odds[head] * spread).index_select(0, graph.by_source)
+            back = graph.out_of.multiply(weight, pulled[head])
+            if by_source is not None and by_target is not None:
+                slope = slope.mul_(spread).sub_(odds[head] * lost[head].index_select(0, graph.target))
+                slope = torch.where(is_below[head], _SLOPE * slope, slope)
+                ends = (
+                    (graph.targets, graph.targets.edges.add(slope), from_target, by_target),
+                    (
+                        graph.sources,
+                        graph.sources.edges.add(slope.index_select(0, graph.by_source)),
+                        from_source,
+                        by_source,
+                    ),
+                )
+                for pairs, pair, vector, by_vector in ends:
+                    back += pairs.by_node.multiply(pair, vector[:, head].contiguous())
+                    by_vector[:, head] = pairs.by_relation.multiply(pair.index_select(0, pairs.order), x)
+            by_value[:, head] = back
+        return by_value, by_gate, by_source, by_target, None
 
 
-@dataclass(frozen=True, slots=True)
-class WordProduct:
-    """The words of the products as a sparse matrix and its transpose."""
-
-    matrix: Tensor
-    """[product word], sparse CSR."""
-    back: Tensor
-    """[word product], sparse CSR."""
-
-    @property
-    def num_words(self) -> int:
-        """Words that at least two products share."""
-        return int(self.matrix.shape[1])
-
-    def to(self, device: torch.device) -> "WordProduct":
-        """Return the matrices on another device."""
-        return WordProduct(self.matrix.to(device), self.back.to(device))
+def _odds(
+    x: Float[Tensor, "node dim"],
+    from_source: Float[Tensor, "relation dim"],
+    from_target: Float[Tensor, "relation dim"],
+    graph: TypedGraph,
+) -> tuple[Float[Tensor, " edge"], Bool[Tensor, " edge"]]:
+    """The softmax of one head before it is divided by its sum, and where the logit was below 0 before LeakyReLU."""
+    logit = graph.sources.by_node.dots(x, from_source.contiguous()).index_select(0, graph.sources.of_edge)
+    logit += graph.targets.by_node.dots(x, from_target.contiguous()).index_select(0, graph.targets.of_edge)
+    is_below = logit < 0
+    logit = nn.functional.leaky_relu_(logit, _SLOPE)
+    return logit.sub_(graph.arriving.largest(logit).index_select(0, graph.target)).exp_(), is_below
 
 
-def word_product(data: HeteroData) -> WordProduct:
-    """Return the words of the products of a graph that `gnn.graph.build_graph` made."""
-    index, weight = data["Product"].word_index, data["Product"].word_weight
-    size = (len(data["Product"].x), int(data["Product"].num_words))
-    with _quiet_csr():
-        matrix = torch.sparse_coo_tensor(index, weight, size, check_invariants=False).to_sparse_csr()
-        back = torch.sparse_coo_tensor(index.flip(0), weight, size[::-1], check_invariants=False).to_sparse_csr()
-    return WordProduct(matrix, back)
-
-
-class WordSum(torch.autograd.Function):
-    """`matrix @ table`, its gradient by the table a sparse product too."""
-
-    @staticmethod
-    def forward(ctx: Any, table: Float[Tensor, "word dim"], words: WordProduct) -> Float[Tensor, "product dim"]:
-        """Return the weighted sum of the vectors of each product's words."""
-        ctx.words = words
-        return words.matrix @ table
-
-    @staticmethod
-    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor, None]:
-        """Return the gradient by the table."""
-        return ctx.words.back @ slopes[0].contiguous(), None
-
-
-def softmax_by_target(logit: Float[Tensor, "edge head"], graph: TypedGraph) -> Float[Tensor, "edge head"]:
-    """Return the softmax over all edges into the same node, head by head."""
-    index = graph.target[:, None].expand_as(logit)
-    top = logit.new_full((graph.num_nodes, logit.shape[1]), -torch.inf)
-    top = top.scatter_reduce(0, index, logit.detach(), "amax")
-    odds = (logit - top.index_select(0, graph.target)).exp()
-    total = odds.new_zeros(graph.num_nodes, logit.shape[1]).index_add(0, graph.target, odds)
-    return odds / total.index_select(0, graph.target)
+def _by_relation(pair: Float[Tensor, " pair"], pairs: NodeRelations) -> Float[Tensor, " relation"]:
+    return pairs.relations.add(pair.index_select(0, pairs.order))
 
 
 class RelationAttention(nn.Module):
@@ -200,42 +137,50 @@ class RelationAttention(nn.Module):
     def forward(self, x: Float[Tensor, "node dim"], graph: TypedGraph) -> Float[Tensor, "node dim"]:
         """Return what each node gathers from its neighbours."""
         value = self.value(x).view(len(x), self.heads, -1)
-        weight = self.attend(value, graph) * _rows(self.gate, graph.relation)
-        gathered: Tensor = WeightedSum.apply(weight, value, graph)
+        scores = (self.from_source, self.from_target) if self.gather == "attention" else (None, None)
+        gathered: Tensor = TypedSum.apply(value, self.gate, *scores, graph)
         return gathered.reshape(len(x), -1)
 
-    def attend(self, value: Float[Tensor, "node head dim"], graph: TypedGraph) -> Float[Tensor, "edge head"]:
-        """Return the attention of each edge; it adds up to 1 over the edges into a node."""
-        if self.gather == "mean":
-            even = 1.0 / torch.diff(graph.indptr).to(value.dtype)
-            return even[graph.target, None].expand(-1, self.heads)
-        # One score a node, relation and head: far smaller than one vector an edge.
-        source = torch.einsum("nhd,rhd->nrh", value, self.from_source).flatten(0, 1)
-        target = torch.einsum("nhd,rhd->nrh", value, self.from_target).flatten(0, 1)
-        num = graph.num_relations
-        logit = _rows(source, graph.source * num + graph.relation) + _rows(target, graph.target * num + graph.relation)
-        return softmax_by_target(nn.functional.leaky_relu(logit, 0.2), graph)
+
+@dataclass(frozen=True, slots=True)
+class WordProduct:
+    """The words of the products as a sparse matrix and its transpose."""
+
+    matrix: Tensor
+    """[product word], sparse CSR."""
+    back: Tensor
+    """[word product], sparse CSR."""
+
+    @property
+    def num_words(self) -> int:
+        """Words that at least two products share."""
+        return int(self.matrix.shape[1])
+
+    def to(self, device: torch.device) -> "WordProduct":
+        """Return the matrices on another device."""
+        return WordProduct(self.matrix.to(device), self.back.to(device))
 
 
-def _rows(table: Float[Tensor, "row head"], index: Int[Tensor, " edge"]) -> Float[Tensor, "edge head"]:
-    """`table[index]`, whose gradient is added up in the same order in every run, however many threads there are."""
-    return nn.functional.embedding(index, table)
+def word_product(data: HeteroData) -> WordProduct:
+    """Return the words of the products of a graph that `gnn.graph.build_graph` made."""
+    index, weight = data["Product"].word_index, data["Product"].word_weight
+    size = (len(data["Product"].x), int(data["Product"].num_words))
+    with quiet_csr():
+        matrix = torch.sparse_coo_tensor(index, weight, size, check_invariants=False).to_sparse_csr()
+        back = torch.sparse_coo_tensor(index.flip(0), weight, size[::-1], check_invariants=False).to_sparse_csr()
+    return WordProduct(matrix, back)
 
 
-def _csr(indptr: Tensor, column: Tensor, value: Tensor) -> Tensor:
-    size = (len(indptr) - 1, len(indptr) - 1)
-    with _quiet_csr():
-        return torch.sparse_csr_tensor(indptr, column, value.contiguous(), size=size, check_invariants=False)
+class WordSum(torch.autograd.Function):
+    """`matrix @ table`, its gradient by the table a sparse product too."""
 
+    @staticmethod
+    def forward(ctx: Any, table: Float[Tensor, "word dim"], words: WordProduct) -> Float[Tensor, "product dim"]:
+        """Return the weighted sum of the vectors of each product's words."""
+        ctx.words = words
+        return words.matrix @ table
 
-@contextmanager
-def _quiet_csr() -> Iterator[None]:
-    """torch says once a process that CSR is in beta; what is used of it here is tested against PyG's layer."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta", category=UserWarning)
-        yield
-
-
-def _pointers(sorted_or_not: Int[Tensor, " edge"], num_nodes: int) -> Int[Tensor, " node_plus_one"]:
-    counts = torch.bincount(sorted_or_not, minlength=num_nodes)
-    return torch.cat([counts.new_zeros(1), counts.cumsum(0)])
+    @staticmethod
+    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor, None]:
+        """Return the gradient by the table."""
+        return ctx.words.back @ slopes[0].contiguous(), None

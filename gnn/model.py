@@ -14,8 +14,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
-from gnn.attention import RelationAttention, TypedGraph, WordSum, flatten_graph, word_product
+from gnn.attention import RelationAttention, WordSum, word_product
 from gnn.config import ModelConfig
+from gnn.typed_graph import TypedGraph, flatten_graph
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,18 +8,11 @@ import torch
 from torch_geometric.data import HeteroData
 from torch_geometric.nn import GATConv
 
-from gnn.attention import (
-    RelationAttention,
-    TypedGraph,
-    WeightedSum,
-    WordSum,
-    flatten_graph,
-    softmax_by_target,
-    word_product,
-)
+from gnn.attention import RelationAttention, TypedSum, WordSum, word_product
 from gnn.config import ModelConfig
 from gnn.graph import build_graph
 from gnn.model import GraphAttentionNetwork
+from gnn.typed_graph import TypedGraph, flatten_graph
 from gnn.words import word_matrix
 from kg.schema import GraphSchema
 from kg.snapshot import Snapshot, build_snapshot, select_events
@@ -86,35 +79,55 @@ def test_the_layer_equals_pygs_layer_on_one_relation_and_so_do_its_gradients() -
     torch.testing.assert_close(ours.from_target.grad.sum(0, keepdim=True), theirs.att_dst.grad, **loose)
 
 
-def test_the_gradients_of_the_weighted_sum_are_right() -> None:
+@pytest.mark.parametrize("scored", [True, False])
+def test_the_gradients_of_the_sum_are_those_of_finite_differences(scored: bool) -> None:
+    torch.manual_seed(7)
     graph, _ = flatten_graph(one_kind(6, random_edges(2, 6, 14), relations=2))
-    weight = torch.rand(len(graph.source), 2, dtype=torch.float64, requires_grad=True)
-    x = torch.rand(6, 2, 3, dtype=torch.float64, requires_grad=True)
+    value = torch.randn(6, 2, 3, dtype=torch.float64, requires_grad=True)
+    gate = torch.randn(3, 2, dtype=torch.float64, requires_grad=True)
+    scores = [torch.randn(3, 2, 3, dtype=torch.float64, requires_grad=True) if scored else None for _ in range(2)]
 
-    assert torch.autograd.gradcheck(lambda a, b: WeightedSum.apply(a, b, graph), (weight, x))
-
-
-def test_the_weighted_sum_is_the_sum_over_the_edges_into_a_node() -> None:
-    graph, _ = flatten_graph(one_kind(6, random_edges(3, 6, 14)))
-    weight, x = torch.rand(len(graph.source), 2), torch.rand(6, 2, 3)
-    expected = torch.zeros(6, 2, 3)
-    for edge, (source, target, _) in enumerate(edges_of(graph)):
-        expected[target] += weight[edge][:, None] * x[source]
-
-    torch.testing.assert_close(WeightedSum.apply(weight, x, graph), expected)
+    assert torch.autograd.gradcheck(lambda *tensors: TypedSum.apply(*tensors, graph), (value, gate, *scores))
 
 
-def test_attention_adds_up_to_one_over_all_edges_into_a_node_whatever_their_relation() -> None:
+@pytest.mark.parametrize("seed", range(3))
+def test_the_sum_and_its_gradients_equal_a_loop_over_nodes(seed: int) -> None:
+    torch.manual_seed(seed)
+    graph, _ = flatten_graph(one_kind(7, random_edges(seed, 7, 20), relations=3))
+    parts = [torch.randn(shape, dtype=torch.float64) for shape in ((7, 2, 3), (4, 2), (4, 2, 3), (4, 2, 3))]
+    ours, theirs = ([part.clone().requires_grad_() for part in parts] for _ in range(2))
+    value, gate, from_source, from_target = theirs
+    rows = []
+    for node in range(7):
+        edges = [edge for edge in edges_of(graph) if edge[1] == node]
+        ends = [(from_source[r] * value[a]).sum(1) + (from_target[r] * value[node]).sum(1) for a, _, r in edges]
+        share = torch.softmax(torch.nn.functional.leaky_relu(torch.stack(ends), 0.2), dim=0)
+        rows.append(sum(share[place][:, None] * gate[r][:, None] * value[a] for place, (a, _, r) in enumerate(edges)))
+    slope = torch.randn(7, 2, 3, dtype=torch.float64)
+
+    found, expected = TypedSum.apply(*ours, graph), torch.stack(rows)
+    found.backward(slope)
+    expected.backward(slope)
+
+    torch.testing.assert_close(found, expected)
+    for one, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one.grad, other.grad)
+
+
+def test_logits_far_apart_neither_overflow_nor_vanish() -> None:
     graph, _ = flatten_graph(one_kind(7, random_edges(4, 7, 20), relations=3))
-    logit = torch.randn(len(graph.source), 3) * 50
+    value = torch.randn(7, 2, 3, requires_grad=True)
+    parts = [torch.ones(4, 2), 500 * torch.randn(4, 2, 3), 500 * torch.randn(4, 2, 3)]
 
-    weight = softmax_by_target(logit, graph)
+    found = TypedSum.apply(value, *parts, graph)
+    found.sum().backward()
 
-    total = torch.zeros(7, 3).index_add(0, graph.target, weight)
-    torch.testing.assert_close(total, torch.ones(7, 3))
-    for target in range(7):
-        here = graph.target == target
-        torch.testing.assert_close(weight[here], torch.softmax(logit[here], dim=0))
+    assert torch.isfinite(found).all()
+    assert value.grad is not None
+    assert torch.isfinite(value.grad).all()
+    # Shares add up to 1, so with every value alike the sum is that value.
+    alike = torch.ones(7, 2, 3)
+    torch.testing.assert_close(TypedSum.apply(alike, *parts, graph), alike)
 
 
 def test_it_matters_by_which_relation_two_nodes_are_linked() -> None:
@@ -245,10 +258,27 @@ def test_the_flat_graph_holds_every_typed_edge_and_one_loop_a_node(seed: int) ->
     assert len(data.edge_types) + 1 == graph.num_relations
     assert graph.target.tolist() == sorted(graph.target.tolist())
     for node in range(graph.num_nodes):
-        into = slice(int(graph.indptr[node]), int(graph.indptr[node + 1]))
+        into = slice(int(graph.into.indptr[node]), int(graph.into.indptr[node + 1]))
         assert {node} == set(graph.target[into].tolist())
-        out = graph.by_source[int(graph.source_indptr[node]) : int(graph.source_indptr[node + 1])]
-        assert {node} == set(graph.source[out].tolist())
+        out = slice(int(graph.out_of.indptr[node]), int(graph.out_of.indptr[node + 1]))
+        edges = graph.by_source[out].long()
+        assert {node} >= set(graph.source[edges].tolist())
+        assert graph.target[edges].tolist() == graph.out_of.column[out].tolist()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_each_pair_of_node_and_relation_stands_once_and_knows_its_edges(seed: int) -> None:
+    graph, _ = flatten_graph(one_kind(8, random_edges(seed, 8, 30), relations=3))
+
+    for pairs, end in ((graph.sources, 0), (graph.targets, 1)):
+        nodes = torch.repeat_interleave(torch.arange(8), torch.diff(pairs.by_node.indptr))
+        listed = list(zip(nodes.tolist(), pairs.by_node.column.tolist(), strict=True))
+        assert sorted({(edge[end], edge[2]) for edge in edges_of(graph)}) == listed
+        assert [listed[pair] for pair in pairs.of_edge.tolist()] == [(edge[end], edge[2]) for edge in edges_of(graph)]
+        assert torch.bincount(pairs.of_edge).tolist() == torch.diff(pairs.edges.pattern.indptr).tolist()
+        relations = torch.repeat_interleave(torch.arange(4), torch.diff(pairs.by_relation.indptr))
+        turned = list(zip(pairs.by_relation.column.tolist(), relations.tolist(), strict=True))
+        assert turned == [listed[pair] for pair in pairs.order.tolist()]
 
 
 def test_the_graph_holds_the_relations_of_the_snapshot_in_both_directions_and_no_user() -> None:
