@@ -103,7 +103,7 @@ class TrainConfig:
     """Highest step size of the one-cycle schedule; above 0."""
     weight_decay: float = 0.05
     """AdamW's decay; 0 or more."""
-    embedding_l2: float = 1e-3
+    embedding_l2: float = 5e-4
     """Weight of the squared norm of the unnormalised own vectors that a batch uses; 0 or more."""
     history: int = 30
     """Latest events of a user that form the query; at least 1."""

@@ -112,12 +112,6 @@ class GraphAttentionNetwork(nn.Module):
         fade = torch.exp(-rank / self.log_decay.exp()) * present
         return nn.functional.normalize(torch.einsum("ue,ued->ud", fade, nn.functional.embedding(history, query)), dim=1)
 
-    def logits(
-        self, users: Float[Tensor, "user dim"], target: Float[Tensor, "product dim"]
-    ) -> Float[Tensor, "user product"]:
-        """Return the logit of every product for every user."""
-        return torch.addmm(self.bias, users / self.log_temperature.exp(), target.T)
-
     def _with_words(self, x: Float[Tensor, "node dim"]) -> Float[Tensor, "node dim"]:
         if not self.words.num_words:
             return x
@@ -132,5 +126,5 @@ class GraphAttentionNetwork(nn.Module):
         size = (self.graph.num_nodes, 1)
         if generator is None or self.config.id_dropout == 0:
             return torch.ones(size, device=self.text.device)
-        drawn = torch.rand(size, generator=generator).to(self.text.device)
+        drawn = torch.rand(size, generator=generator, device=generator.device)
         return (drawn >= self.config.id_dropout).to(self.text.dtype)

@@ -1,7 +1,7 @@
 """Training of the graph attention network: full-catalogue softmax, strong L2, early stop on validation.
 
-The graph is propagated once for several mini-batches: their gradients meet at the embeddings and go back through the
-graph together, which is exact and many times cheaper than propagating for each batch.
+The graph is propagated once a step, and a step holds thousands of examples: their losses go back through the graph
+together. On a GPU nothing waits for the outcome of a step, so the next batch is cut while the last one is learned from.
 """
 
 import logging
@@ -21,6 +21,7 @@ from gnn.config import ModelConfig, TrainConfig
 from gnn.errors import ConfigError, NonFiniteLoss, TooLittleData
 from gnn.examples import Batch, Examples, cut_batch, shuffle_events
 from gnn.model import Embeddings, GraphAttentionNetwork
+from gnn.softmax import Blocks, CatalogueLoss
 from kg.kernels import EmbeddingKernel
 from kg.progress import Progress, silent
 
@@ -30,7 +31,8 @@ Weights = Mapping[str, Tensor]
 """Parameters of a network by name, on the CPU."""
 
 
-_BATCH_LOGITS = 16_000_000
+_BLOCK_LOGITS = {"cpu": 16_000_000, "cuda": 256_000_000}
+"""Logits in memory together at most."""
 _UNORDERED_HISTORY, _UNORDERED_TARGETS = 256, 64
 _LEAST_STEPS = 10
 """Length of the shortest schedule; in a shorter one the rise of a fifth of it would take no step at all."""
@@ -135,18 +137,18 @@ class _Trainer:
         self, network: GraphAttentionNetwork, examples: Examples, config: TrainConfig, device: torch.device
     ) -> None:
         self.network, self.examples, self.config, self.device = network, examples, config, device
-        self.half = device.type == "cuda" or has_fast_bf16()
         self.rng = np.random.default_rng(config.seed)
-        self.generator = torch.Generator().manual_seed(config.seed)
+        self.generator = torch.Generator(device).manual_seed(config.seed)
         num_products = len(network.bias)
         self.per_epoch = max(1, min(len(examples), int(config.logits_per_epoch / num_products)))
-        self.batch_size = max(1, min(config.batch_size, _BATCH_LOGITS // num_products))
+        rows = max(1, min(config.batch_size, _BLOCK_LOGITS[device.type] // num_products))
+        self.blocks = Blocks(rows, torch.bfloat16 if device.type == "cuda" or has_fast_bf16() else torch.float32)
         per_pass = math.ceil(self.per_epoch / config.step_size)
         self.passes = math.ceil(config.min_steps / per_pass)
         self.steps = per_pass * self.passes
         self.epochs = config.epochs if self.passes == 1 else config.small_epochs
         self.optimiser = torch.optim.AdamW(
-            network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+            network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
         )
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
             self.optimiser,
@@ -157,7 +159,8 @@ class _Trainer:
 
     def run_epoch(self, epoch: int, progress: Progress) -> float:
         """Run some passes and return their mean loss."""
-        per_step, total, done = self.config.step_size, 0.0, epoch * self.steps
+        per_step, done = self.config.step_size, epoch * self.steps
+        total = torch.zeros((), device=self.device)
         for _ in range(self.passes):
             if not self.examples.ordered:
                 self.examples = shuffle_events(self.examples, self.rng)
@@ -165,53 +168,47 @@ class _Trainer:
             for start in range(0, self.per_epoch, per_step):
                 total += self._run_step(order[start : start + per_step])
                 done += 1
+                if self.device.type == "cpu":  # a GPU is only waited for at the end of the epoch
+                    self._finite(total)
                 progress("train", done, self.epochs * self.steps)
-        return total / (self.per_epoch * self.passes)
+        return self._finite(total) / (self.per_epoch * self.passes)
 
-    def _run_step(self, chosen: np.ndarray) -> float:
-        """Propagate once, collect the gradients of several batches at the embeddings, go back once."""
-        config = self.config
-        made = self.network.propagate(self.generator)
-        leaves = Embeddings(made.query.detach().requires_grad_(), made.target.detach().requires_grad_())
-        total = 0.0
-        for place in range(0, len(chosen), self.batch_size):
-            part = chosen[place : place + self.batch_size]
-            batch = cut_batch(
-                self.examples,
-                part,
-                length=config.history if self.examples.ordered else _UNORDERED_HISTORY,
-                max_targets=config.max_targets if self.examples.ordered else _UNORDERED_TARGETS,
-                repeat_weight=config.repeat_weight,
-                rng=self.rng,
-            )
-            loss = self._loss(leaves, batch)
-            torch.autograd.backward([loss])
-            total += float(loss.detach()) * len(part)
-        if not math.isfinite(total):
-            raise NonFiniteLoss(
-                f"the training loss became {total}; lower [train] learning_rate ({config.learning_rate})"
-            )
+    def _finite(self, total: Float[Tensor, ""]) -> float:
+        """Wait for a sum of losses and return it."""
+        found = float(total)
+        if not math.isfinite(found):
+            rate = self.config.learning_rate
+            raise NonFiniteLoss(f"the training loss became {found}; lower [train] learning_rate ({rate})")
+        return found
+
+    def _run_step(self, chosen: np.ndarray) -> Float[Tensor, ""]:
+        """Propagate, take one step against the loss of the chosen examples and return their summed loss."""
+        config, ordered = self.config, self.examples.ordered
+        batch = cut_batch(
+            self.examples,
+            chosen,
+            length=config.history if ordered else _UNORDERED_HISTORY,
+            max_targets=config.max_targets if ordered else _UNORDERED_TARGETS,
+            repeat_weight=config.repeat_weight,
+            rng=self.rng,
+        )
+        loss = self._loss(self.network.propagate(self.generator), batch)
         tables = (self.network.own, self.network.own_target, self.network.word)
         size = torch.stack([table.weight.square().sum() for table in tables]).sum()
-        torch.autograd.backward([config.embedding_l2 * size / self.network.own.weight.shape[0]])
-        made_tensors = [tensor for tensor in (made.query, made.target) if tensor.requires_grad]
-        torch.autograd.backward(made_tensors, [leaves.query.grad, leaves.target.grad])
+        torch.autograd.backward([loss + config.embedding_l2 * size / self.network.own.weight.shape[0]])
         self.optimiser.step()
         self.schedule.step()
         self.optimiser.zero_grad(set_to_none=True)
-        return total
+        return loss.detach() * len(chosen)
 
-    def _loss(self, leaves: Embeddings, batch: Batch) -> Float[Tensor, ""]:
-        history = torch.from_numpy(batch.history).to(self.device)
-        rank = torch.from_numpy(batch.rank).to(self.device)
-        present = torch.from_numpy(batch.present).to(self.device)
-        target = torch.from_numpy(batch.target).to(self.device)
-        share = torch.from_numpy(batch.share).to(self.device)
-        users = self.network.users(leaves.query, history, rank, present)
-        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.half):
-            logits = self.network.logits(users, leaves.target)
-        chance = torch.log_softmax(logits.float(), dim=1).gather(1, target)
-        return -(chance * share).sum(dim=1).mean()
+    def _loss(self, made: Embeddings, batch: Batch) -> Float[Tensor, ""]:
+        history, rank, present, target, share = (
+            torch.from_numpy(part).to(self.device, non_blocking=True)
+            for part in (batch.history, batch.rank, batch.present, batch.target, batch.share)
+        )
+        users = self.network.users(made.query, history, rank, present) / self.network.log_temperature.exp()
+        loss: Tensor = CatalogueLoss.apply(users, made.target, self.network.bias, target, share, self.blocks)
+        return loss
 
 
 @torch.no_grad()
