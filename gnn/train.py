@@ -52,8 +52,10 @@ class Trained:
     """Mean loss of each epoch."""
     values: tuple[float, ...]
     """Validation value of each epoch; empty without validation."""
+    epochs_s: tuple[float, ...]
+    """Seconds of the steps of each epoch, validation left out."""
     took_s: float
-    """Seconds."""
+    """Seconds of everything."""
 
 
 def train_network(  # noqa: PLR0913  # what to learn from, how, from where and until when: each on its own
@@ -95,9 +97,12 @@ def train_network(  # noqa: PLR0913  # what to learn from, how, from where and u
     trainer = _Trainer(network, examples, config, device)
     losses: list[float] = []
     values: list[float] = []
+    epochs_s: list[float] = []
     best: Weights = _copy(network)
     for epoch in range(trainer.epochs):
+        started = time.perf_counter()
         losses.append(trainer.run_epoch(epoch, progress))
+        epochs_s.append(time.perf_counter() - started)
         if validate is not None:
             values.append(validate(_kernel(network)))
             if int(np.argmax(values)) == epoch:
@@ -111,7 +116,7 @@ def train_network(  # noqa: PLR0913  # what to learn from, how, from where and u
         network.load_state_dict(dict(best))
     took = time.perf_counter() - began
     epoch = int(np.argmax(values)) + 1 if values else len(losses)
-    return Trained(_kernel(network), _copy(network), epoch, tuple(losses), tuple(values), took)
+    return Trained(_kernel(network), _copy(network), epoch, tuple(losses), tuple(values), tuple(epochs_s), took)
 
 
 def pick_device(name: Literal["auto", "cpu", "cuda"]) -> torch.device:

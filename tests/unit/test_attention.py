@@ -114,6 +114,25 @@ def test_the_sum_and_its_gradients_equal_a_loop_over_nodes(seed: int) -> None:
         torch.testing.assert_close(one.grad, other.grad)
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("scored", [True, False])
+def test_a_gpu_gives_what_the_processor_gives(scored: bool) -> None:
+    torch.manual_seed(1)
+    graph, _ = flatten_graph(one_kind(400, random_edges(1, 400, 9000), relations=3))
+    shapes = [(400, 2, 12), (4, 2), *([(4, 2, 12)] * 2 if scored else [])]
+    parts, slope = [torch.randn(shape) for shape in shapes], torch.randn(400, 2, 12)
+    found = []
+    for device in ("cpu", "cuda"):
+        leaves = [part.to(device).requires_grad_() for part in parts]
+        scores = leaves[2:] if scored else (None, None)
+        out = TypedSum.apply(*leaves[:2], *scores, graph.to(torch.device(device)))
+        out.backward(slope.to(device))
+        found.append([out.detach().cpu(), *(leaf.grad.cpu() for leaf in leaves)])
+
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4 * float(one.abs().max()))
+
+
 def test_logits_far_apart_neither_overflow_nor_vanish() -> None:
     graph, _ = flatten_graph(one_kind(7, random_edges(4, 7, 20), relations=3))
     value = torch.randn(7, 2, 3, requires_grad=True)
