@@ -124,6 +124,8 @@ def make_layers(edges: Edges, *, dim: int, heads: int, device: torch.device) -> 
         "RGATConv": pyg.RGATConv(dim, wide, edges.num_relations, heads=heads, bias=False),
     }
     found: dict[str, Callable[[Tensor], Tensor]] = {OURS: lambda x: ours(x, graph)}
+    if device.type == "cuda":
+        found[f"{OURS}, bf16"] = _in_half(found[OURS])
     for name, layer in plain.items():
         found[name] = _bound(layer.to(device), index)
     for name, layer in typed.items():
@@ -134,6 +136,14 @@ def make_layers(edges: Edges, *, dim: int, heads: int, device: torch.device) -> 
 
 def _bound(layer: torch.nn.Module, *rest: Tensor) -> Callable[[Tensor], Tensor]:
     return lambda x: layer(x, *rest)
+
+
+def _in_half(layer: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    def run(x: Tensor) -> Tensor:
+        with torch.autocast("cuda", torch.bfloat16):
+            return layer(x).to(x.dtype)
+
+    return run
 
 
 def _kept_bytes(name: str, edges: Edges, *, dim: int) -> int:
@@ -252,11 +262,11 @@ def _tell(graph: str, figures: Sequence[Figure]) -> None:
     rows = [figure for figure in figures if figure.graph == graph]
     print(f"{graph}: {rows[0].num_nodes:,} nodes, {rows[0].num_edges:,} edges")
     print(
-        f"{'layer':>22} {'ms':>9} {'forward':>9} {'time':>6} {'MiB':>8} {'memory':>7} {'edges/s':>12} {'bandwidth':>9}"
+        f"{'layer':>24} {'ms':>9} {'forward':>9} {'time':>6} {'MiB':>8} {'memory':>7} {'edges/s':>12} {'bandwidth':>9}"
     )
     for row in rows:
         print(
-            f"{row.layer:>22} {row.both_ms:9.2f} {row.forward_ms:9.2f} {row.ratio:5.2f}x {row.peak_mib:8.0f} "
+            f"{row.layer:>24} {row.both_ms:9.2f} {row.forward_ms:9.2f} {row.ratio:5.2f}x {row.peak_mib:8.0f} "
             f"{row.memory_ratio:6.2f}x {row.edges_per_s:12,.0f} {row.bandwidth_share:9.1%}"
         )
 

@@ -2,7 +2,7 @@
 
 Logits depend on the relation and on both ends; one softmax runs over everything that points to a node, whatever the
 relation. Forward and back are sparse products, head by head: nothing of size edges x dim is ever built, and for the way
-back only one number an edge and head is kept.
+back only one number an edge and head is kept. On a GPU the same is done by the kernels of `gnn.triton_sum`.
 """
 
 from dataclasses import dataclass
@@ -38,7 +38,14 @@ class TypedSum(torch.autograd.Function):
         from_target: Float[Tensor, "relation head dim"] | None,
         graph: TypedGraph,
     ) -> Float[Tensor, "node head dim"]:
-        """Return the weighted sums."""
+        """Return the weighted sums; float32 on a GPU, whatever the format of the vectors."""
+        ctx.graph = graph
+        if value.is_cuda:
+            from gnn import triton_sum  # where there is no GPU there may be no Triton
+
+            out, level = triton_sum.typed_sum(value, gate, from_source, from_target, graph, _SLOPE)
+            ctx.save_for_backward(value, gate, from_source, from_target, out, level)
+            return out
         heads = value.transpose(0, 1).contiguous()
         odds = value.new_ones(len(heads), len(graph.source))
         is_below = None if from_source is None else torch.empty(odds.shape, dtype=torch.bool, device=odds.device)
@@ -50,15 +57,18 @@ class TypedSum(torch.autograd.Function):
             weight = odds[head] * gate[:, head].index_select(0, graph.relation)
             out[:, head] = graph.into.multiply(weight, x) / total[head][:, None]
         ctx.save_for_backward(heads, gate, from_source, from_target, odds, is_below, total, out)
-        ctx.graph = graph
         return out
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, ...]:
         """Return the gradients by value, gate and scores."""
-        heads, gate, from_source, from_target, odds, is_below, total, out = ctx.saved_tensors
         graph: TypedGraph = ctx.graph
+        if slopes[0].is_cuda:
+            from gnn import triton_sum
+
+            return *triton_sum.typed_sum_back(slopes[0], ctx.saved_tensors, graph, _SLOPE), None
+        heads, gate, from_source, from_target, odds, is_below, total, out = ctx.saved_tensors
         by_value, by_gate = torch.empty_like(out), torch.empty_like(gate)
         by_source = None if from_source is None else torch.empty_like(from_source)
         by_target = None if from_target is None else torch.empty_like(from_target)
@@ -178,7 +188,8 @@ class WordSum(torch.autograd.Function):
     def forward(ctx: Any, table: Float[Tensor, "word dim"], words: WordProduct) -> Float[Tensor, "product dim"]:
         """Return the weighted sum of the vectors of each product's words."""
         ctx.words = words
-        return words.matrix @ table
+        with torch.autocast(table.device.type, enabled=False):  # sparse products know float32 only
+            return words.matrix @ table
 
     @staticmethod
     def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor, None]:

@@ -89,8 +89,8 @@ class GraphAttentionNetwork(nn.Module):
         readout = torch.stack(layers).mean(dim=0)[self.places["Product"]]
         own = self.gate[1].exp() * self.own_target.weight * keep[self.places["Product"]]
         return Embeddings(
-            nn.functional.normalize(self.as_query(readout), dim=1),
-            nn.functional.normalize(self.as_target(readout) + own, dim=1),
+            nn.functional.normalize(self.as_query(readout).float(), dim=1),
+            nn.functional.normalize(self.as_target(readout).float() + own, dim=1),
         )
 
     def users(

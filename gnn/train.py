@@ -197,7 +197,9 @@ class _Trainer:
             repeat_weight=config.repeat_weight,
             rng=self.rng,
         )
-        loss = self._loss(self.network.propagate(self.generator), batch)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
+            made = self.network.propagate(self.generator)
+        loss = self._loss(made, batch)
         tables = (self.network.own, self.network.own_target, self.network.word)
         size = torch.stack([table.weight.square().sum() for table in tables]).sum()
         torch.autograd.backward([loss + config.embedding_l2 * size / self.network.own.weight.shape[0]])

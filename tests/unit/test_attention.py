@@ -17,26 +17,10 @@ from gnn.words import word_matrix
 from kg.schema import GraphSchema
 from kg.snapshot import Snapshot, build_snapshot, select_events
 from tests.support.random_shops import random_snapshot
+from tests.support.typed_graphs import one_kind, random_edges
 from tests.worlds import make_tables
 
 Edge = tuple[int, int, int]
-
-
-def one_kind(num: int, edges: list[tuple[int, int]], *, relations: int = 1) -> HeteroData:
-    """Return a graph of one node kind whose edges are dealt to relations in turn."""
-    data = HeteroData()
-    data["Product"].x = torch.zeros(num, 1)
-    for relation in range(relations):
-        part = edges[relation::relations]
-        index = torch.tensor(part, dtype=torch.int64).reshape(-1, 2).T.contiguous()
-        data["Product", f"R{relation}", "Product"].edge_index = index
-    return data
-
-
-def random_edges(seed: int, num: int, count: int) -> list[tuple[int, int]]:
-    rng = np.random.default_rng(seed)
-    pairs = {(int(a), int(b)) for a, b in rng.integers(0, num, size=(count, 2)) if a != b}
-    return sorted(pairs)
 
 
 def edges_of(graph: TypedGraph) -> list[Edge]:
@@ -112,25 +96,6 @@ def test_the_sum_and_its_gradients_equal_a_loop_over_nodes(seed: int) -> None:
     torch.testing.assert_close(found, expected)
     for one, other in zip(ours, theirs, strict=True):
         torch.testing.assert_close(one.grad, other.grad)
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-@pytest.mark.parametrize("scored", [True, False])
-def test_a_gpu_gives_what_the_processor_gives(scored: bool) -> None:
-    torch.manual_seed(1)
-    graph, _ = flatten_graph(one_kind(400, random_edges(1, 400, 9000), relations=3))
-    shapes = [(400, 2, 12), (4, 2), *([(4, 2, 12)] * 2 if scored else [])]
-    parts, slope = [torch.randn(shape) for shape in shapes], torch.randn(400, 2, 12)
-    found = []
-    for device in ("cpu", "cuda"):
-        leaves = [part.to(device).requires_grad_() for part in parts]
-        scores = leaves[2:] if scored else (None, None)
-        out = TypedSum.apply(*leaves[:2], *scores, graph.to(torch.device(device)))
-        out.backward(slope.to(device))
-        found.append([out.detach().cpu(), *(leaf.grad.cpu() for leaf in leaves)])
-
-    for one, other in zip(*found, strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4 * float(one.abs().max()))
 
 
 def test_logits_far_apart_neither_overflow_nor_vanish() -> None:
