@@ -210,12 +210,16 @@ class _Trainer:
 
     def _loss(self, made: Embeddings, batch: Batch) -> Float[Tensor, ""]:
         history, rank, present, target, share = (
-            torch.from_numpy(part).to(self.device, non_blocking=True)
-            for part in (batch.history, batch.rank, batch.present, batch.target, batch.share)
+            self._hand_over(part) for part in (batch.history, batch.rank, batch.present, batch.target, batch.share)
         )
         users = self.network.users(made.query, history, rank, present) / self.network.log_temperature.exp()
         loss: Tensor = CatalogueLoss.apply(users, made.target, self.network.bias, target, share, self.blocks)
         return loss
+
+    def _hand_over(self, part: np.ndarray) -> Tensor:
+        """An array on the device, without waiting for it to arrive."""
+        found = torch.from_numpy(part)
+        return found.pin_memory().to(self.device, non_blocking=True) if self.device.type == "cuda" else found
 
 
 @torch.no_grad()

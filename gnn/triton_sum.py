@@ -1,8 +1,8 @@
 """The typed sum of `gnn.attention` and its gradient as Triton kernels: what runs on a GPU.
 
 One program a node walks over its edges in blocks, forward with a running softmax, so nothing is kept for the way back
-but one number a node and head; there the shares are computed anew. Three numbers an edge and head are written on the
-way back. Sums over a relation go by pairs of node and relation, in parts of fixed order, so a result does not depend on
+but one number a node and head; there the shares are computed anew. Four numbers an edge and head are written on the way
+back. Sums over a relation go by pairs of node and relation, in parts of fixed order, so a result does not depend on
 which program came first. Vectors may be bfloat16; everything is added up in float32.
 """
 
@@ -29,7 +29,7 @@ def _forward_kernel(  # noqa: PLR0913
     heads: tl.constexpr, dim: tl.constexpr, all_heads: tl.constexpr, all_dim: tl.constexpr, block: tl.constexpr,
     scored: tl.constexpr, slope: tl.constexpr,
 ):  # fmt: skip
-    node = tl.program_id(0)
+    node = tl.program_id(0).to(tl.int64)
     head = tl.arange(0, all_heads)
     place = head[:, None] * dim + tl.arange(0, all_dim)[None, :]
     inside = (head[:, None] < heads) & (tl.arange(0, all_dim)[None, :] < dim)
@@ -73,7 +73,7 @@ def _target_kernel(  # noqa: PLR0913
     heads: tl.constexpr, dim: tl.constexpr, all_heads: tl.constexpr, all_dim: tl.constexpr, block: tl.constexpr,
     scored: tl.constexpr, slope: tl.constexpr,
 ):  # fmt: skip
-    node = tl.program_id(0)
+    node = tl.program_id(0).to(tl.int64)
     head = tl.arange(0, all_heads)
     is_head = head < heads
     place = head[:, None] * dim + tl.arange(0, all_dim)[None, :]
@@ -114,11 +114,11 @@ def _target_kernel(  # noqa: PLR0913
 
 @triton.jit
 def _source_kernel(  # noqa: PLR0913
-    pulled, from_source, indptr, target, relation, by_source, share, score, by_value,
+    pulled, from_source, indptr, target, relation, by_source, share, score, by_value, moved,
     heads: tl.constexpr, dim: tl.constexpr, all_heads: tl.constexpr, all_dim: tl.constexpr, block: tl.constexpr,
     scored: tl.constexpr,
 ):  # fmt: skip
-    node = tl.program_id(0)
+    node = tl.program_id(0).to(tl.int64)
     head = tl.arange(0, all_heads)
     place = head[:, None] * dim + tl.arange(0, all_dim)[None, :]
     inside = (head[:, None] < heads) & (tl.arange(0, all_dim)[None, :] < dim)
@@ -140,6 +140,7 @@ def _source_kernel(  # noqa: PLR0913
             here = tl.load(from_source + kind[:, None, None] * heads * dim + place[None, :, :], mask=seen, other=0.0)
             grown = tl.load(score + at, mask=read, other=0.0)
             found += tl.sum(grown[:, :, None] * here, axis=0)
+            tl.store(moved + number[:, None] * heads + head[None, :], grown, mask=read)
     tl.store(by_value + node * heads * dim + place, found, mask=inside)
 
 
@@ -205,7 +206,7 @@ def typed_sum_back(
     value, gate, from_source, from_target, out, level = saved
     is_scored, shape = from_source is not None, _shape(value)
     share, score, passed = (value.new_empty((len(graph.source), value.shape[1]), dtype=torch.float32) for _ in range(3))
-    lost, by_value = (slopes * out).sum(dim=2), torch.empty_like(out)
+    lost, by_value, moved = (slopes * out).sum(dim=2), torch.empty_like(out), torch.empty_like(score)
     pulled = slopes.to(value.dtype).contiguous()
     scores = (from_source, from_target) if is_scored else (gate, gate)
     _target_kernel[graph.num_nodes,](
@@ -214,14 +215,14 @@ def typed_sum_back(
     )  # fmt: skip
     _source_kernel[graph.num_nodes,](
         pulled, scores[0], graph.out_of.indptr, graph.out_of.column, graph.relation, graph.by_source,
-        share, score, by_value, **shape, scored=is_scored,
+        share, score, by_value, moved, **shape, scored=is_scored,
     )  # fmt: skip
     ones = value.new_ones((graph.num_nodes, value.shape[1], 1))
     by_gate = _by_relation(_per_pair(passed, graph.targets), ones, graph.targets)[:, :, 0]
     if not is_scored:
         return by_value, by_gate, None, None
     by_target = _by_relation(_per_pair(score, graph.targets), value, graph.targets)
-    by_source = _by_relation(_per_pair(score.index_select(0, graph.by_source), graph.sources), value, graph.sources)
+    by_source = _by_relation(_per_pair(moved, graph.sources), value, graph.sources)
     return by_value, by_gate, by_source, by_target
 
 
