@@ -14,7 +14,6 @@ from serving.settings import Settings
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON as the API does.")]
 Lang = Annotated[str | None, typer.Option("--lang", help="Language of the reasons, such as en or zh-CN.")]
-User = Annotated[str, typer.Argument(help="User id; an unknown user gets popular products.")]
 
 
 def open_ready(settings: Settings, version: str | None = None) -> Ready:

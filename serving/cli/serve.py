@@ -6,7 +6,6 @@ Lists and reasons come from `serving.recommend`; here a port is opened and answe
 import functools
 import http.client
 import ipaddress
-import json
 import signal
 import socket
 import threading
@@ -21,20 +20,13 @@ from uvicorn.supervisors import Multiprocess
 
 from gnn.bundle import BundleStore
 from kg.store import GraphStore
-from serving.answer import Item, RecommendRequest
 from serving.api.app import create_app
-from serving.api.cards import Cards
-from serving.api.shape import shape_answer
 from serving.audit_config import AuditConfig
-from serving.cli.items import AsJson, Lang, User, name_of, open_ready, stamp_since
-from serving.cli.output import print_json, print_table, say
-from serving.cli.recorded import record_list
+from serving.cli.output import say
 from serving.errors import ConfigError, PortInUse
 from serving.events import EventLog
 from serving.logs import Level, setup_logging
 from serving.reason_config import read_reasons
-from serving.recommend import recommend as recommend_products
-from serving.records import moment_of, new_recommendation_id, record_of
 from serving.settings import Settings, load_settings
 
 GRACE_S = 10
@@ -79,42 +71,6 @@ def serve(
             Multiprocess(config, sockets=[listener]).run()
         else:
             uvicorn.Server(config).run(sockets=[listener])
-
-
-def recommend(
-    user: User,
-    n: Annotated[int, typer.Option("-n", min=1, max=500, help="How many products.")] = 10,
-    paths: Annotated[bool, typer.Option("--paths", help="Show the graph paths behind each product.")] = False,
-    lang: Lang = None,
-    as_json: AsJson = False,
-) -> None:
-    """Recommend products to a user, with reasons.
-
-    Example: whycart recommend u42 -n 5 --paths
-    """
-    settings = load_settings()
-    started = time.perf_counter()
-    ready, list_id = open_ready(settings), new_recommendation_id()
-    cards = Cards(ready.bundle.snapshot)
-    with EventLog.open(settings.state) as log:
-        wish = RecommendRequest(user_id=user, n=n, paths=3 if paths or not as_json else 0, language=lang)
-        moment = moment_of(log, user)
-        answer = recommend_products(ready, moment, wish, now_ms=moment.now_ms)
-    shown = shape_answer(answer, cards, stamp=stamp_since(started, recommendation_id=list_id))
-    sent = json.dumps(shown, ensure_ascii=False).encode()
-    recorded = record_list(settings, record_of(wish, answer, sent, list_id=list_id, bundle=ready.bundle, moment=moment))
-    if as_json:
-        print_json(shown)
-        return
-    rows = [(item.rank, name_of(item.product_id, cards), item.score, item.text) for item in answer.items]
-    print_table(("rank", "product", "score", "why"), rows)
-    if paths:
-        for item in answer.items:
-            _tell_paths(item, cards)
-    if not answer.items:
-        say("nothing is left to recommend; every product was removed: " + _counts(answer.removed))
-    if recorded:
-        say(f"recommendation {list_id}: look it up with 'whycart explain --id {list_id}'")
 
 
 def build_app(settings: Settings, *, level: Level, json_lines: bool) -> FastAPI:
@@ -209,15 +165,3 @@ def _status_of(host: str, port: int, path: Literal["/health/live", "/health/read
         return None
     finally:
         connection.close()
-
-
-def _counts(removed: dict[str, int]) -> str:
-    return ", ".join(f"{cause} {number}" for cause, number in removed.items()) or "none"
-
-
-def _tell_paths(item: Item, cards: Cards) -> None:
-    say(f"{item.rank}. {name_of(item.product_id, cards)}")
-    for path in item.paths:
-        say(f"   {path.contribution:+.4f}  {path.text}")
-    if not item.paths:
-        say(f"   {item.text}")
