@@ -1,0 +1,113 @@
+"""The page on speed, written from the JSON files of `python -m bench.attention`, `training`, `encoder`, `answer`.
+
+It measures nothing itself; no figure of it is typed by hand.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+INTRO = """\
+# Speed
+
+What the attention layer, training, text encoding and an answer cost. Figures of one table come from one run, side by
+side; compare ratios, for seconds are those of the machine that is named. `python -m bench --only speed` writes this page
+from the JSON files in [speed/](speed/). What a request costs over HTTP stands in [serving.md](serving.md).
+"""
+ATTENTION = """\
+One layer forward and back, every layer on the same edges. "adds loops": the layer as it comes, which adds each node's
+edge to itself at every call; the others are given these edges, sorted by target. Bandwidth: the bytes that must move at
+the least, three vectors an edge and six a node, in parts of what a large copy reaches.
+"""
+
+
+def speed_page(files: Sequence[Path]) -> str:
+    """Return the page on some results as Markdown."""
+    results = {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in files}
+    parts = [INTRO]
+    for key, title, section in SECTIONS:
+        found = {name: result for name, result in results.items() if key in result}
+        if found:
+            parts += [f"## {title}", "", *(section(result, name) for name, result in found.items())]
+    return "\n".join(parts)
+
+
+def _attention(result: Mapping[str, Any], name: str) -> str:
+    shape = f"dim {result['dim']}, {result['heads']} heads, best of {result['rounds'] + 1} rounds"
+    columns = ("graph", "nodes", "edges", "layer", "ms", "forward ms", "time", "MiB", "memory", "edges/s", "bandwidth")
+    rows = [
+        (
+            row["graph"],
+            f"{row['num_nodes']:,}",
+            f"{row['num_edges']:,}",
+            row["layer"],
+            f"{row['both_ms']:.1f}",
+            f"{row['forward_ms']:.1f}",
+            f"{row['ratio']:.2f}x",
+            f"{row['peak_mib']:,.0f}",
+            f"{row['memory_ratio']:.2f}x",
+            f"{row['edges_per_s']:,.0f}",
+            f"{row['bandwidth_share']:.0%}",
+        )
+        for row in result["figures"]
+    ]
+    return _section(name, f"{_machine(result)}, {shape}.\n\n{ATTENTION}", columns, rows)
+
+
+def _training(result: Mapping[str, Any], name: str) -> str:
+    found = result["training"]
+    text = (
+        f"{_machine(result)}. A synthetic shop: {result['users']:,} users, {result['products']:,} products, "
+        f"{result['purchases']:,} purchases, {result['edges']:,} other edges; the network sees {found['num_nodes']:,} "
+        f"nodes and {found['num_edges']:,} edges, and {found['examples_per_epoch']:,} of {found['num_examples']:,} steps "
+        "of users an epoch."
+    )
+    rows = [(f"epoch {number}", f"{took:.2f} s") for number, took in enumerate(found["epochs_s"], start=1)]
+    rows += [("everything", f"{found['took_s']:.1f} s"), ("CPU", f"{found['cpu_s']:.1f} s")]
+    rows.append(("memory of the process", f"{found['peak_rss_mb']:,} MiB"))
+    if found["peak_device_mb"] is not None:
+        rows.append(("memory of the device", f"{found['peak_device_mb']:,} MiB"))
+    if "kernels" in result:
+        took = result["kernels"]
+        rows.append(("kernels that are not learned", f"{took['took_s']:.1f} s ({took['cpu_s']:.1f} CPU s)"))
+        rows += [(f"- {kernel}", f"{seconds:.1f} s") for kernel, seconds in took["laps"].items() if seconds >= 0.05]
+    return _section(name, text, ("what", "took"), rows)
+
+
+def _encoder(result: Mapping[str, Any], name: str) -> str:
+    plain = result["texts_per_s"]["plain"]
+    rows = [
+        (way, f"{value:,.0f}", f"{value / plain:.2f}x", f"{result['min_cosine'][way]:.5f}")
+        for way, value in result["texts_per_s"].items()
+    ]
+    text = f"{_machine(result)}. {result['num_texts']:,} distinct texts; chosen by its trial: {result['chosen']}."
+    return _section(name, text, ("format", "texts/s", "of plain", "least cosine"), rows)
+
+
+def _answer(result: Mapping[str, Any], name: str) -> str:
+    text = (
+        f"{_machine(result)}. In process, one thread, {result['num_users']:,} users, {result['num_products']:,} products, "
+        f"lists of {result['n']}."
+    )
+    rows = [(row["step"], f"{row['median_ms']:.2f}", f"{row['p99_ms']:.2f}") for row in result["steps"]]
+    return _section(name, text, ("step", "median ms", "p99 ms"), rows)
+
+
+def _section(name: str, text: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [f"### {name}", "", text, "", f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows), ""])
+
+
+def _machine(result: Mapping[str, Any]) -> str:
+    threads = f", {result['threads']} threads" if "threads" in result else ""
+    return f"{result.get('device') or result['processor']}{threads}, commit {result['commit']}"
+
+
+SECTIONS = (
+    ("figures", "The attention layer", _attention),
+    ("training", "Training", _training),
+    ("texts_per_s", "Text encoding", _encoder),
+    ("steps", "An answer", _answer),
+)
+"""Key that tells a kind of result, heading, and what writes it."""
