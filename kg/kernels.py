@@ -106,18 +106,18 @@ class EntityKernel:
     @cached_property
     def mass(self) -> Float[np.ndarray, " product"]:
         """Sum of the absolute entries of each row."""
-        return np.asarray(self.left @ np.asarray(self.right.sum(axis=0)) - self._own, dtype=np.float32)
+        return np.asarray(self.left @ np.asarray(self.right.sum(axis=0)) - self.own, dtype=np.float32)
 
     def spread(self, weights: sp.csr_array) -> Float[np.ndarray, "row product"]:
         """Return, for every product, the weighted sum of the kernel's rows."""
         # Nearly every product has an entity: a dense product is quicker here than a sparse one that comes out full.
         result = np.asarray(self.right @ (weights @ self.left).toarray().T, dtype=np.float32).T.copy()
         row = np.repeat(np.arange(weights.shape[0]), np.diff(weights.indptr))
-        np.subtract.at(result, (row, weights.indices), (self._own[weights.indices] * weights.data).astype(np.float32))
+        np.subtract.at(result, (row, weights.indices), (self.own[weights.indices] * weights.data).astype(np.float32))
         return result
 
     @cached_property
-    def _own(self) -> Float[np.ndarray, " product"]:
+    def own(self) -> Float[np.ndarray, " product"]:
         """What each product would say for itself."""
         return np.asarray(self.left.multiply(self.right).sum(axis=1))
 

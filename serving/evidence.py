@@ -4,11 +4,12 @@ Pure arithmetic over the served model; paths are looked for in `serving.reasons`
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from gnn.score import History, Scorer
+from gnn.score import History, Scorer, Spread
 from serving.answer import Contribution
 from serving.ready import Ready
 from serving.words import Words
@@ -18,24 +19,19 @@ _TERMS = 8
 _NOTHING = 1e-12
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Evidence:
-    """A user's history against some products, taken apart once and read many times."""
+    """A user's history against some products; what only paths need is taken apart when it is first asked for."""
 
     ready: Ready
-    history: History
+    spread: Spread
+    """The history, spread over the catalogue."""
     user: int | None
     targets: Int[np.ndarray, " target"]
     """Product rows that the history is held against."""
-    products: Int[np.ndarray, " history"]
-    """Distinct products of the history."""
-    weights: Float[np.ndarray, "kernel history"]
-    """How much each product of the history counts for each kernel."""
-    entries: Float[np.ndarray, "kernel history target"]
-    """What each says for each target, before the weights."""
+    by_kernel: Float[np.ndarray, "kernel target"]
+    """What the whole history adds to each target through each kernel."""
     priors: Float[np.ndarray, "prior target"]
-    recency: Float[np.ndarray, " history"]
-    """How late in the history each product last was: 1 at its last step, near 0 at its first; 1 without an order."""
     words: Words
     """How it is told."""
 
@@ -45,26 +41,40 @@ class Evidence:
         return self.ready.bundle.scorer
 
     @property
+    def history(self) -> History:
+        """What the user did."""
+        return self.spread.history
+
+    @property
+    def products(self) -> Int[np.ndarray, " history"]:
+        """Distinct products of the history."""
+        return self.spread.products
+
+    @cached_property
+    def entries(self) -> Float[np.ndarray, "kernel history target"]:
+        """What each product of the history says for each target, before the weights."""
+        return self.scorer.entries_of(self.spread, self.targets)
+
+    @cached_property
     def parts(self) -> Float[np.ndarray, "kernel history target"]:
         """What each product of the history adds to each target through each kernel."""
-        return np.asarray(self.weights[:, :, None] * self.entries)
+        return np.asarray(self.spread.weights[:, :, None] * self.entries)
+
+    @cached_property
+    def recency(self) -> Float[np.ndarray, " history"]:
+        """How late in the history each product last was: 1 at its last step, near 0 at its first; all 1 without order."""
+        history, last = self.history, np.full(len(self.products), np.inf)
+        np.minimum.at(last, np.searchsorted(self.products, history.product), history.rank)
+        return np.asarray(1.0 - last / (1.0 + history.rank.max(initial=0)))
 
 
 def take_apart(
-    ready: Ready, targets: Int[np.ndarray, " target"], history: History, *, user: int | None, words: Words | None = None
+    ready: Ready, targets: Int[np.ndarray, " target"], spread: Spread, *, user: int | None, words: Words | None = None
 ) -> Evidence:
     """Return the evidence for some products; words: None: the shop's language, in full sentences."""
     scorer = ready.bundle.scorer
-    products, weights = scorer.product_weights(history)
-    entries, priors = scorer.entries(products, targets), scorer.prior_parts(targets)
-    recency = _recency(history, products)
-    return Evidence(ready, history, user, targets, products, weights, entries, priors, recency, words or ready.words())
-
-
-def _recency(history: History, products: Int[np.ndarray, " history"]) -> Float[np.ndarray, " history"]:
-    last = np.full(len(products), np.inf)
-    np.minimum.at(last, np.searchsorted(products, history.product), history.rank)
-    return np.asarray(1.0 - last / (1.0 + history.rank.max(initial=0)))
+    by_kernel, priors = scorer.by_kernel(spread, targets), scorer.prior_parts(targets)
+    return Evidence(ready, spread, user, targets, by_kernel, priors, words or ready.words())
 
 
 def contributions(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float, Int
 
-from gnn.score import History
+from gnn.score import Spread
 from serving.answer import Item, Reason, RecommendRequest, check_page
 from serving.counterfactual import WhatIf
 from serving.counterfactual import what_if as find_what_if
@@ -58,7 +58,7 @@ class Explanation:
 def explain_items(
     ready: Ready,
     targets: Int[np.ndarray, " target"],
-    history: History,
+    spread: Spread,
     *,
     user: int | None,
     paths: int,
@@ -70,7 +70,7 @@ def explain_items(
     Args:
         ready: the bundle.
         targets: product rows in order.
-        history: what the user did.
+        spread: what the user did, spread over the catalogue.
         user: row of the user, None when unknown.
         paths: paths shown an item at most; 0 leaves paths and contributions out.
         first_rank: rank of the first target.
@@ -78,7 +78,7 @@ def explain_items(
     """
     if not len(targets):
         return ()
-    evidence = take_apart(ready, targets, history, user=user, words=words)
+    evidence = take_apart(ready, targets, spread, user=user, words=words)
     plain = tuple(_plain_items(evidence, first_rank=first_rank))
     return _with_reasons(evidence, plain, paths=paths) if paths else plain
 
@@ -106,10 +106,11 @@ def explain(
     past = past_of(bundle, events, request)
     history = past.read()
     question = Question(ready, product, request.filter, request.offset + request.n)
-    standing = question.stand(history)
+    spread = bundle.scorer.spread(history)
+    standing = question.judge(spread.scores, history)
     words, rank = ready.words(request.language, request.surface), standing.rank_of_all
     target = np.array([product])
-    (item,) = explain_items(ready, target, history, user=past.user, paths=request.paths, first_rank=rank, words=words)
+    (item,) = explain_items(ready, target, spread, user=past.user, paths=request.paths, first_rank=rank, words=words)
     split = bundle.scorer.split(history, target)
     causes = find_causes(question, history, standing)
     return Explanation(
@@ -136,7 +137,7 @@ def _largest_first(names: tuple[str, ...], values: Float[np.ndarray, " source"])
 
 def _plain_items(evidence: Evidence, *, first_rank: int) -> Iterator[Item]:
     """The targets with their scores and reason codes, without paths and contributions."""
-    blend, by_kernel = evidence.scorer.blend, evidence.parts.sum(axis=1)
+    blend, by_kernel = evidence.scorer.blend, evidence.by_kernel
     ids = evidence.ready.bundle.snapshot.ids("Product")
     for place, product in enumerate(evidence.targets.tolist()):
         kernels = dict(zip(blend.kernels, by_kernel[:, place].tolist(), strict=True))
