@@ -25,6 +25,8 @@ MAX_HISTORY = 1000
 
 _LEAST_MASS = 1e-4
 """Least mass of a history in parts of the mass of the product that has most to say."""
+_BLOCK = 32
+"""Products whose best stands for all of them while the best of all are looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -368,8 +370,8 @@ def make_history(
     types = [snapshot.schema.events[name] for name in snapshot.event_names]
     weight = np.array([kind.weight for kind in types])[kinds]
     top = np.abs(weight).max(initial=0.0)
-    later = np.r_[times[1:] != times[:-1], False] if len(times) else np.zeros(0, dtype=bool)
-    rank = np.cumsum(later[::-1])[::-1]
+    rank = np.zeros(len(times), dtype=np.int64)
+    rank[:-1] = np.cumsum((times[1:] != times[:-1])[::-1])[::-1]
     if snapshot.order == "none":
         rank = np.zeros(len(products), dtype=np.int64)
     age = np.maximum(now_ms - times, 0) / DAY_MS if snapshot.order == "clock" else None
@@ -388,10 +390,18 @@ def top_products(
 ) -> Int[np.ndarray, " rank"]:
     """Return the rows of the best allowed products, best first; equal scores in order of their row."""
     candidates = np.flatnonzero(allowed)
-    if len(candidates) > k:
-        found = scores[candidates]
+    found = scores[candidates]
+    if len(found) > k:
         # All that tie with the k-th stay in, so that the rule for ties decides and not the partition.
-        limit = -np.partition(-found, k - 1)[k - 1]
+        limit = np.partition(_best_of_blocks(found, k), -k)[-k]
         candidates = candidates[found >= limit]
-    order = np.lexsort((candidates, -scores[candidates]))
+        found = scores[candidates]
+    order = np.lexsort((candidates, -found))
     return np.asarray(candidates[order[:k]])
+
+
+def _best_of_blocks(found: Float[np.ndarray, " candidate"], k: int) -> Float[np.ndarray, " block"]:
+    """The best of each of at least k blocks of the scores: the k-th best of these is at most the k-th best of all."""
+    size = max(1, min(_BLOCK, len(found) // k))
+    even = len(found) // size * size
+    return np.r_[found[:even].reshape(-1, size).max(axis=1), found[even:]]

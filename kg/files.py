@@ -1,8 +1,10 @@
-"""Hashes and syncing of files, for folders that are there whole or not at all."""
+"""Hashes, syncing and mapping of files, for folders that are there whole or not at all."""
 
 import hashlib
 import os
 from pathlib import Path
+
+import numpy as np
 
 
 def hash_file(path: Path) -> str:
@@ -14,6 +16,15 @@ def hash_file(path: Path) -> str:
 def hash_text(text: str) -> str:
     """Return the hex SHA-256 of a text in UTF-8."""
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def load_array(path: Path) -> np.ndarray:
+    """Return the array of an npy file, mapped and read-only.
+
+    A plain array over the file, not a `np.memmap`: slices of that cost several times as much.
+    """
+    mapped: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+    return mapped.view(np.ndarray)
 
 
 def sync_folder(folder: Path, *, recurse: bool = True) -> None:

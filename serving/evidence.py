@@ -62,10 +62,17 @@ class Evidence:
 
     @cached_property
     def recency(self) -> Float[np.ndarray, " history"]:
-        """How late in the history each product last was: 1 at its last step, near 0 at its first; all 1 without order."""
+        """How late in the history each product last was: 1 at its last step, near 0 at its first."""
         history, last = self.history, np.full(len(self.products), np.inf)
         np.minimum.at(last, np.searchsorted(self.products, history.product), history.rank)
         return np.asarray(1.0 - last / (1.0 + history.rank.max(initial=0)))
+
+    @cached_property
+    def own_events(self) -> dict[int, int]:
+        """The event with each product that says most for it, the latest of several alike: event by product row."""
+        history = self.history
+        order = np.lexsort((history.weight, history.product))  # stable: the latest of several alike comes last
+        return dict(zip(history.product[order].tolist(), order.tolist(), strict=True))
 
 
 def take_apart(
@@ -91,8 +98,7 @@ def contributions(
     ids, blend = evidence.ready.bundle.snapshot.ids("Product"), evidence.scorer.blend
     num_history, num_targets = parts.shape[1:]
     flat = parts.reshape(-1, num_targets)
-    size = min(_TERMS, len(flat))
-    largest = np.argpartition(-np.abs(flat), size - 1, axis=0)[:size] if size else np.zeros((0, num_targets), dtype=int)
+    largest = _largest(flat)
     values = np.take_along_axis(flat, largest, axis=0)
     rest = parts.sum(axis=1)
     for rows, amount in zip(largest, values, strict=True):
@@ -110,3 +116,12 @@ def contributions(
             terms += [Contribution(name, None, value) for name, value in left if abs(value) > _NOTHING]
         found.append(tuple(sorted(terms, key=lambda term: -abs(term.value))))
     return found
+
+
+def _largest(flat: Float[np.ndarray, "term target"]) -> Int[np.ndarray, "largest target"]:
+    """Rows of the largest terms of each target, in any order."""
+    size = min(_TERMS, len(flat))
+    if not size:
+        return np.zeros((0, flat.shape[1]), dtype=np.int64)
+    rows = np.ascontiguousarray(-np.abs(flat).T)  # a row a target: memory is read in its order
+    return np.asarray(np.argpartition(rows, size - 1, axis=1)[:, :size].T)

@@ -137,16 +137,15 @@ def _largest_first(names: tuple[str, ...], values: Float[np.ndarray, " source"])
 
 def _plain_items(evidence: Evidence, *, first_rank: int) -> Iterator[Item]:
     """The targets with their scores and reason codes, without paths and contributions."""
-    blend, by_kernel = evidence.scorer.blend, evidence.by_kernel
-    ids = evidence.ready.bundle.snapshot.ids("Product")
-    for place, product in enumerate(evidence.targets.tolist()):
-        kernels = dict(zip(blend.kernels, by_kernel[:, place].tolist(), strict=True))
-        priors = dict(zip(blend.priors, evidence.priors[:, place].tolist(), strict=True))
-        everything = {**kernels, **priors}
-        source = max(everything, key=lambda name: everything[name])
-        reasons = reason_codes(evidence, kernels, priors)
+    blend, ids = evidence.scorer.blend, evidence.ready.bundle.snapshot.ids("Product")
+    names = (*blend.kernels, *blend.priors)
+    columns = zip(evidence.targets.tolist(), evidence.by_kernel.T.tolist(), evidence.priors.T.tolist(), strict=True)
+    for rank, (product, by_kernel, by_prior) in enumerate(columns, start=first_rank):
+        values = [*by_kernel, *by_prior]
+        source = names[values.index(max(values))]
+        reasons = reason_codes(evidence, by_kernel, by_prior)
         text = describe_item(evidence.words, (), reasons)
-        yield Item(ids[product], first_rank + place, sum(everything.values()), source, reasons, (), (), text)
+        yield Item(ids[product], rank, sum(values), source, reasons, (), (), text)
 
 
 def _with_reasons(evidence: Evidence, items: tuple[Item, ...], *, paths: int) -> tuple[Item, ...]:

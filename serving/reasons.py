@@ -1,13 +1,12 @@
 """Which reasons an item is given: paths that exist and that moved its score, and codes for everything else."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from kg.kernels import TEXT_KERNELS, EntityKernel, HabitKernel, Kernel
 from kg.paths import OTHERS, GraphNode
 from serving.answer import Objection, Path, Reason
 from serving.evidence import Evidence
@@ -52,6 +51,8 @@ class Voices:
     """The one that says most of each kind of evidence; below 0 where none says anything."""
     whole: Float[np.ndarray, "kind target"]
     """What all products of the history together say of each kind of evidence."""
+    disliked: Int[np.ndarray, " disliked"]
+    """Places of the products with an event of negative weight that may be named."""
 
 
 def listen(evidence: Evidence) -> Voices:
@@ -68,7 +69,13 @@ def listen(evidence: Evidence) -> Voices:
     if len(total):
         open_kinds = by_kind * usable
         firsts = np.where(open_kinds.max(axis=1) > 0, open_kinds.argmax(axis=1), -1)
-    return Voices(parts, scores, without, starts, usable.sum(axis=0), firsts, by_kind.sum(axis=1))
+    return Voices(parts, scores, without, starts, usable.sum(axis=0), firsts, by_kind.sum(axis=1), _disliked(evidence))
+
+
+def _disliked(evidence: Evidence) -> Int[np.ndarray, " disliked"]:
+    history, products = evidence.history, evidence.products
+    against = np.searchsorted(products, np.unique(history.product[history.weight < 0]))
+    return against[evidence.ready.nameable[products[against]]]
 
 
 def true_paths(evidence: Evidence, voices: Voices, place: int, *, limit: int, told: Counter[str]) -> tuple[Path, ...]:
@@ -139,11 +146,12 @@ def _choose(
         behind = max(1.0, whole.get(ground.relation, 0.0) / best[ground.relation])
         recent = _OLD + (1.0 - _OLD) * evidence.recency[ground.start]
         worth.append(ground.part * behind * ground.specific * recent * _standing(ground, told))
-    rest, shown = list(zip(worth, found, strict=True)), list[Ground]()
+    rest, shown = list(zip(worth, found, map(_entity, found), strict=True)), list[Ground]()
     while rest and len(shown) < limit:
-        best_one = max(rest, key=lambda pair: pair[0] * _freshness(pair[1], shown))
+        best_one = max(rest, key=lambda entry: entry[0])
         rest.remove(best_one)
         shown.append(best_one[1])
+        rest = [(value * _freshness(ground, entity, *best_one[1:]), ground, entity) for value, ground, entity in rest]
     return shown
 
 
@@ -152,17 +160,14 @@ def _standing(ground: Ground, told: Counter[str]) -> float:
     return 1.0 if ground.relation == HABIT else _AHEAD ** min(told[ground.relation], _TIMES)
 
 
-def _freshness(ground: Ground, shown: list[Ground]) -> float:
-    """1 for what nothing shown says yet; less for each that has the relation, the product or the entity already."""
+def _freshness(ground: Ground, entity: GraphNode | None, other: Ground, over: GraphNode | None) -> float:
+    """What a path is still worth beside another that is shown: less where they share relation, product or entity."""
     worth = 1.0
-    for other in shown:
-        if _entity(ground) is not None and _entity(ground) == _entity(other):
-            worth *= _SAME
-        elif ground.relation == other.relation:
-            worth *= _AGAIN
-        if ground.start == other.start:
-            worth *= _AGAIN
-    return worth
+    if entity is not None and entity == over:
+        worth = _SAME
+    elif ground.relation == other.relation:
+        worth = _AGAIN
+    return worth * _AGAIN if ground.start == other.start else worth
 
 
 def _entity(ground: Ground) -> GraphNode | None:
@@ -181,19 +186,15 @@ def objection(evidence: Evidence, voices: Voices, place: int) -> Objection | Non
         voices: of the evidence.
         place: of the item among the targets.
     """
-    history, ready = evidence.history, evidence.ready
-    disliked = np.isin(evidence.products, history.product[history.weight < 0]) & ready.nameable[evidence.products]
-    if not disliked.any():
+    if not len(voices.disliked):
         return None
-    taken = voices.parts[:, disliked, place].sum(axis=0)
-    score, start = float(voices.scores[place]), int(np.flatnonzero(disliked)[taken.argmin()])
-    enough = taken.min() < -ready.reasons.min_share * abs(score) and voices.without[start, place] > score
+    taken = voices.parts[:, voices.disliked, place].sum(axis=0)
+    score, start = float(voices.scores[place]), int(voices.disliked[taken.argmin()])
+    enough = taken.min() < -evidence.ready.reasons.min_share * abs(score) and voices.without[start, place] > score
     return tell_objection(evidence, int(evidence.products[start]), float(taken.min())) if enough else None
 
 
-def reason_codes(
-    evidence: Evidence, by_kernel: Mapping[str, float], by_prior: Mapping[str, float]
-) -> tuple[Reason, ...]:
+def reason_codes(evidence: Evidence, by_kernel: Sequence[float], by_prior: Sequence[float]) -> tuple[Reason, ...]:
     """Return the reason codes of an item, PATH apart, the one that carried most first.
 
     What many customers do is said last beside other reasons, and alone where nothing of the user speaks for the item.
@@ -203,17 +204,12 @@ def reason_codes(
         by_kernel: what each kernel adds to the item.
         by_prior: what each prior adds.
     """
-    top = max((*by_kernel.values(), *by_prior.values()), default=0.0)
-    popular = tuple(code for name, code in _PRIORS.items() if by_prior.get(name, 0.0) > _HEARD * top)
-    if top <= 0 or max(by_kernel.values(), default=0.0) < top:
+    most = max(by_kernel, default=0.0)
+    top = max(most, *by_prior) if by_prior else most
+    names, codes = evidence.scorer.blend.priors, evidence.ready.roles.codes
+    heard = {name for name, value in zip(names, by_prior, strict=True) if value > _HEARD * top}
+    popular = tuple(code for name, code in _PRIORS.items() if name in heard)
+    if top <= 0 or most < top:
         return popular or (Reason.POPULAR_FALLBACK,)
-    kernels = {kernel.name: kernel for kernel in evidence.scorer.kernels}
-    heard = [name for name in sorted(by_kernel, key=lambda name: -by_kernel[name]) if by_kernel[name] > _HEARD * top]
-    return tuple(dict.fromkeys((*(_code(kernels[name]) for name in heard), *popular)))
-
-
-def _code(kernel: Kernel) -> Reason:
-    if isinstance(kernel, HabitKernel):
-        return Reason.BUY_AGAIN
-    is_content = isinstance(kernel, EntityKernel) or kernel.name in TEXT_KERNELS
-    return Reason.CONTENT if is_content else Reason.COLLABORATIVE
+    said = sorted(zip(by_kernel, codes, strict=True), key=lambda pair: -pair[0])
+    return tuple(dict.fromkeys((*(code for value, code in said if value > _HEARD * top), *popular)))

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from gnn.score import History
 from kg.paths import OTHERS, GraphEdge, GraphPath
 from serving.answer import Objection, Path, PathEdge, PathNode
 from serving.evidence import Evidence
@@ -12,7 +11,7 @@ from serving.words import describe_although, describe_habit, describe_path, even
 def tell_habit(evidence: Evidence, product: int, part: float) -> Path:
     """What the user did with the item itself, and how often; `part` is what rests on it."""
     snapshot, history = evidence.ready.bundle.snapshot, evidence.history
-    event = _own_event(history, product)
+    event = evidence.own_events[product]
     kind = snapshot.event_names[int(history.kind[event])]
     times = int(((history.product == product) & (history.kind == history.kind[event])).sum())
     last = event_time(snapshot, int(history.time[event]))
@@ -20,12 +19,6 @@ def tell_habit(evidence: Evidence, product: int, part: float) -> Path:
     edge = PathEdge(snapshot.schema.events[kind].relation, 0, 1, last, None)
     text = describe_habit(evidence.words, times, last, event=kind)
     return Path(nodes, (edge,), part, _pattern(nodes, (edge,)), text)
-
-
-def _own_event(history: History, product: int) -> int:
-    """The user's event with a product that says most for it, the latest of several alike."""
-    events = np.flatnonzero(history.product == product)
-    return int(events[np.lexsort((events, history.weight[events]))[-1]])
 
 
 def tell_objection(evidence: Evidence, product: int, value: float) -> Objection:
@@ -41,7 +34,7 @@ def tell_path(evidence: Evidence, path: GraphPath, part: float) -> Path:
     """A verified path with names, the user's own event in front, and words; `part` is what rests on it."""
     snapshot, history = evidence.ready.bundle.snapshot, evidence.history
     evidence.ready.finder.verify(path, user=evidence.user)
-    event = _own_event(history, path.nodes[0].row or 0)
+    event = evidence.own_events[path.nodes[0].row or 0]
     kind = snapshot.event_names[int(history.kind[event])]
     enough = evidence.ready.reasons.count_from
     count = next((count for count in path.supporters if count >= enough), None)
