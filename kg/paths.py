@@ -43,6 +43,10 @@ class GraphEdge:
     target: int
 
 
+_PEOPLE = GraphNode("User", None)
+_OVER_PEOPLE = (GraphEdge(OTHERS, 1, 0), GraphEdge(OTHERS, 1, 2))
+
+
 @dataclass(frozen=True, slots=True)
 class GraphPath:
     """A path from a product of the history (first node) to a candidate (last node)."""
@@ -106,8 +110,8 @@ class PathFinder:
         for event in self._users_of:
             supporters = self.supporters(event, product, target, user=user)
             if supporters >= max(at_least, 1):
-                nodes = (GraphNode("Product", product), GraphNode("User", None), GraphNode("Product", target))
-                return GraphPath(nodes, (GraphEdge(OTHERS, 1, 0), GraphEdge(OTHERS, 1, 2)), (supporters,), event)
+                nodes = (GraphNode("Product", product), _PEOPLE, GraphNode("Product", target))
+                return GraphPath(nodes, _OVER_PEOPLE, (supporters,), event)
         return None
 
     def through_entity(self, relation: str, product: int, target: int, *, entity: int) -> GraphPath | None:
@@ -204,9 +208,7 @@ class PathFinder:
 
     def has_edge(self, relation: str, source: int, target: int) -> bool:
         """Return whether the snapshot holds an edge."""
-        row = self._row(self._out[relation], source)
-        place = int(np.searchsorted(row, target))
-        return place < len(row) and int(row[place]) == target
+        return target in self._targets(relation, source)
 
     def verify(self, path: GraphPath, *, user: int | None = None) -> None:
         """Look every edge of a path up in the snapshot.
@@ -238,6 +240,13 @@ class PathFinder:
             "fans", (event, product), lambda: frozenset(self._row(self._users_of[event], product).tolist())
         )
         return users
+
+    def _targets(self, relation: str, source: int) -> frozenset[int]:
+        """The nodes that a node points to."""
+        found: frozenset[int] = self._kept(
+            "targets", (relation, source), lambda: frozenset(self._row(self._out[relation], source).tolist())
+        )
+        return found
 
     def _categories_of(self, product: int) -> frozenset[int]:
         """The categories that a product is in or below."""

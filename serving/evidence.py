@@ -3,6 +3,7 @@
 Pure arithmetic over the served model; paths are looked for in `serving.reasons`.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,6 +11,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from gnn.score import History, Scorer, Spread
+from kg.long_paths import Bounds
 from serving.answer import Contribution
 from serving.ready import Ready
 from serving.words import Words
@@ -74,6 +76,16 @@ class Evidence:
         order = np.lexsort((history.weight, history.product))  # stable: the latest of several alike comes last
         return dict(zip(history.product[order].tolist(), order.tolist(), strict=True))
 
+    @cached_property
+    def num_events(self) -> Counter[tuple[int, int]]:
+        """How many events there are of each product row and kind."""
+        return Counter(zip(self.history.product.tolist(), self.history.kind.tolist(), strict=True))
+
+    @cached_property
+    def bounds(self) -> Bounds:
+        """What paths may lead over."""
+        return self.ready.bounds(self.user)
+
 
 def take_apart(
     ready: Ready, targets: Int[np.ndarray, " target"], spread: Spread, *, user: int | None, words: Words | None = None
@@ -98,7 +110,7 @@ def contributions(
     ids, blend = evidence.ready.bundle.snapshot.ids("Product"), evidence.scorer.blend
     num_history, num_targets = parts.shape[1:]
     flat = parts.reshape(-1, num_targets)
-    largest = _largest(flat)
+    largest = strongest(np.abs(flat), _TERMS)
     values = np.take_along_axis(flat, largest, axis=0)
     rest = parts.sum(axis=1)
     for rows, amount in zip(largest, values, strict=True):
@@ -118,10 +130,14 @@ def contributions(
     return found
 
 
-def _largest(flat: Float[np.ndarray, "term target"]) -> Int[np.ndarray, "largest target"]:
-    """Rows of the largest terms of each target, in any order."""
-    size = min(_TERMS, len(flat))
-    if not size:
-        return np.zeros((0, flat.shape[1]), dtype=np.int64)
-    rows = np.ascontiguousarray(-np.abs(flat).T)  # a row a target: memory is read in its order
-    return np.asarray(np.argpartition(rows, size - 1, axis=1)[:, :size].T)
+def strongest(values: Float[np.ndarray, "term target"], most: int) -> Int[np.ndarray, "rank target"]:
+    """Return the rows of the largest values of each column, largest first, equal ones in order of their row.
+
+    At most `most` of them; as quick as one look at the values for each.
+    """
+    rows, lines = np.array(values.T, order="C"), np.arange(values.shape[1])
+    found = np.zeros((min(most, len(values)), len(lines)), dtype=np.int64)
+    for rank in range(len(found)):
+        found[rank] = rows.argmax(axis=1)
+        rows[lines, found[rank]] = -np.inf
+    return found

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 
 from kg.paths import OTHERS, GraphNode
 from serving.answer import Objection, Path, Reason
-from serving.evidence import Evidence
+from serving.evidence import Evidence, strongest
 from serving.grounding import HABIT, Ground, grounds
 from serving.telling import tell_habit, tell_objection, tell_path
 
@@ -43,8 +43,8 @@ class Voices:
     scores: Float[np.ndarray, " target"]
     without: Float[np.ndarray, "history target"]
     """Score of each target without each product of the history."""
-    starts: Int[np.ndarray, "history target"]
-    """Places of the products of the history, the one that says most first; those that paths may not start from last."""
+    starts: Int[np.ndarray, "rank target"]
+    """Places of the products of the history that say most, the first first; those no path may start from come last."""
     num_usable: Int[np.ndarray, " target"]
     """How many of them a path may start from: without it the score falls, and it may be named."""
     firsts: Int[np.ndarray, "kind target"]
@@ -64,7 +64,7 @@ def listen(evidence: Evidence) -> Voices:
     without = evidence.scorer.totals_without(evidence.history, evidence.entries) + evidence.priors.sum(axis=0)
     usable = (without < scores) & evidence.ready.nameable[evidence.products][:, None] & (total > 0)
     by_kind = np.stack([said[members].sum(axis=0) for members in evidence.ready.roles.kinds.values()])
-    starts = np.argsort(-np.where(usable, total, -1.0), axis=0, kind="stable")
+    starts = strongest(np.where(usable, total, -1.0), _MOST_STARTS)
     firsts = np.full((len(by_kind), len(scores)), -1)
     if len(total):
         open_kinds = by_kind * usable
@@ -114,13 +114,14 @@ def _moving_grounds(evidence: Evidence, voices: Voices, place: int) -> list[Grou
     """Paths from the products of the history that say most, and without which the score would be lower."""
     order = voices.starts[: min(_MOST_STARTS, int(voices.num_usable[place])), place].tolist()
     firsts = [first for first in voices.firsts[:, place].tolist() if first >= 0]
-    parts, score = voices.parts[:, :, place], abs(float(voices.scores[place]))
+    said, score = voices.parts[:, :, place].T, abs(float(voices.scores[place]))
     product = int(evidence.targets[place])
     found: list[Ground] = []
     for number, start in enumerate(dict.fromkeys([*order[:_STARTS], *firsts, *order[_STARTS:]])):
         if found and number >= _STARTS + len(firsts):
             break
-        found += grounds(evidence, start, product=product, parts=parts[:, start], worth_a_detour=_DETOUR * score)
+        parts = said[start].tolist()
+        found += grounds(evidence, start, product=product, parts=parts, worth_a_detour=_DETOUR * score)
     bound = evidence.ready.reasons.min_share * score
     return [ground for ground in found if ground.part >= bound]
 

@@ -13,7 +13,7 @@ def tell_habit(evidence: Evidence, product: int, part: float) -> Path:
     snapshot, history = evidence.ready.bundle.snapshot, evidence.history
     event = evidence.own_events[product]
     kind = snapshot.event_names[int(history.kind[event])]
-    times = int(((history.product == product) & (history.kind == history.kind[event])).sum())
+    times = evidence.num_events[product, int(history.kind[event])]
     last = event_time(snapshot, int(history.time[event]))
     nodes = (_user_node(evidence), _node(evidence, "Product", product))
     edge = PathEdge(snapshot.schema.events[kind].relation, 0, 1, last, None)
