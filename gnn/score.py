@@ -9,7 +9,7 @@ into (event, kernel) and deleting an event is arithmetic. Pure numpy; learning t
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -127,17 +127,24 @@ class Split:
         return np.asarray(self.parts.sum(axis=(0, 1)) + self.priors.sum(axis=0))
 
 
-@dataclass(frozen=True, slots=True)
-class Spread:
-    """One history spread over the catalogue: what each product of it counts for, and what all together say."""
+class Heard(NamedTuple):
+    """A history by product."""
 
-    history: History
     products: Int[np.ndarray, " history"]
     """Distinct products of the history, sorted."""
     said: Float[np.ndarray, "history decay"]
     """Summed weight of the events of each under each decay."""
     loud: Float[np.ndarray, "history decay"]
     """The same with absolute weights: what it counts for in a kernel's mass."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """One history spread over the catalogue: what each product of it counts for, and what all together say."""
+
+    history: History
+    heard: Heard
+    """The history by product."""
     weights: Float[np.ndarray, "kernel history"]
     """How much each product counts for each kernel; float64."""
     reach: Reach
@@ -185,10 +192,10 @@ class Scorer:
 
     def spread(self, history: History) -> Spread:
         """Return what a history says for the whole catalogue; with an empty one only the priors speak."""
-        products, said, loud = decayed_products(history, self.blend.decays)
-        spoken = self._speak(products, said, loud)
+        heard = decayed_products(history, self.blend.decays)
+        spoken = self._speak(heard)
         (reach,) = self.stack.spread([spoken])
-        return Spread(history, products, said, loud, self._whole(spoken.weights), reach, self._add_up(reach))
+        return Spread(history, heard, self._whole(spoken.weights), reach, self._add_up(reach))
 
     def by_kernel(self, spread: Spread, targets: Int[np.ndarray, " target"]) -> Float[np.ndarray, "kernel target"]:
         """Return what a history that was spread says for some products through each kernel; float64."""
@@ -207,22 +214,17 @@ class Scorer:
     def score_histories(self, histories: Sequence[History]) -> Float[np.ndarray, "history product"]:
         """Return the score of every product for each history. float64."""
         total = np.empty((len(histories), len(self._prior)))
-        spoken = [self._speak(*decayed_products(history, self.blend.decays)) for history in histories]
+        spoken = [self._speak(decayed_products(history, self.blend.decays)) for history in histories]
         for row, reach in enumerate(self.stack.spread(spoken)):
             total[row] = self._add_up(reach)
         return total
 
-    def _speak(
-        self,
-        products: Int[np.ndarray, " history"],
-        said: Float[np.ndarray, "history decay"],
-        loud: Float[np.ndarray, "history decay"],
-    ) -> Spoken:
+    def _speak(self, heard: Heard) -> Spoken:
         """How much each product of a history counts for each kernel that carries weight."""
-        mass = np.maximum(loud.T @ self.stack.mass[products], self._floors)
+        mass = np.maximum(heard.loud.T @ self.stack.mass[heard.products], self._floors)
         scale = self.blend.weights[self._used].T / mass**self.blend.mass_power
         # Added up in one order for all: products that were treated alike weigh the same to the last digit.
-        return Spoken(products, (scale[:, :, None] * said.T[:, None, :]).sum(axis=0))
+        return Spoken(heard.products, (scale[:, :, None] * heard.said.T[:, None, :]).sum(axis=0))
 
     def _add_up(self, reach: Reach) -> Float[np.ndarray, " product"]:
         return np.asarray(self._prior + reach.by_kernel.sum(axis=0, dtype=np.float64))
@@ -238,23 +240,23 @@ class Scorer:
     def entries(
         self, products: Int[np.ndarray, " history"], targets: Int[np.ndarray, " target"]
     ) -> Float[np.ndarray, "kernel history target"]:
-        """Return what each product says for each target in each kernel, before any weight."""
+        """Return what each product says for each target in each kernel, before any weight; no row stands twice."""
         return self._whole(self.stack.entries(products, targets))
 
     def entries_of(
         self, spread: Spread, targets: Int[np.ndarray, " target"]
     ) -> Float[np.ndarray, "kernel history target"]:
         """Return the `entries` of the products of a history that was spread; quicker."""
-        return self._whole(self.stack.entries(spread.products, targets, neighbours=spread.reach.neighbours))
+        return self._whole(self.stack.entries(spread.heard.products, targets, neighbours=spread.reach.neighbours))
 
     def split(self, history: History, targets: Int[np.ndarray, " target"]) -> Split:
         """Return the score of some products by product of the history and kernel."""
-        products, said, loud = decayed_products(history, self.blend.decays)
-        weights = self._whole(self._speak(products, said, loud).weights)
-        return Split(products, weights[:, :, None] * self.entries(products, targets), self.prior_parts(targets))
+        heard = decayed_products(history, self.blend.decays)
+        weights, entries = self._whole(self._speak(heard).weights), self.entries(heard.products, targets)
+        return Split(heard.products, weights[:, :, None] * entries, self.prior_parts(targets))
 
     def totals_without(
-        self, history: History, entries: Float[np.ndarray, "kernel history target"]
+        self, heard: Heard, entries: Float[np.ndarray, "kernel history target"]
     ) -> Float[np.ndarray, "history target"]:
         """Return the scores of some targets without each product of the history in turn, priors left out.
 
@@ -262,17 +264,17 @@ class Scorer:
         lose what the product gave, and nothing else changes.
 
         Args:
-            history: what the user did; its distinct products, sorted, are the first axis of the result.
+            heard: the history by product; its products are the first axis of the result.
             entries: of these products for the targets, as `entries` returns them.
         """
-        products, said, loud = decayed_products(history, self.blend.decays)
         total = np.zeros(entries.shape[1:])
         for place, row in enumerate(self._used):
             weights, entry = self.blend.weights[row], entries[row]
-            given = loud * self.stack.mass[products, place][:, None]
+            given = heard.loud * self.stack.mass[heard.products, place][:, None]
             mass = np.maximum(given.sum(axis=0) - given, self._floors[place])
             scale = weights / mass**self.blend.mass_power
-            total += scale @ (said.T @ entry) - (scale * said).sum(axis=1)[:, None] * entry
+            total += scale @ (heard.said.T @ entry)
+            total -= (scale * heard.said).sum(axis=1)[:, None] * entry
         return total
 
     def prior_parts(self, targets: Int[np.ndarray, " target"]) -> Float[np.ndarray, "prior target"]:
@@ -321,21 +323,16 @@ def decayed(history: History, decays: Sequence[Decay]) -> Float[np.ndarray, "dec
     return np.asarray(np.stack([decay(history) for decay in decays]) * history.weight)
 
 
-def decayed_products(
-    history: History, decays: Sequence[Decay]
-) -> tuple[Int[np.ndarray, " product"], Float[np.ndarray, "product decay"], Float[np.ndarray, "product decay"]]:
-    """Return the distinct products of a history, sorted, and the summed and the summed absolute weight of their events.
-
-    The first sums are what a product says, the second what it counts for in a kernel's mass.
-    """
+def decayed_products(history: History, decays: Sequence[Decay]) -> Heard:
+    """Return a history by product: the summed and the summed absolute weight of the events of each."""
     if not len(history):
-        return history.product, np.zeros((0, len(decays))), np.zeros((0, len(decays)))
+        return Heard(history.product, *np.zeros((2, 0, len(decays))))
     order = np.argsort(history.product, kind="stable")
     products = history.product[order]
-    firsts = np.flatnonzero(np.r_[True, products[1:] != products[:-1]])
+    firsts = np.flatnonzero(np.concatenate([[True], products[1:] != products[:-1]]))
     faded = decayed(history, decays)[:, order]
     said, loud = (np.add.reduceat(weight, firsts, axis=1) for weight in (faded, np.abs(faded)))
-    return products[firsts], said.T, loud.T
+    return Heard(products[firsts], said.T, loud.T)
 
 
 def mass_of(kernel: Kernel, history: History, faded: Float[np.ndarray, "decay event"]) -> Float[np.ndarray, " decay"]:

@@ -95,21 +95,44 @@ class KernelStack:
         """Return the weight with which each product of a history speaks for each target in each kernel; float64.
 
         Args:
-            products: of a history.
-            targets: product rows.
+            products: distinct ones of a history, sorted.
+            targets: distinct product rows.
             neighbours: what `spread` took of these products; None: it is taken.
         """
         found = np.zeros((self._num_kernels, len(products), len(targets)))
-        same = products[:, None] == targets[None, :]
         rows = self._take(products) if neighbours is None else neighbours
-        _set_blocks(found, self._neighbour_rows, rows[:, self._places(len(self._neighbour_rows), targets)])
+        self._set_neighbours(found, rows, targets)
         left = self._left[self._places(len(self._entity_rows), products)]
-        _set_blocks(found, self._entity_rows, left @ self._right[self._places(len(self._entity_rows), targets)].T)
-        found[self._entity_rows[:, None, None], same] = 0.0
-        for row, kernel in self._embeddings:
-            found[row] = kernel.entries(products, targets)
-        found[self._habits] = same
+        shared = left @ self._right[self._places(len(self._entity_rows), targets)].T
+        line, column = np.repeat(np.arange(shared.shape[0]), np.diff(shared.indptr)), shared.indices
+        if len(line):
+            kernel, start = self._entity_rows[line // len(products)], line % len(products)
+            found[kernel, start, column % len(targets)] = shared.data
+        starts, places = np.nonzero(products[:, None] == targets)
+        found[self._entity_rows[:, None], starts, places] = 0.0
+        for row, kernel_of in self._embeddings:
+            found[row] = kernel_of.entries(products, targets)
+        for row in self._habits:
+            found[row, starts, places] = 1.0
         return found
+
+    def _set_neighbours(
+        self,
+        found: Float[np.ndarray, "kernel history target"],
+        rows: sp.csr_array,
+        targets: Int[np.ndarray, " target"],
+    ) -> None:
+        """Write the entries of some rows for the targets: one look at every entry, for they are in no order."""
+        num_kernels, num_history = len(self._neighbour_rows), found.shape[1]
+        wanted = np.zeros(rows.shape[1], dtype=bool)
+        wanted[self._places(num_kernels, targets)] = True
+        hits = np.flatnonzero(wanted.take(rows.indices))
+        line = np.repeat(np.arange(rows.shape[0]), np.diff(np.searchsorted(hits, rows.indptr)))
+        if len(hits):
+            place = np.empty(self._num_products, dtype=np.int64)
+            place[targets] = np.arange(len(targets))
+            column = place[rows.indices[hits] % self._num_products]
+            found[self._neighbour_rows[line // num_history], line % num_history, column] = rows.data[hits]
 
     @staticmethod
     def _by_vectors(row: int, kernel: EmbeddingKernel, block: Sequence[Spoken]) -> Float[np.ndarray, "history product"]:
@@ -131,7 +154,9 @@ class KernelStack:
         return rows
 
     def _take(self, products: Int[np.ndarray, " history"]) -> sp.csr_array:
-        """The rows of some products in every block of the neighbours."""
+        """The rows of some products in every block of the neighbours; of all products, as they lie."""
+        if len(products) == self._num_products:
+            return self._neighbours
         return self._neighbours[self._places(len(self._neighbour_rows), products)]
 
     def _places(self, num_kernels: int, products: Int[np.ndarray, " product"]) -> Int[np.ndarray, " place"]:
@@ -154,13 +179,3 @@ def _beside(matrices: Sequence[sp.csr_array]) -> sp.csr_array:
         ends.append((np.asarray(matrix.indptr[1:]) + entry).astype(dtype))
         entry, column = entry + matrix.nnz, column + matrix.shape[1]
     return sp.csr_array((data, indices, np.concatenate(ends)), shape=(sum(len(end) for end in ends) - 1, width))
-
-
-def _set_blocks(
-    found: Float[np.ndarray, "kernel history target"], rows: Int[np.ndarray, " block"], blocks: sp.csr_array
-) -> None:
-    """Write the entries of a block diagonal matrix [block*history, block*target] into some rows of an array."""
-    _, num_history, num_targets = found.shape
-    if blocks.nnz:
-        line = np.repeat(np.arange(blocks.shape[0]), np.diff(blocks.indptr))
-        found[rows[line // num_history], line % num_history, blocks.indices % num_targets] = blocks.data

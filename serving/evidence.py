@@ -50,7 +50,7 @@ class Evidence:
     @property
     def products(self) -> Int[np.ndarray, " history"]:
         """Distinct products of the history."""
-        return self.spread.products
+        return self.spread.heard.products
 
     @cached_property
     def entries(self) -> Float[np.ndarray, "kernel history target"]:

@@ -61,7 +61,7 @@ def listen(evidence: Evidence) -> Voices:
     said = np.maximum(parts, 0.0)
     total = said.sum(axis=0)
     scores = parts.sum(axis=(0, 1)) + evidence.priors.sum(axis=0)
-    without = evidence.scorer.totals_without(evidence.history, evidence.entries) + evidence.priors.sum(axis=0)
+    without = evidence.scorer.totals_without(evidence.spread.heard, evidence.entries) + evidence.priors.sum(axis=0)
     usable = (without < scores) & evidence.ready.nameable[evidence.products][:, None] & (total > 0)
     by_kind = np.stack([said[members].sum(axis=0) for members in evidence.ready.roles.kinds.values()])
     starts = strongest(np.where(usable, total, -1.0), _MOST_STARTS)

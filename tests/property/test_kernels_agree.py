@@ -83,7 +83,7 @@ def test_spread_is_the_weighted_sum_of_the_entries(seed: int, history: list[int]
 @given(
     seed=SEEDS,
     several=st.lists(st.sets(st.integers(0, NUM_PRODUCTS - 1), max_size=9), max_size=4),
-    targets=st.lists(st.integers(0, NUM_PRODUCTS - 1), max_size=5),
+    targets=st.lists(st.integers(0, NUM_PRODUCTS - 1), max_size=5, unique=True),
     only=st.sampled_from([*KINDS, None]),
     draw=st.integers(0, 1000),
 )
