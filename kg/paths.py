@@ -107,9 +107,10 @@ class PathFinder:
             user: row of the user who asks and does not count; None when unknown.
             at_least: users needed; the event type of largest weight that has them is taken, None when no type has.
         """
+        least = max(at_least, 1)
         for event in self._users_of:
             supporters = self.supporters(event, product, target, user=user)
-            if supporters >= max(at_least, 1):
+            if supporters >= least:
                 nodes = (GraphNode("Product", product), _PEOPLE, GraphNode("Product", target))
                 return GraphPath(nodes, _OVER_PEOPLE, (supporters,), event)
         return None

@@ -10,6 +10,7 @@ users. Terms that no path explains stay without one, and texts always do.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import log1p, sqrt
+from typing import NamedTuple
 
 from kg.long_paths import closeness, over_companion, over_two_products
 from kg.paths import OTHERS, GraphPath
@@ -35,8 +36,7 @@ class Ground:
     """How little the middle of the path says about others too; in (0, 1], 1 for what is the user's alone."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Pair:
+class _Pair(NamedTuple):
     """One product of the history against one candidate."""
 
     start: int

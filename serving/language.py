@@ -46,7 +46,17 @@ def fill(template: str, values: Mapping[str, str]) -> str:
         >>> fill("You bought {product}", {"product": "{count} %s"})
         'You bought {count} %s'
     """
-    return _PLACEHOLDER.sub(lambda found: values.get(found[1], found[0]), template)
+    pieces = list(_pieces(template))
+    for place in range(1, len(pieces), 2):
+        name = pieces[place]
+        pieces[place] = values.get(name, f"{{{name}}}")
+    return "".join(pieces)
+
+
+@functools.lru_cache(maxsize=1024)
+def _pieces(template: str) -> tuple[str, ...]:
+    """A text cut at its placeholders: text and name in turn, text at both ends."""
+    return tuple(_PLACEHOLDER.split(template))
 
 
 def placeholders(template: str) -> set[str]:

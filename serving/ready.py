@@ -1,7 +1,7 @@
 """A bundle made ready to answer: edges sorted for look-ups, the catalogue as arrays, vectors indexed. Once a bundle."""
 
 import difflib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Bool, Int
@@ -12,7 +12,7 @@ from kg.long_paths import Bounds
 from kg.paths import PathFinder
 from kg.schema import GraphSchema
 from kg.snapshot import Snapshot
-from serving.answer import Filter, Surface
+from serving.answer import Filter, PathNode, Surface
 from serving.errors import ConfigError, UnknownProduct
 from serving.index import ProductIndex
 from serving.language import Languages
@@ -28,7 +28,7 @@ _KEPT_BYTES = 31 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """Everything an answer is made from; shared by all requests and never written."""
+    """Everything an answer is made from; shared by all requests; nothing in it changes."""
 
     bundle: Bundle
     finder: PathFinder
@@ -51,6 +51,8 @@ class Ready:
     """Entities that a reason may rest on, by relation: not sensitive, and shared by few enough products."""
     languages: Languages
     """What reasons are told in."""
+    path_nodes: dict[tuple[str, int | None], PathNode] = field(default_factory=dict)
+    """Nodes as paths show them, by label and row; each is made when it is first shown. None: other users."""
 
     def words(self, language: str | None = None, surface: Surface = "long") -> Words:
         """Return how reasons are told.

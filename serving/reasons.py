@@ -43,14 +43,13 @@ class Voices:
     scores: Float[np.ndarray, " target"]
     without: Float[np.ndarray, "history target"]
     """Score of each target without each product of the history."""
-    starts: Int[np.ndarray, "rank target"]
-    """Places of the products of the history that say most, the first first; those no path may start from come last."""
-    num_usable: Int[np.ndarray, " target"]
-    """How many of them a path may start from: without it the score falls, and it may be named."""
-    firsts: Int[np.ndarray, "kind target"]
-    """The one that says most of each kind of evidence; below 0 where none says anything."""
-    whole: Float[np.ndarray, "kind target"]
-    """What all products of the history together say of each kind of evidence."""
+    starts: list[list[int]]
+    """By target: places of the products of the history that say most and that a path may start from, the first first:
+    without them the score falls, and they may be named. Few of them."""
+    firsts: list[list[int]]
+    """By target: the one that says most of each kind of evidence, where one says anything."""
+    whole: list[dict[str, float]]
+    """By target: what all products of the history together say of each kind of evidence."""
     disliked: Int[np.ndarray, " disliked"]
     """Places of the products with an event of negative weight that may be named."""
 
@@ -63,13 +62,17 @@ def listen(evidence: Evidence) -> Voices:
     scores = parts.sum(axis=(0, 1)) + evidence.priors.sum(axis=0)
     without = evidence.scorer.totals_without(evidence.spread.heard, evidence.entries) + evidence.priors.sum(axis=0)
     usable = (without < scores) & evidence.ready.nameable[evidence.products][:, None] & (total > 0)
-    by_kind = np.stack([said[members].sum(axis=0) for members in evidence.ready.roles.kinds.values()])
-    starts = strongest(np.where(usable, total, -1.0), _MOST_STARTS)
-    firsts = np.full((len(by_kind), len(scores)), -1)
+    kinds = evidence.ready.roles.kinds
+    by_kind = np.stack([said[members].sum(axis=0) for members in kinds.values()])
+    order = strongest(np.where(usable, total, -1.0), _MOST_STARTS).T.tolist()
+    starts = [places[:number] for places, number in zip(order, usable.sum(axis=0).tolist(), strict=True)]
+    firsts: list[list[int]] = [[] for _ in starts]
     if len(total):
         open_kinds = by_kind * usable
-        firsts = np.where(open_kinds.max(axis=1) > 0, open_kinds.argmax(axis=1), -1)
-    return Voices(parts, scores, without, starts, usable.sum(axis=0), firsts, by_kind.sum(axis=1), _disliked(evidence))
+        best = np.where(open_kinds.max(axis=1) > 0, open_kinds.argmax(axis=1), -1)
+        firsts = [[place for place in places if place >= 0] for places in best.T.tolist()]
+    whole = [dict(zip(kinds, values, strict=True)) for values in by_kind.sum(axis=1).T.tolist()]
+    return Voices(parts, scores, without, starts, firsts, whole, _disliked(evidence))
 
 
 def _disliked(evidence: Evidence) -> Int[np.ndarray, " disliked"]:
@@ -93,9 +96,7 @@ def true_paths(evidence: Evidence, voices: Voices, place: int, *, limit: int, to
         told: how often each kind of path stood first in the list so far; counts this one in.
     """
     found = _moving_grounds(evidence, voices, place)
-    relations = evidence.ready.roles.entities
-    whole = dict(zip(evidence.ready.roles.kinds, voices.whole[:, place].tolist(), strict=True))
-    shown = _choose(evidence, found, limit, whole={relation: whole[relation] for relation in relations}, told=told)
+    shown = _choose(evidence, found, limit, whole=voices.whole[place], told=told)
     if not shown:
         return ()
     first = max(shown, key=lambda ground: ground.part * _standing(ground, told))
@@ -112,8 +113,7 @@ def true_paths(evidence: Evidence, voices: Voices, place: int, *, limit: int, to
 
 def _moving_grounds(evidence: Evidence, voices: Voices, place: int) -> list[Ground]:
     """Paths from the products of the history that say most, and without which the score would be lower."""
-    order = voices.starts[: min(_MOST_STARTS, int(voices.num_usable[place])), place].tolist()
-    firsts = [first for first in voices.firsts[:, place].tolist() if first >= 0]
+    order, firsts = voices.starts[place], voices.firsts[place]
     said, score = voices.parts[:, :, place].T, abs(float(voices.scores[place]))
     product = int(evidence.targets[place])
     found: list[Ground] = []
@@ -135,7 +135,7 @@ def _choose(
         evidence: of the user.
         found: what there is to choose from.
         limit: most to choose.
-        whole: what all products of the history together say through each relation to an entity.
+        whole: what all products of the history together say of each kind of evidence.
         told: how often each kind of path stood first in the list so far.
     """
     best: dict[str, float] = {}
@@ -144,7 +144,8 @@ def _choose(
     worth = []
     for ground in found:
         # A taste is many products that say a little each: the strongest of them speaks for all.
-        behind = max(1.0, whole.get(ground.relation, 0.0) / best[ground.relation])
+        is_taste = ground.relation in evidence.ready.roles.entities
+        behind = max(1.0, whole[ground.relation] / best[ground.relation]) if is_taste else 1.0
         recent = _OLD + (1.0 - _OLD) * evidence.recency[ground.start]
         worth.append(ground.part * behind * ground.specific * recent * _standing(ground, told))
     rest, shown = list(zip(worth, found, map(_entity, found), strict=True)), list[Ground]()
