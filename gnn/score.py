@@ -401,4 +401,4 @@ def _best_of_blocks(found: Float[np.ndarray, " candidate"], k: int) -> Float[np.
     """The best of each of at least k blocks of the scores: the k-th best of these is at most the k-th best of all."""
     size = max(1, min(_BLOCK, len(found) // k))
     even = len(found) // size * size
-    return np.r_[found[:even].reshape(-1, size).max(axis=1), found[even:]]
+    return np.concatenate([found[:even].reshape(-1, size).max(axis=1), found[even:]])

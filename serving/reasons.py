@@ -78,7 +78,7 @@ def listen(evidence: Evidence) -> Voices:
 def _disliked(evidence: Evidence) -> Int[np.ndarray, " disliked"]:
     history, products = evidence.history, evidence.products
     against = np.searchsorted(products, np.unique(history.product[history.weight < 0]))
-    return against[evidence.ready.nameable[products[against]]]
+    return np.asarray(against[evidence.ready.nameable[products[against]]])
 
 
 def true_paths(evidence: Evidence, voices: Voices, place: int, *, limit: int, told: Counter[str]) -> tuple[Path, ...]:
