@@ -1,6 +1,7 @@
 """Hashes, syncing and mapping of files, for folders that are there whole or not at all."""
 
 import hashlib
+import mmap
 import os
 from pathlib import Path
 
@@ -25,6 +26,18 @@ def load_array(path: Path) -> np.ndarray:
     """
     mapped: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
     return mapped.view(np.ndarray)
+
+
+def release_pages(array: np.ndarray) -> None:
+    """Let go of the memory that a mapped array has taken: what is read again comes from the file again.
+
+    Nothing happens to an array that is not mapped, nor where the system has no such call.
+    """
+    owner: object = array
+    while isinstance(owner, np.ndarray):
+        owner = owner.base
+    if isinstance(owner, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        owner.madvise(mmap.MADV_DONTNEED)
 
 
 def sync_folder(folder: Path, *, recurse: bool = True) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import scipy.sparse as sp
 from jaxtyping import Float, Int
 
+from kg.files import release_pages
 from kg.kernels import EmbeddingKernel, EntityKernel, HabitKernel, Kernel, NeighbourKernel
 
 _BLOCK = 64
@@ -40,8 +41,9 @@ class Reach:
 class KernelStack:
     """Some kernels side by side; made once and then only read.
 
-    Neighbours are copied into one matrix (8 bytes an entry, where a bundle has 12), entities into two; the vectors of
-    embeddings stay where they are. A block of the matrix is a kernel, so that what each says comes out apart.
+    Neighbours are copied into one matrix (8 bytes an entry, where a bundle has 12), entities into two, and the mapped
+    pages of what was copied are let go; the vectors of embeddings stay where they are. A block of the matrix is a
+    kernel, so that what each says comes out apart.
     """
 
     def __init__(self, kernels: Sequence[Kernel], num_products: int) -> None:
@@ -178,4 +180,6 @@ def _beside(matrices: Sequence[sp.csr_array]) -> sp.csr_array:
         np.add(matrix.indices, column, out=indices[entry : entry + matrix.nnz], casting="unsafe")
         ends.append((np.asarray(matrix.indptr[1:]) + entry).astype(dtype))
         entry, column = entry + matrix.nnz, column + matrix.shape[1]
+        release_pages(matrix.data)
+        release_pages(matrix.indices)
     return sp.csr_array((data, indices, np.concatenate(ends)), shape=(sum(len(end) for end in ends) - 1, width))
