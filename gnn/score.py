@@ -3,7 +3,8 @@
 `s(u, i) = sum over history j, kernels r of  a_r(j) * W_r[j, i]  +  sum over priors p of  b_p * prior_p[i]`
 
 where `a_r(j) = type weight * sum over decays d of w_rd * decay_d(j)`. The score is a plain sum, so it splits exactly
-into (event, kernel) and deleting an event is arithmetic. Pure numpy; learning the weights is `gnn.fuse`.
+(event, kernel) and deleting an event is arithmetic. Pure numpy; learning the weights is `gnn.fuse`, and laying
+kernels side by side is `kg.stack`.
 """
 
 from collections.abc import Iterable, Sequence
@@ -58,15 +59,8 @@ class History:
     def where(self, keep: Bool[np.ndarray, " event"]) -> "History":
         """Return the events where `keep` holds; the ranks of the others stay as they are."""
         age = None if self.age_days is None else self.age_days[keep]
-        return History(
-            self.product[keep],
-            self.weight[keep],
-            self.rank[keep],
-            age,
-            self.half_life_days[keep],
-            self.kind[keep],
-            self.time[keep],
-        )
+        others = (self.half_life_days[keep], self.kind[keep], self.time[keep])
+        return History(self.product[keep], self.weight[keep], self.rank[keep], age, *others)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 A kernel `W` answers two questions without building a dense matrix: `spread` (how much does this history speak for
 every product) and `entries` (how much does one product of the history speak for one candidate). Both must agree, for
-the second is the explanation of the first. How the matrices come about is `kg.operators` and `gnn.kernels`.
+the second is the explanation of the first. How the matrices come about is `kg.operators` and `gnn.kernels`; how several
+are spread at once is `kg.stack`.
 """
 
 from dataclasses import dataclass

@@ -94,14 +94,14 @@ class KernelStack:
         *,
         neighbours: sp.csr_array | None = None,
     ) -> Float[np.ndarray, "kernel history target"]:
-        """Return the weight with which each product of a history speaks for each target in each kernel; float64.
+        """Return the weight with which each product of a history speaks for each target in each kernel; float32.
 
         Args:
             products: distinct ones of a history, sorted.
             targets: distinct product rows.
             neighbours: what `spread` took of these products; None: it is taken.
         """
-        found = np.zeros((self._num_kernels, len(products), len(targets)))
+        found = np.zeros((self._num_kernels, len(products), len(targets)), dtype=np.float32)
         rows = self._take(products) if neighbours is None else neighbours
         self._set_neighbours(found, rows, targets)
         left = self._left[self._places(len(self._entity_rows), products)]

@@ -31,8 +31,6 @@ class Evidence:
     user: int | None
     targets: Int[np.ndarray, " target"]
     """Product rows that the history is held against."""
-    by_kernel: Float[np.ndarray, "kernel target"]
-    """What the whole history adds to each target through each kernel."""
     priors: Float[np.ndarray, "prior target"]
     words: Words
     """How it is told."""
@@ -91,9 +89,7 @@ def take_apart(
     ready: Ready, targets: Int[np.ndarray, " target"], spread: Spread, *, user: int | None, words: Words | None = None
 ) -> Evidence:
     """Return the evidence for some products; words: None: the shop's language, in full sentences."""
-    scorer = ready.bundle.scorer
-    by_kernel, priors = scorer.by_kernel(spread, targets), scorer.prior_parts(targets)
-    return Evidence(ready, spread, user, targets, by_kernel, priors, words or ready.words())
+    return Evidence(ready, spread, user, targets, ready.bundle.scorer.prior_parts(targets), words or ready.words())
 
 
 def contributions(

@@ -67,6 +67,9 @@ def explain_items(
 ) -> tuple[Item, ...]:
     """Return ranked products as items.
 
+    With paths the score of an item is the sum of its contributions, without them the one it was ranked by; both are the
+    same to the last digits of float32.
+
     Args:
         ready: the bundle.
         targets: product rows in order.
@@ -79,8 +82,11 @@ def explain_items(
     if not len(targets):
         return ()
     evidence = take_apart(ready, targets, spread, user=user, words=words)
-    plain = tuple(_plain_items(evidence, first_rank=first_rank))
-    return _with_reasons(evidence, plain, paths=paths) if paths else plain
+    if not paths:
+        by_kernel = ready.bundle.scorer.by_kernel(spread, targets)
+        return tuple(_plain_items(evidence, by_kernel, first_rank=first_rank))
+    plain = tuple(_plain_items(evidence, evidence.parts.sum(axis=1), first_rank=first_rank))
+    return _with_reasons(evidence, plain, paths=paths)
 
 
 def explain(
@@ -114,7 +120,7 @@ def explain(
     split = bundle.scorer.split(history, target)
     causes = find_causes(question, history, standing)
     return Explanation(
-        item,
+        replace(item, score=float(split.total[0])),  # what the parts below add up to
         standing.rank_of_all,
         len(standing.scores),
         standing.rank,
@@ -135,15 +141,17 @@ def _largest_first(names: tuple[str, ...], values: Float[np.ndarray, " source"])
     return {name: value for name, value in pairs if value}
 
 
-def _plain_items(evidence: Evidence, *, first_rank: int) -> Iterator[Item]:
+def _plain_items(
+    evidence: Evidence, by_kernel: Float[np.ndarray, "kernel target"], *, first_rank: int
+) -> Iterator[Item]:
     """The targets with their scores and reason codes, without paths and contributions."""
     blend, ids = evidence.scorer.blend, evidence.ready.bundle.snapshot.ids("Product")
     names = (*blend.kernels, *blend.priors)
-    columns = zip(evidence.targets.tolist(), evidence.by_kernel.T.tolist(), evidence.priors.T.tolist(), strict=True)
-    for rank, (product, by_kernel, by_prior) in enumerate(columns, start=first_rank):
-        values = [*by_kernel, *by_prior]
+    columns = zip(evidence.targets.tolist(), by_kernel.T.tolist(), evidence.priors.T.tolist(), strict=True)
+    for rank, (product, said, by_prior) in enumerate(columns, start=first_rank):
+        values = [*said, *by_prior]
         source = names[values.index(max(values))]
-        reasons = reason_codes(evidence, by_kernel, by_prior)
+        reasons = reason_codes(evidence, said, by_prior)
         text = describe_item(evidence.words, (), reasons)
         yield Item(ids[product], rank, sum(values), source, reasons, (), (), text)
 
