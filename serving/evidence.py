@@ -61,11 +61,12 @@ class Evidence:
         return np.asarray(self.spread.weights[:, :, None] * self.entries)
 
     @cached_property
-    def recency(self) -> Float[np.ndarray, " history"]:
+    def recency(self) -> list[float]:
         """How late in the history each product last was: 1 at its last step, near 0 at its first."""
         history, last = self.history, np.full(len(self.products), np.inf)
         np.minimum.at(last, np.searchsorted(self.products, history.product), history.rank)
-        return np.asarray(1.0 - last / (1.0 + history.rank.max(initial=0)))
+        found: list[float] = (1.0 - last / (1.0 + history.rank.max(initial=0))).tolist()
+        return found
 
     @cached_property
     def own_events(self) -> dict[int, int]:
@@ -112,16 +113,17 @@ def contributions(
     for rows, amount in zip(largest, values, strict=True):
         rest[rows // num_history, np.arange(num_targets)] -= amount
     kernels, starts = (largest // max(1, num_history)).T.tolist(), (largest % max(1, num_history)).T.tolist()
+    said_by, names = [ids[row] for row in evidence.products.tolist()], (*blend.kernels, *blend.priors)
+    left = np.concatenate([rest, evidence.priors]).T.tolist()
     found = []
-    for place in range(num_targets):
+    for place, amounts in enumerate(values.T.tolist()):
         terms = [
-            Contribution(blend.kernels[kernel], ids[evidence.products[start]], value)
-            for kernel, start, value in zip(kernels[place], starts[place], values[:, place].tolist(), strict=True)
+            Contribution(blend.kernels[kernel], said_by[start], value)
+            for kernel, start, value in zip(kernels[place], starts[place], amounts, strict=True)
             if value
         ]
-        for names, amounts in ((blend.kernels, rest), (blend.priors, evidence.priors)):
-            left = zip(names, amounts[:, place].tolist(), strict=True)
-            terms += [Contribution(name, None, value) for name, value in left if abs(value) > _NOTHING]
+        others = zip(names, left[place], strict=True)
+        terms += [Contribution(name, None, value) for name, value in others if abs(value) > _NOTHING]
         found.append(tuple(sorted(terms, key=lambda term: -abs(term.value))))
     return found
 
