@@ -28,7 +28,7 @@ _KEPT_BYTES = 31 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """Everything an answer is made from; shared by all requests; nothing in it changes."""
+    """Everything an answer is made from; shared by all requests, which only add to what was shown before."""
 
     bundle: Bundle
     finder: PathFinder
