@@ -1,7 +1,7 @@
 """`python -m bench`, `make bench`: the benchmark of the API, figures as JSON and as a page under docs/benchmarks/.
 
-With `--only quality` and `--only reasons` nothing is measured: the page is written anew from the JSON files of
-`whycart bench quality` and of `python -m bench.peers.reasons`.
+With `--only quality`, `--only reasons` and `--only speed` nothing is measured: the page is written anew from JSON files
+(of `whycart bench quality`, `python -m bench.peers.reasons`, `python -m bench.attention` and others).
 
 The model comes from `whycart demo` (made first when it is not there). Figures are of this machine at this moment; run
 it on a quiet one.
@@ -21,9 +21,14 @@ from bench.figures import commit_name, processor_name
 from bench.quality import quality_page
 from bench.reasons import reasons_page
 from bench.serving import run_benchmark
+from bench.speed_page import speed_page
 
 PAGE = Path("docs/benchmarks")
-PAGES: Mapping[str, Callable[[Sequence[Path]], str]] = {"quality": quality_page, "reasons": reasons_page}
+PAGES: Mapping[str, Callable[[Sequence[Path]], str]] = {
+    "quality": quality_page,
+    "reasons": reasons_page,
+    "speed": speed_page,
+}
 """Pages that are made from JSON files in a folder of the same name."""
 COLUMNS = ("target", "shape", "num_requests", "errors", "requests_per_s", "p50_ms", "p99_ms", "max_ms")
 

@@ -1,5 +1,5 @@
-"""The page on reasons, written from the JSON files of `whycart evaluate --reasons`, `python -m bench.planted` and
-`python -m bench.peers.reasons`.
+"""The page on reasons, written from the JSON files of `whycart evaluate --reasons`, `python -m bench.stability`,
+`python -m bench.planted` and `python -m bench.peers.reasons`.
 
 It measures nothing itself; no figure of it is typed by hand.
 """
@@ -49,12 +49,14 @@ More is not always better: a good reason may be old, or rest on something rare. 
 
 
 def reasons_page(files: Sequence[Path]) -> str:
-    """Return the page on some results as Markdown: measured models, planted causes, then path models."""
+    """Return the page on some results as Markdown: measured models, models trained anew, planted causes, then path models."""
     results = {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in files}
     measured = [measured_section(found, name) for name, found in results.items() if "reasons" in found]
     planted = [planted_section(found, name) for name, found in results.items() if "shops" in found]
+    stable = [stability_section(found, name) for name, found in results.items() if "stability" in found]
     peers = [section(found, name) for name, found in results.items() if "models" in found]
-    return "\n".join([INTRO, *measured, *planted, *([PEERS] if peers else []), *peers])
+    parts = [*measured, *stable, *planted, *([PEERS] if peers else []), *peers]
+    return "\n".join([INTRO, *parts])
 
 
 def measured_section(result: Mapping[str, Any], name: str) -> str:
@@ -82,6 +84,29 @@ def measured_section(result: Mapping[str, Any], name: str) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def stability_section(result: Mapping[str, Any], name: str) -> str:
+    """Return the section on one shop whose model was trained anew.
+
+    Args:
+        result: the JSON of `python -m bench.stability`.
+        name: what to call it.
+    """
+    lines = [
+        f"## {name}",
+        f"The published model against one trained anew, lists of {result['n']}: items that are in both lists, and of "
+        "these those with the same first reason (meta-path and every named node on it), and the reasons that both give "
+        "in parts of those that either gives.",
+        "",
+        "| trained anew with | users | same items | same first reason | reasons in common |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for how, found in result["stability"].items():
+        cells = (f"{found[column]:.3f}" for column in ("products", "first", "jaccard"))
+        lines.append(f"| {how} | {found['num_users']:,} | {' | '.join(cells)} |")
+    command = f"`python -m bench.stability`, model {result['model_version']}, commit {result['commit']}."
+    return "\n".join([*lines, "", command, ""])
 
 
 def planted_section(result: Mapping[str, Any], name: str) -> str:

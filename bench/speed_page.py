@@ -12,8 +12,8 @@ INTRO = """\
 # Speed
 
 What the attention layer, training, text encoding and an answer cost. Figures of one table come from one run, side by
-side; compare ratios, for seconds are those of the machine that is named. `python -m bench --only speed` writes this page
-from the JSON files in [speed/](speed/). What a request costs over HTTP stands in [serving.md](serving.md).
+side; compare ratios, for seconds are those of the machine that is named. `python -m bench --only speed` writes this
+page from the JSON files in [speed/](speed/). What a request costs over HTTP stands in [serving.md](serving.md).
 """
 ATTENTION = """\
 One layer forward and back, every layer on the same edges. "adds loops": the layer as it comes, which adds each node's
@@ -60,8 +60,8 @@ def _training(result: Mapping[str, Any], name: str) -> str:
     text = (
         f"{_machine(result)}. A synthetic shop: {result['users']:,} users, {result['products']:,} products, "
         f"{result['purchases']:,} purchases, {result['edges']:,} other edges; the network sees {found['num_nodes']:,} "
-        f"nodes and {found['num_edges']:,} edges, and {found['examples_per_epoch']:,} of {found['num_examples']:,} steps "
-        "of users an epoch."
+        f"nodes and {found['num_edges']:,} edges, and {found['examples_per_epoch']:,} of {found['num_examples']:,} "
+        "steps of users an epoch."
     )
     rows = [(f"epoch {number}", f"{took:.2f} s") for number, took in enumerate(found["epochs_s"], start=1)]
     rows += [("everything", f"{found['took_s']:.1f} s"), ("CPU", f"{found['cpu_s']:.1f} s")]
@@ -87,10 +87,11 @@ def _encoder(result: Mapping[str, Any], name: str) -> str:
 
 def _answer(result: Mapping[str, Any], name: str) -> str:
     text = (
-        f"{_machine(result)}. In process, one thread, {result['num_users']:,} users, {result['num_products']:,} products, "
-        f"lists of {result['n']}."
+        f"{_machine(result)}. In process, one thread, {result['num_users']:,} users, {result['num_products']:,} "
+        f"products, {result['num_kernels']} kernels, lists of {result['n']}; milliseconds of processor time. Paths add "
+        f"{result['paths_add_ms']:.1f} ms on average, {result['paths_add_at_p99_ms']:.1f} ms at the 99th percentile."
     )
-    rows = [(row["step"], f"{row['median_ms']:.2f}", f"{row['p99_ms']:.2f}") for row in result["steps"]]
+    rows = [(row["step"], f"{row['p50_ms']:.2f}", f"{row['p99_ms']:.2f}") for row in result["steps"]]
     return _section(name, text, ("step", "median ms", "p99 ms"), rows)
 
 

@@ -24,7 +24,7 @@ from safetensors.numpy import save_file
 from gnn.errors import BundleError
 from gnn.score import Blend, Decay, Scorer
 from kg.errors import SnapshotError
-from kg.files import hash_file, hash_text, sync_folder
+from kg.files import hash_file, hash_text, load_array, sync_folder
 from kg.kernel_files import load_kernel, save_kernel
 from kg.snapshot import Snapshot
 from kg.snapshot_files import load_snapshot, save_snapshot
@@ -97,8 +97,7 @@ class Bundle:
     @cached_property
     def text_vectors(self) -> Float[np.ndarray, "product dim"]:
         """Text vector of each product."""
-        vectors: np.ndarray = np.load(self.folder / "text.npy", mmap_mode="r", allow_pickle=False)
-        return vectors
+        return load_array(self.folder / "text.npy")
 
 
 def unwritten(content: BundleContent) -> Bundle:
@@ -160,7 +159,7 @@ def load_bundle(folder: Path, *, verify: bool = True) -> Bundle:
         snapshot = load_snapshot(folder / "snapshot", verify=False)
         kernels = tuple(load_kernel(folder / "kernels" / name) for name in manifest["kernels"])
         blend = blend_from_json(json.loads((folder / "blend.json").read_text(encoding="utf-8")))
-        priors = np.load(folder / "priors.npy", mmap_mode="r", allow_pickle=False)
+        priors = load_array(folder / "priors.npy")
         report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     except (SnapshotError, OSError, KeyError, ValueError) as err:
         raise BundleError(f"bundle {folder} cannot be read: {err}; publish another one") from err

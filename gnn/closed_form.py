@@ -83,7 +83,8 @@ def fit_smooth(interactions: sp.csr_array, filters: Sequence[tuple[str, int, flo
     found = []
     for name, rank, power in able:
         kept, weight = basis[:, :rank], per_product[:, None] ** power
-        found.append(EmbeddingKernel(name, (kept / weight).astype(np.float32), (kept * weight).astype(np.float32)))
+        query, target = (np.ascontiguousarray(table, dtype=np.float32) for table in (kept / weight, kept * weight))
+        found.append(EmbeddingKernel(name, query, target))
     return found
 
 

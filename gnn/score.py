@@ -3,12 +3,14 @@
 `s(u, i) = sum over history j, kernels r of  a_r(j) * W_r[j, i]  +  sum over priors p of  b_p * prior_p[i]`
 
 where `a_r(j) = type weight * sum over decays d of w_rd * decay_d(j)`. The score is a plain sum, so it splits exactly
-into (event, kernel) and deleting an event is arithmetic. Pure numpy; learning the weights is `gnn.fuse`.
+(event, kernel) and deleting an event is arithmetic. Pure numpy; learning the weights is `gnn.fuse`, and laying
+kernels side by side is `kg.stack`.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from functools import cached_property
+from typing import Literal, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -17,12 +19,15 @@ from jaxtyping import Bool, Float, Int
 from gnn.errors import ConfigError
 from kg.kernels import Kernel
 from kg.snapshot import DAY_MS, Snapshot
+from kg.stack import KernelStack, Reach, Spoken
 
 MAX_HISTORY = 1000
 """Latest events of a user that take part in a score; older ones carry next to nothing and cost the same."""
 
 _LEAST_MASS = 1e-4
 """Least mass of a history in parts of the mass of the product that has most to say."""
+_BLOCK = 32
+"""Products whose best stands for all of them while the best of all are looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +59,8 @@ class History:
     def where(self, keep: Bool[np.ndarray, " event"]) -> "History":
         """Return the events where `keep` holds; the ranks of the others stay as they are."""
         age = None if self.age_days is None else self.age_days[keep]
-        return History(
-            self.product[keep],
-            self.weight[keep],
-            self.rank[keep],
-            age,
-            self.half_life_days[keep],
-            self.kind[keep],
-            self.time[keep],
-        )
+        others = (self.half_life_days[keep], self.kind[keep], self.time[keep])
+        return History(self.product[keep], self.weight[keep], self.rank[keep], age, *others)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +121,38 @@ class Split:
         return np.asarray(self.parts.sum(axis=(0, 1)) + self.priors.sum(axis=0))
 
 
+class Heard(NamedTuple):
+    """A history by product."""
+
+    products: Int[np.ndarray, " history"]
+    """Distinct products of the history, sorted."""
+    said: Float[np.ndarray, "history decay"]
+    """Summed weight of the events of each under each decay."""
+    loud: Float[np.ndarray, "history decay"]
+    """The same with absolute weights: what it counts for in a kernel's mass."""
+
+
 @dataclass(frozen=True, slots=True)
+class Spread:
+    """One history spread over the catalogue: what each product of it counts for, and what all together say."""
+
+    history: History
+    heard: Heard
+    """The history by product."""
+    weights: Float[np.ndarray, "kernel history"]
+    """How much each product counts for each kernel; float64."""
+    reach: Reach
+    """What it says for every product through each kernel that carries weight."""
+    scores: Float[np.ndarray, " product"]
+    """The score of every product, priors counted; float64."""
+
+
+@dataclass(frozen=True)
 class Scorer:
-    """Kernels, priors and the blend that joins them: the whole model as the API sees it."""
+    """Kernels, priors and the blend that joins them: the whole model as the API sees it.
+
+    The first score lays the kernels that carry weight side by side (`stack`), which copies the sparse ones.
+    """
 
     kernels: tuple[Kernel, ...]
     priors: Float[np.ndarray, "prior product"]
@@ -137,29 +164,40 @@ class Scorer:
         if names != self.blend.kernels:
             raise ConfigError(f"the blend was learned for kernels {self.blend.kernels}, got {names}")
 
-    def history_weights(self, history: History) -> Float[np.ndarray, "kernel event"]:
-        """Return how much each event of a history counts for each kernel."""
-        faded = decayed(history, self.blend.decays)
-        rows = [
-            weights @ (faded / mass_of(kernel, history, faded)[:, None] ** self.blend.mass_power)
-            if weights.any()
-            else np.zeros(len(history))
-            for kernel, weights in zip(self.kernels, self.blend.weights, strict=True)
-        ]
-        return np.stack(rows) if rows else np.zeros((0, len(history)))
+    @cached_property
+    def stack(self) -> KernelStack:
+        """The kernels that carry weight, side by side."""
+        return KernelStack([self.kernels[row] for row in self._used], self.priors.shape[1])
 
-    def product_weights(
-        self, history: History
-    ) -> tuple[Int[np.ndarray, " product"], Float[np.ndarray, "kernel product"]]:
-        """Return the distinct products of a history, and how much all events of each count for each kernel."""
-        products, place = np.unique(history.product, return_inverse=True)
-        merged = np.zeros((len(products), len(self.kernels)))
-        np.add.at(merged, place, self.history_weights(history).T)
-        return products, np.asarray(merged.T)
+    @cached_property
+    def _used(self) -> Int[np.ndarray, " used"]:
+        """Rows of the kernels that carry weight."""
+        return np.flatnonzero(self.blend.weights.any(axis=1))
+
+    @cached_property
+    def _floors(self) -> Float[np.ndarray, " used"]:
+        """Least mass of a history in each kernel that carries weight."""
+        return np.array([mass_floor(self.kernels[row]) for row in self._used])
+
+    @cached_property
+    def _prior(self) -> Float[np.ndarray, " product"]:
+        """What all priors together add to each product."""
+        return np.asarray(self.blend.prior_weights @ self.priors, dtype=np.float64)
+
+    def spread(self, history: History) -> Spread:
+        """Return what a history says for the whole catalogue; with an empty one only the priors speak."""
+        heard = decayed_products(history, self.blend.decays)
+        spoken = self._speak(heard)
+        (reach,) = self.stack.spread([spoken])
+        return Spread(history, heard, self._whole(spoken.weights), reach, self._add_up(reach))
+
+    def by_kernel(self, spread: Spread, targets: Int[np.ndarray, " target"]) -> Float[np.ndarray, "kernel target"]:
+        """Return what a history that was spread says for some products through each kernel; float64."""
+        return self._whole(spread.reach.by_kernel[:, targets].astype(np.float64))
 
     def score(self, history: History) -> Float[np.ndarray, " product"]:
         """Return the score of every product; with an empty history only the priors speak. float64."""
-        return np.asarray(self.score_histories([history])[0])
+        return self.spread(history).scores
 
     def score_users(
         self, users: Int[np.ndarray, " user"], histories: Sequence[History]
@@ -169,32 +207,50 @@ class Scorer:
 
     def score_histories(self, histories: Sequence[History]) -> Float[np.ndarray, "history product"]:
         """Return the score of every product for each history. float64."""
-        prior = np.asarray(self.blend.prior_weights @ self.priors, dtype=np.float64)
-        total = np.repeat(prior[None], len(histories), axis=0)
-        products = [history.product for history in histories]
-        weights = [self.history_weights(history) for history in histories]
-        for row, kernel in enumerate(self.kernels):
-            if self.blend.weights[row].any():
-                total += kernel.spread(stack_rows(products, [part[row] for part in weights], len(prior)))
+        total = np.empty((len(histories), len(self._prior)))
+        spoken = [self._speak(decayed_products(history, self.blend.decays)) for history in histories]
+        for row, reach in enumerate(self.stack.spread(spoken)):
+            total[row] = self._add_up(reach)
         return total
+
+    def _speak(self, heard: Heard) -> Spoken:
+        """How much each product of a history counts for each kernel that carries weight."""
+        mass = np.maximum(heard.loud.T @ self.stack.mass[heard.products], self._floors)
+        scale = self.blend.weights[self._used].T / mass**self.blend.mass_power
+        # Added up in one order for all: products that were treated alike weigh the same to the last digit.
+        return Spoken(heard.products, (scale[:, :, None] * heard.said.T[:, None, :]).sum(axis=0))
+
+    def _add_up(self, reach: Reach) -> Float[np.ndarray, " product"]:
+        return np.asarray(self._prior + reach.by_kernel.sum(axis=0, dtype=np.float64))
+
+    def _whole(self, used: Float[np.ndarray, "used ..."]) -> Float[np.ndarray, "kernel ..."]:
+        """An array over the kernels that carry weight as one over all."""
+        if len(used) == len(self.kernels):
+            return used
+        found = np.zeros((len(self.kernels), *used.shape[1:]))
+        found[self._used] = used
+        return found
 
     def entries(
         self, products: Int[np.ndarray, " history"], targets: Int[np.ndarray, " target"]
     ) -> Float[np.ndarray, "kernel history target"]:
-        """Return what each product says for each target in each kernel, before any weight."""
-        found = np.zeros((len(self.kernels), len(products), len(targets)))
-        for index, kernel in enumerate(self.kernels):
-            if self.blend.weights[index].any():
-                found[index] = kernel.entries(products, targets)
-        return found
+        """Return what each product says for each target in each kernel, before any weight; no row stands twice."""
+        return self._whole(self.stack.entries(products, targets))
+
+    def entries_of(
+        self, spread: Spread, targets: Int[np.ndarray, " target"]
+    ) -> Float[np.ndarray, "kernel history target"]:
+        """Return the `entries` of the products of a history that was spread; quicker."""
+        return self._whole(self.stack.entries(spread.heard.products, targets, neighbours=spread.reach.neighbours))
 
     def split(self, history: History, targets: Int[np.ndarray, " target"]) -> Split:
         """Return the score of some products by product of the history and kernel."""
-        products, weights = self.product_weights(history)
-        return Split(products, weights[:, :, None] * self.entries(products, targets), self.prior_parts(targets))
+        heard = decayed_products(history, self.blend.decays)
+        weights, entries = self._whole(self._speak(heard).weights), self.entries(heard.products, targets)
+        return Split(heard.products, weights[:, :, None] * entries, self.prior_parts(targets))
 
     def totals_without(
-        self, history: History, entries: Float[np.ndarray, "kernel history target"]
+        self, heard: Heard, entries: Float[np.ndarray, "kernel history target"]
     ) -> Float[np.ndarray, "history target"]:
         """Return the scores of some targets without each product of the history in turn, priors left out.
 
@@ -202,18 +258,17 @@ class Scorer:
         lose what the product gave, and nothing else changes.
 
         Args:
-            history: what the user did; its distinct products, sorted, are the first axis of the result.
+            heard: the history by product; its products are the first axis of the result.
             entries: of these products for the targets, as `entries` returns them.
         """
-        products, said, loud = decayed_products(history, self.blend.decays)
         total = np.zeros(entries.shape[1:])
-        for kernel, weights, entry in zip(self.kernels, self.blend.weights, entries, strict=True):
-            used = np.flatnonzero(weights)
-            if len(used):
-                given = loud[:, used] * kernel.mass[products][:, None]
-                mass = np.maximum(given.sum(axis=0) - given, mass_floor(kernel))
-                scale = weights[used] / mass**self.blend.mass_power
-                total += scale @ (said[:, used].T @ entry) - (scale * said[:, used]).sum(axis=1)[:, None] * entry
+        for place, row in enumerate(self._used):
+            weights, entry = self.blend.weights[row], entries[row]
+            given = heard.loud * self.stack.mass[heard.products, place][:, None]
+            mass = np.maximum(given.sum(axis=0) - given, self._floors[place])
+            scale = weights / mass**self.blend.mass_power
+            total += scale @ (heard.said.T @ entry)
+            total -= (scale * heard.said).sum(axis=1)[:, None] * entry
         return total
 
     def prior_parts(self, targets: Int[np.ndarray, " target"]) -> Float[np.ndarray, "prior target"]:
@@ -222,10 +277,9 @@ class Scorer:
 
     def without_idle_kernels(self) -> "Scorer":
         """Return the same model without the kernels that validation gave no weight; every score stays."""
-        used = np.flatnonzero(self.blend.weights.any(axis=1))
-        kernels = tuple(self.kernels[index] for index in used)
+        kernels = tuple(self.kernels[row] for row in self._used)
         names = tuple(kernel.name for kernel in kernels)
-        return Scorer(kernels, self.priors, replace(self.blend, kernels=names, weights=self.blend.weights[used]))
+        return Scorer(kernels, self.priors, replace(self.blend, kernels=names, weights=self.blend.weights[self._used]))
 
 
 def scorer_of(blend: Blend, kernels: Iterable[Kernel], priors: Float[np.ndarray, "prior product"]) -> Scorer:
@@ -263,19 +317,16 @@ def decayed(history: History, decays: Sequence[Decay]) -> Float[np.ndarray, "dec
     return np.asarray(np.stack([decay(history) for decay in decays]) * history.weight)
 
 
-def decayed_products(
-    history: History, decays: Sequence[Decay]
-) -> tuple[Int[np.ndarray, " product"], Float[np.ndarray, "product decay"], Float[np.ndarray, "product decay"]]:
-    """Return the distinct products of a history, sorted, and the summed and the summed absolute weight of their events.
-
-    The first sums are what a product says, the second what it counts for in a kernel's mass.
-    """
-    products, place = np.unique(history.product, return_inverse=True)
-    faded = decayed(history, decays)
-    said, loud = np.zeros((2, len(products), len(faded)))
-    np.add.at(said, place, faded.T)
-    np.add.at(loud, place, np.abs(faded).T)
-    return products, said, loud
+def decayed_products(history: History, decays: Sequence[Decay]) -> Heard:
+    """Return a history by product: the summed and the summed absolute weight of the events of each."""
+    if not len(history):
+        return Heard(history.product, *np.zeros((2, 0, len(decays))))
+    order = np.argsort(history.product, kind="stable")
+    products = history.product[order]
+    firsts = np.flatnonzero(np.concatenate([[True], products[1:] != products[:-1]]))
+    faded = decayed(history, decays)[:, order]
+    said, loud = (np.add.reduceat(weight, firsts, axis=1) for weight in (faded, np.abs(faded)))
+    return Heard(products[firsts], said.T, loud.T)
 
 
 def mass_of(kernel: Kernel, history: History, faded: Float[np.ndarray, "decay event"]) -> Float[np.ndarray, " decay"]:
@@ -310,8 +361,8 @@ def make_history(
     types = [snapshot.schema.events[name] for name in snapshot.event_names]
     weight = np.array([kind.weight for kind in types])[kinds]
     top = np.abs(weight).max(initial=0.0)
-    later = np.r_[times[1:] != times[:-1], False] if len(times) else np.zeros(0, dtype=bool)
-    rank = np.cumsum(later[::-1])[::-1]
+    rank = np.zeros(len(times), dtype=np.int64)
+    rank[:-1] = np.cumsum((times[1:] != times[:-1])[::-1])[::-1]
     if snapshot.order == "none":
         rank = np.zeros(len(products), dtype=np.int64)
     age = np.maximum(now_ms - times, 0) / DAY_MS if snapshot.order == "clock" else None
@@ -330,10 +381,18 @@ def top_products(
 ) -> Int[np.ndarray, " rank"]:
     """Return the rows of the best allowed products, best first; equal scores in order of their row."""
     candidates = np.flatnonzero(allowed)
-    if len(candidates) > k:
-        found = scores[candidates]
+    found = scores[candidates]
+    if len(found) > k:
         # All that tie with the k-th stay in, so that the rule for ties decides and not the partition.
-        limit = -np.partition(-found, k - 1)[k - 1]
+        limit = np.partition(_best_of_blocks(found, k), -k)[-k]
         candidates = candidates[found >= limit]
-    order = np.lexsort((candidates, -scores[candidates]))
+        found = scores[candidates]
+    order = np.lexsort((candidates, -found))
     return np.asarray(candidates[order[:k]])
+
+
+def _best_of_blocks(found: Float[np.ndarray, " candidate"], k: int) -> Float[np.ndarray, " block"]:
+    """The best of each of at least k blocks of the scores: the k-th best of these is at most the k-th best of all."""
+    size = max(1, min(_BLOCK, len(found) // k))
+    even = len(found) // size * size
+    return np.concatenate([found[:even].reshape(-1, size).max(axis=1), found[even:]])

@@ -1,8 +1,11 @@
-"""Hashes and syncing of files, for folders that are there whole or not at all."""
+"""Hashes, syncing and mapping of files, for folders that are there whole or not at all."""
 
 import hashlib
+import mmap
 import os
 from pathlib import Path
+
+import numpy as np
 
 
 def hash_file(path: Path) -> str:
@@ -14,6 +17,27 @@ def hash_file(path: Path) -> str:
 def hash_text(text: str) -> str:
     """Return the hex SHA-256 of a text in UTF-8."""
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def load_array(path: Path) -> np.ndarray:
+    """Return the array of an npy file, mapped and read-only.
+
+    A plain array over the file, not a `np.memmap`: slices of that cost several times as much.
+    """
+    mapped: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+    return mapped.view(np.ndarray)
+
+
+def release_pages(array: np.ndarray) -> None:
+    """Let go of the memory that a mapped array has taken: what is read again comes from the file again.
+
+    Nothing happens to an array that is not mapped, nor where the system has no such call.
+    """
+    owner: object = array
+    while isinstance(owner, np.ndarray):
+        owner = owner.base
+    if isinstance(owner, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        owner.madvise(mmap.MADV_DONTNEED)
 
 
 def sync_folder(folder: Path, *, recurse: bool = True) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from kg.errors import SnapshotError
+from kg.files import load_array
 from kg.kernels import EmbeddingKernel, EntityKernel, HabitKernel, Kernel, NeighbourKernel
 
 
@@ -44,7 +45,7 @@ def load_kernel(folder: Path) -> Kernel:
         raise SnapshotError(f"{folder} does not hold a kernel: {err}") from err
     kernel = _load(about, folder)
     # The row sums are a cached property; what was saved beside the kernel spares every reader the work.
-    kernel.__dict__["mass"] = _load_array(folder / "mass.npy")
+    kernel.__dict__["mass"] = load_array(folder / "mass.npy")
     return kernel
 
 
@@ -57,7 +58,7 @@ def _load(about: dict[str, Any], folder: Path) -> Kernel:
             left, right = _load_matrix(folder / "left"), _load_matrix(folder / "right")
             return EntityKernel(name, about["relation"], about["label"], left, right)
         case "EmbeddingKernel":
-            return EmbeddingKernel(name, _load_array(folder / "query.npy"), _load_array(folder / "target.npy"))
+            return EmbeddingKernel(name, load_array(folder / "query.npy"), load_array(folder / "target.npy"))
         case "HabitKernel":
             return HabitKernel(about["num_products"], name)
     raise SnapshotError(f"{folder} holds a kernel of the unknown type {about['type']!r}; use the program that wrote it")
@@ -71,11 +72,6 @@ def _save_matrix(matrix: sp.csr_array, stem: Path) -> None:
 
 def _load_matrix(stem: Path) -> sp.csr_array:
     indptr, indices, data, shape = (
-        _load_array(stem.with_name(f"{stem.name}.{part}.npy")) for part in ("indptr", "indices", "data", "shape")
+        load_array(stem.with_name(f"{stem.name}.{part}.npy")) for part in ("indptr", "indices", "data", "shape")
     )
     return sp.csr_array((data, indices, indptr), shape=(int(shape[0]), int(shape[1])))
-
-
-def _load_array(path: Path) -> np.ndarray:
-    array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
-    return array

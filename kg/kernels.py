@@ -2,7 +2,8 @@
 
 A kernel `W` answers two questions without building a dense matrix: `spread` (how much does this history speak for
 every product) and `entries` (how much does one product of the history speak for one candidate). Both must agree, for
-the second is the explanation of the first. How the matrices come about is `kg.operators` and `gnn.kernels`.
+the second is the explanation of the first. How the matrices come about is `kg.operators` and `gnn.kernels`; how several
+are spread at once is `kg.stack`.
 """
 
 from dataclasses import dataclass
@@ -106,18 +107,18 @@ class EntityKernel:
     @cached_property
     def mass(self) -> Float[np.ndarray, " product"]:
         """Sum of the absolute entries of each row."""
-        return np.asarray(self.left @ np.asarray(self.right.sum(axis=0)) - self._own, dtype=np.float32)
+        return np.asarray(self.left @ np.asarray(self.right.sum(axis=0)) - self.own, dtype=np.float32)
 
     def spread(self, weights: sp.csr_array) -> Float[np.ndarray, "row product"]:
         """Return, for every product, the weighted sum of the kernel's rows."""
         # Nearly every product has an entity: a dense product is quicker here than a sparse one that comes out full.
         result = np.asarray(self.right @ (weights @ self.left).toarray().T, dtype=np.float32).T.copy()
         row = np.repeat(np.arange(weights.shape[0]), np.diff(weights.indptr))
-        np.subtract.at(result, (row, weights.indices), (self._own[weights.indices] * weights.data).astype(np.float32))
+        np.subtract.at(result, (row, weights.indices), (self.own[weights.indices] * weights.data).astype(np.float32))
         return result
 
     @cached_property
-    def _own(self) -> Float[np.ndarray, " product"]:
+    def own(self) -> Float[np.ndarray, " product"]:
         """What each product would say for itself."""
         return np.asarray(self.left.multiply(self.right).sum(axis=1))
 

@@ -5,8 +5,7 @@ Kept apart from `kg.paths`, whose `PathFinder` answers every question asked here
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import pairwise
-from math import prod, sqrt
+from math import sqrt
 
 import numpy as np
 from jaxtyping import Bool
@@ -80,14 +79,12 @@ def closeness(finder: PathFinder, path: GraphPath) -> float:
     The cosine of the users of two products that follow one another; over several steps their product.
     """
     users = finder.num_users(path.event or "")
-    places = [place for place, node in enumerate(path.nodes) if node.label == "Product"]
-    steps = [(first, second) for first, second in pairwise(places) if path.nodes[first + 1].row is None]
-    cosines = [
-        path.supporters_at(first + 1)
-        / sqrt(float(users[path.nodes[first].row or 0]) * users[path.nodes[second].row or 0])
-        for first, second in steps
-    ]
-    return prod(cosines)
+    crowds = [place for place, node in enumerate(path.nodes) if node.row is None]
+    found = 1.0
+    for place, supporters in zip(crowds, path.supporters, strict=True):
+        first, second = path.nodes[place - 1].row or 0, path.nodes[place + 1].row or 0
+        found *= supporters / sqrt(float(users[first]) * float(users[second]))
+    return found
 
 
 def _counted(

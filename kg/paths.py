@@ -4,9 +4,9 @@ Only fixed meta-paths are looked for; none is ever made up. Another user appears
 name. Words and scores are not known here.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from functools import lru_cache
 
 import numpy as np
 import scipy.sparse as sp
@@ -17,11 +17,10 @@ from kg.operators import category_levels
 from kg.schema import RelationKind
 from kg.snapshot import Snapshot
 
-Found = TypeVar("Found")
 MOST_COMPANIONS = 100
 """Companions of a product that are kept."""
 _KEPT = 20_000
-"""Answers of each kind that are remembered."""
+"""Answers of each kind that are remembered; those asked for longest ago are forgotten."""
 OTHERS = "others"
 """Name of the aggregated edge from other users to a product they had to do with."""
 
@@ -41,6 +40,10 @@ class GraphEdge:
     relation: str
     source: int
     target: int
+
+
+_PEOPLE = GraphNode("User", None)
+_OVER_PEOPLE = (GraphEdge(OTHERS, 1, 0), GraphEdge(OTHERS, 1, 2))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +85,6 @@ class PathFinder:
         self._num_users: dict[str, Int[np.ndarray, " product"]] = {
             event: np.diff(users.indptr) for event, users in self._users_of.items()
         }
-        self._memory: dict[str, dict[object, Any]] = {}
         self._above = _categories_above(snapshot)
         self._parents = _parents(snapshot)
         self._in: dict[str, sp.csr_array] = {}
@@ -93,6 +95,13 @@ class PathFinder:
             ones = np.ones(len(edges), dtype=np.int8)
             self._out[name] = sp.csr_array((ones, (edges.source, edges.target)), shape=shape)
             self._out[name].sort_indices()
+        remembered = lru_cache(maxsize=_KEPT)
+        self._fans = remembered(self._find_fans)
+        self._targets = remembered(self._find_targets)
+        self._categories_of = remembered(self._find_categories)
+        self._entities = remembered(self._find_entities)
+        self._companions = remembered(self._count)
+        self._climb_tree = remembered(self._find_climb)
 
     def through_users(self, product: int, target: int, *, user: int | None, at_least: int = 1) -> GraphPath | None:
         """Return the path over the other users who did the same with both products.
@@ -103,11 +112,12 @@ class PathFinder:
             user: row of the user who asks and does not count; None when unknown.
             at_least: users needed; the event type of largest weight that has them is taken, None when no type has.
         """
+        least = max(at_least, 1)
         for event in self._users_of:
             supporters = self.supporters(event, product, target, user=user)
-            if supporters >= max(at_least, 1):
-                nodes = (GraphNode("Product", product), GraphNode("User", None), GraphNode("Product", target))
-                return GraphPath(nodes, (GraphEdge(OTHERS, 1, 0), GraphEdge(OTHERS, 1, 2)), (supporters,), event)
+            if supporters >= least:
+                nodes = (GraphNode("Product", product), _PEOPLE, GraphNode("Product", target))
+                return GraphPath(nodes, _OVER_PEOPLE, (supporters,), event)
         return None
 
     def through_entity(self, relation: str, product: int, target: int, *, entity: int) -> GraphPath | None:
@@ -128,7 +138,7 @@ class PathFinder:
             GraphNode(label, left[-1]),
             *(GraphNode(label, row) for row in down),
         )
-        edges = self._kept("edges", (relation, len(up), len(down)), lambda: tuple(_chain(kind, len(up), len(down))))
+        edges = _chain(kind, len(up), len(down))
         return GraphPath((GraphNode("Product", product), *way, GraphNode("Product", target)), edges, top=len(up) + 1)
 
     def direct(self, relation: str, product: int, target: int) -> GraphPath | None:
@@ -170,7 +180,7 @@ class PathFinder:
 
     def entities_of(self, relation: str, product: int) -> tuple[int, ...]:
         """Return the entities that a product itself is linked to by a relation."""
-        return self._kept("entities", (relation, product), lambda: self._linked(relation, product))
+        return self._entities(relation, product)
 
     @property
     def events(self) -> tuple[str, ...]:
@@ -182,7 +192,7 @@ class PathFinder:
 
         The MOST_COMPANIONS closest of them, the closest first: by the cosine of their users.
         """
-        return self._kept("companions", (event, product, at_least), lambda: self._count(event, product, at_least))
+        return self._companions(event, product, at_least)
 
     def _count(self, event: str, product: int, at_least: int) -> Mapping[int, int]:
         products_of = self._products_of[event]
@@ -194,7 +204,7 @@ class PathFinder:
         closest = np.argsort(-count[found] / np.sqrt(self.num_users(event)[found]), kind="stable")[:MOST_COMPANIONS]
         return dict(zip(found[closest].tolist(), count[found[closest]].tolist(), strict=True))
 
-    def _linked(self, relation: str, product: int) -> tuple[int, ...]:
+    def _find_entities(self, relation: str, product: int) -> tuple[int, ...]:
         forward = self.snapshot.schema.relation(relation).source == "Product"
         return tuple(self._row(self._out[relation] if forward else self._into(relation), product).tolist())
 
@@ -204,9 +214,7 @@ class PathFinder:
 
     def has_edge(self, relation: str, source: int, target: int) -> bool:
         """Return whether the snapshot holds an edge."""
-        row = self._row(self._out[relation], source)
-        place = int(np.searchsorted(row, target))
-        return place < len(row) and int(row[place]) == target
+        return target in self._targets(relation, source)
 
     def verify(self, path: GraphPath, *, user: int | None = None) -> None:
         """Look every edge of a path up in the snapshot.
@@ -232,29 +240,17 @@ class PathFinder:
         both = self._fans(event, product) & self._fans(event, target)
         return len(both) - int(user in both)
 
-    def _fans(self, event: str, product: int) -> frozenset[int]:
+    def _find_fans(self, event: str, product: int) -> frozenset[int]:
         """The users who did this with a product."""
-        users: frozenset[int] = self._kept(
-            "fans", (event, product), lambda: frozenset(self._row(self._users_of[event], product).tolist())
-        )
-        return users
+        return frozenset(self._row(self._users_of[event], product).tolist())
 
-    def _categories_of(self, product: int) -> frozenset[int]:
+    def _find_targets(self, relation: str, source: int) -> frozenset[int]:
+        """The nodes that a node points to."""
+        return frozenset(self._row(self._out[relation], source).tolist())
+
+    def _find_categories(self, product: int) -> frozenset[int]:
         """The categories that a product is in or below."""
-        found: frozenset[int] = self._kept(
-            "above", product, lambda: frozenset(self._row(self._above, product).tolist())
-        )
-        return found
-
-    def _kept(self, kind: str, key: object, make: Callable[[], Found]) -> Found:
-        """Return an answer that was given before, else make it and keep it; the oldest ones are forgotten."""
-        kept = self._memory.setdefault(kind, {})
-        if key not in kept:
-            if len(kept) >= _KEPT:
-                kept.pop(next(iter(kept)), None)
-            kept[key] = make()
-        found: Found = kept[key]
-        return found
+        return frozenset(self._row(self._above, product).tolist())
 
     def _into(self, relation: str) -> sp.csr_array:
         """The edges of a relation by target."""
@@ -267,9 +263,9 @@ class PathFinder:
         """Entities from the first one a product is linked to up to `entity`."""
         if kind.name != "IN_CATEGORY":
             return [entity] if entity in self.entities_of(kind.name, product) else None
-        return self._kept("climb", (product, entity), lambda: self._climb_tree(product, entity))
+        return self._climb_tree(product, entity)
 
-    def _climb_tree(self, product: int, entity: int) -> list[int] | None:
+    def _find_climb(self, product: int, entity: int) -> list[int] | None:
         frontier = [[int(row)] for row in self._row(self._out["IN_CATEGORY"], product)]
         for _ in range(16):
             for chain in frontier:
@@ -283,7 +279,13 @@ class PathFinder:
         return np.asarray(matrix.indices[matrix.indptr[row] : matrix.indptr[row + 1]])
 
 
-def _chain(kind: RelationKind, num_up: int, num_down: int) -> Iterator[GraphEdge]:
+@lru_cache(maxsize=1024)
+def _chain(kind: RelationKind, num_up: int, num_down: int) -> tuple[GraphEdge, ...]:
+    """The edges of a path over an entity, up on one side and down on the other."""
+    return tuple(_links(kind, num_up, num_down))
+
+
+def _links(kind: RelationKind, num_up: int, num_down: int) -> Iterator[GraphEdge]:
     forward = kind.source == "Product"
     yield GraphEdge(kind.name, 0, 1) if forward else GraphEdge(kind.name, 1, 0)
     for place in range(1, num_up + 1):

@@ -104,6 +104,11 @@ class Snapshot:
     def _offsets(self) -> Int[np.ndarray, " user_plus_one"]:
         return np.searchsorted(self.events.user, np.arange(self.num_nodes("User") + 1))
 
+    @cached_property
+    def last_time(self) -> int | None:
+        """Time of the last event of anybody, as `order` says; None without events."""
+        return int(self.events.time.max()) if len(self.events) else None
+
     def num_nodes(self, label: str) -> int:
         """Return how many nodes of this kind there are."""
         return int(self.nodes[label].num_rows)

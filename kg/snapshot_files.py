@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from kg.errors import SnapshotError
-from kg.files import hash_file, sync_folder
+from kg.files import hash_file, load_array, sync_folder
 from kg.schema import EventKind, GraphSchema, NodeKind, RelationKind
 from kg.snapshot import Edges, Events, Snapshot
 
@@ -117,7 +117,7 @@ def _read_arrays(folder: Path, kind: type[Events] | type[Edges]) -> dict[str, An
     arrays: dict[str, Any] = {}
     for field in fields(kind):
         path = folder / f"{field.name}.npy"
-        arrays[field.name] = np.load(path, mmap_mode="r", allow_pickle=False) if path.is_file() else None
+        arrays[field.name] = load_array(path) if path.is_file() else None
     return arrays
 
 

@@ -3,12 +3,15 @@
 Pure arithmetic over the served model; paths are looked for in `serving.reasons`.
 """
 
+from collections import Counter
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from gnn.score import History, Scorer
+from gnn.score import History, Scorer, Spread
+from kg.long_paths import Bounds
 from serving.answer import Contribution
 from serving.ready import Ready
 from serving.words import Words
@@ -18,24 +21,17 @@ _TERMS = 8
 _NOTHING = 1e-12
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Evidence:
-    """A user's history against some products, taken apart once and read many times."""
+    """A user's history against some products; what only paths need is taken apart when it is first asked for."""
 
     ready: Ready
-    history: History
+    spread: Spread
+    """The history, spread over the catalogue."""
     user: int | None
     targets: Int[np.ndarray, " target"]
     """Product rows that the history is held against."""
-    products: Int[np.ndarray, " history"]
-    """Distinct products of the history."""
-    weights: Float[np.ndarray, "kernel history"]
-    """How much each product of the history counts for each kernel."""
-    entries: Float[np.ndarray, "kernel history target"]
-    """What each says for each target, before the weights."""
     priors: Float[np.ndarray, "prior target"]
-    recency: Float[np.ndarray, " history"]
-    """How late in the history each product last was: 1 at its last step, near 0 at its first; 1 without an order."""
     words: Words
     """How it is told."""
 
@@ -45,26 +41,56 @@ class Evidence:
         return self.ready.bundle.scorer
 
     @property
+    def history(self) -> History:
+        """What the user did."""
+        return self.spread.history
+
+    @property
+    def products(self) -> Int[np.ndarray, " history"]:
+        """Distinct products of the history."""
+        return self.spread.heard.products
+
+    @cached_property
+    def entries(self) -> Float[np.ndarray, "kernel history target"]:
+        """What each product of the history says for each target, before the weights."""
+        return self.scorer.entries_of(self.spread, self.targets)
+
+    @cached_property
     def parts(self) -> Float[np.ndarray, "kernel history target"]:
         """What each product of the history adds to each target through each kernel."""
-        return np.asarray(self.weights[:, :, None] * self.entries)
+        return np.asarray(self.spread.weights[:, :, None] * self.entries)
+
+    @cached_property
+    def recency(self) -> list[float]:
+        """How late in the history each product last was: 1 at its last step, near 0 at its first."""
+        history, last = self.history, np.full(len(self.products), np.inf)
+        np.minimum.at(last, np.searchsorted(self.products, history.product), history.rank)
+        found: list[float] = (1.0 - last / (1.0 + history.rank.max(initial=0))).tolist()
+        return found
+
+    @cached_property
+    def own_events(self) -> dict[int, int]:
+        """The event with each product that says most for it, the latest of several alike: event by product row."""
+        history = self.history
+        order = np.lexsort((history.weight, history.product))  # stable: the latest of several alike comes last
+        return dict(zip(history.product[order].tolist(), order.tolist(), strict=True))
+
+    @cached_property
+    def num_events(self) -> Counter[tuple[int, int]]:
+        """How many events there are of each product row and kind."""
+        return Counter(zip(self.history.product.tolist(), self.history.kind.tolist(), strict=True))
+
+    @cached_property
+    def bounds(self) -> Bounds:
+        """What paths may lead over."""
+        return self.ready.bounds(self.user)
 
 
 def take_apart(
-    ready: Ready, targets: Int[np.ndarray, " target"], history: History, *, user: int | None, words: Words | None = None
+    ready: Ready, targets: Int[np.ndarray, " target"], spread: Spread, *, user: int | None, words: Words | None = None
 ) -> Evidence:
     """Return the evidence for some products; words: None: the shop's language, in full sentences."""
-    scorer = ready.bundle.scorer
-    products, weights = scorer.product_weights(history)
-    entries, priors = scorer.entries(products, targets), scorer.prior_parts(targets)
-    recency = _recency(history, products)
-    return Evidence(ready, history, user, targets, products, weights, entries, priors, recency, words or ready.words())
-
-
-def _recency(history: History, products: Int[np.ndarray, " history"]) -> Float[np.ndarray, " history"]:
-    last = np.full(len(products), np.inf)
-    np.minimum.at(last, np.searchsorted(products, history.product), history.rank)
-    return np.asarray(1.0 - last / (1.0 + history.rank.max(initial=0)))
+    return Evidence(ready, spread, user, targets, ready.bundle.scorer.prior_parts(targets), words or ready.words())
 
 
 def contributions(
@@ -81,22 +107,35 @@ def contributions(
     ids, blend = evidence.ready.bundle.snapshot.ids("Product"), evidence.scorer.blend
     num_history, num_targets = parts.shape[1:]
     flat = parts.reshape(-1, num_targets)
-    size = min(_TERMS, len(flat))
-    largest = np.argpartition(-np.abs(flat), size - 1, axis=0)[:size] if size else np.zeros((0, num_targets), dtype=int)
+    largest = strongest(np.abs(flat), _TERMS)
     values = np.take_along_axis(flat, largest, axis=0)
     rest = parts.sum(axis=1)
     for rows, amount in zip(largest, values, strict=True):
         rest[rows // num_history, np.arange(num_targets)] -= amount
     kernels, starts = (largest // max(1, num_history)).T.tolist(), (largest % max(1, num_history)).T.tolist()
+    said_by, names = [ids[row] for row in evidence.products.tolist()], (*blend.kernels, *blend.priors)
+    left = np.concatenate([rest, evidence.priors]).T.tolist()
     found = []
-    for place in range(num_targets):
+    for place, amounts in enumerate(values.T.tolist()):
         terms = [
-            Contribution(blend.kernels[kernel], ids[evidence.products[start]], value)
-            for kernel, start, value in zip(kernels[place], starts[place], values[:, place].tolist(), strict=True)
+            Contribution(blend.kernels[kernel], said_by[start], value)
+            for kernel, start, value in zip(kernels[place], starts[place], amounts, strict=True)
             if value
         ]
-        for names, amounts in ((blend.kernels, rest), (blend.priors, evidence.priors)):
-            left = zip(names, amounts[:, place].tolist(), strict=True)
-            terms += [Contribution(name, None, value) for name, value in left if abs(value) > _NOTHING]
+        others = zip(names, left[place], strict=True)
+        terms += [Contribution(name, None, value) for name, value in others if abs(value) > _NOTHING]
         found.append(tuple(sorted(terms, key=lambda term: -abs(term.value))))
+    return found
+
+
+def strongest(values: Float[np.ndarray, "term target"], most: int) -> Int[np.ndarray, "rank target"]:
+    """Return the rows of the largest values of each column, largest first, equal ones in order of their row.
+
+    At most `most` of them; as quick as one look at the values for each.
+    """
+    rows, lines = np.array(values.T, order="C"), np.arange(values.shape[1])
+    found = np.zeros((min(most, len(values)), len(lines)), dtype=np.int64)
+    for rank in range(len(found)):
+        found[rank] = rows.argmax(axis=1)
+        rows[lines, found[rank]] = -np.inf
     return found

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float, Int
 
-from gnn.score import History
+from gnn.score import Spread
 from serving.answer import Item, Reason, RecommendRequest, check_page
 from serving.counterfactual import WhatIf
 from serving.counterfactual import what_if as find_what_if
@@ -58,7 +58,7 @@ class Explanation:
 def explain_items(
     ready: Ready,
     targets: Int[np.ndarray, " target"],
-    history: History,
+    spread: Spread,
     *,
     user: int | None,
     paths: int,
@@ -67,10 +67,13 @@ def explain_items(
 ) -> tuple[Item, ...]:
     """Return ranked products as items.
 
+    With paths the score of an item is the sum of its contributions, without them the one it was ranked by; both are the
+    same to the last digits of float32.
+
     Args:
         ready: the bundle.
         targets: product rows in order.
-        history: what the user did.
+        spread: what the user did, spread over the catalogue.
         user: row of the user, None when unknown.
         paths: paths shown an item at most; 0 leaves paths and contributions out.
         first_rank: rank of the first target.
@@ -78,9 +81,12 @@ def explain_items(
     """
     if not len(targets):
         return ()
-    evidence = take_apart(ready, targets, history, user=user, words=words)
-    plain = tuple(_plain_items(evidence, first_rank=first_rank))
-    return _with_reasons(evidence, plain, paths=paths) if paths else plain
+    evidence = take_apart(ready, targets, spread, user=user, words=words)
+    if not paths:
+        by_kernel = ready.bundle.scorer.by_kernel(spread, targets)
+        return tuple(_plain_items(evidence, by_kernel, first_rank=first_rank))
+    plain = tuple(_plain_items(evidence, evidence.parts.sum(axis=1), first_rank=first_rank))
+    return _with_reasons(evidence, plain, paths=paths)
 
 
 def explain(
@@ -106,14 +112,15 @@ def explain(
     past = past_of(bundle, events, request)
     history = past.read()
     question = Question(ready, product, request.filter, request.offset + request.n)
-    standing = question.stand(history)
+    spread = bundle.scorer.spread(history)
+    standing = question.judge(spread.scores, history)
     words, rank = ready.words(request.language, request.surface), standing.rank_of_all
     target = np.array([product])
-    (item,) = explain_items(ready, target, history, user=past.user, paths=request.paths, first_rank=rank, words=words)
+    (item,) = explain_items(ready, target, spread, user=past.user, paths=request.paths, first_rank=rank, words=words)
     split = bundle.scorer.split(history, target)
     causes = find_causes(question, history, standing)
     return Explanation(
-        item,
+        replace(item, score=float(split.total[0])),  # what the parts below add up to
         standing.rank_of_all,
         len(standing.scores),
         standing.rank,
@@ -134,18 +141,19 @@ def _largest_first(names: tuple[str, ...], values: Float[np.ndarray, " source"])
     return {name: value for name, value in pairs if value}
 
 
-def _plain_items(evidence: Evidence, *, first_rank: int) -> Iterator[Item]:
+def _plain_items(
+    evidence: Evidence, by_kernel: Float[np.ndarray, "kernel target"], *, first_rank: int
+) -> Iterator[Item]:
     """The targets with their scores and reason codes, without paths and contributions."""
-    blend, by_kernel = evidence.scorer.blend, evidence.parts.sum(axis=1)
-    ids = evidence.ready.bundle.snapshot.ids("Product")
-    for place, product in enumerate(evidence.targets.tolist()):
-        kernels = dict(zip(blend.kernels, by_kernel[:, place].tolist(), strict=True))
-        priors = dict(zip(blend.priors, evidence.priors[:, place].tolist(), strict=True))
-        everything = {**kernels, **priors}
-        source = max(everything, key=lambda name: everything[name])
-        reasons = reason_codes(evidence, kernels, priors)
+    blend, ids = evidence.scorer.blend, evidence.ready.bundle.snapshot.ids("Product")
+    names = (*blend.kernels, *blend.priors)
+    columns = zip(evidence.targets.tolist(), by_kernel.T.tolist(), evidence.priors.T.tolist(), strict=True)
+    for rank, (product, said, by_prior) in enumerate(columns, start=first_rank):
+        values = [*said, *by_prior]
+        source = names[values.index(max(values))]
+        reasons = reason_codes(evidence, said, by_prior)
         text = describe_item(evidence.words, (), reasons)
-        yield Item(ids[product], first_rank + place, sum(everything.values()), source, reasons, (), (), text)
+        yield Item(ids[product], rank, sum(values), source, reasons, (), (), text)
 
 
 def _with_reasons(evidence: Evidence, items: tuple[Item, ...], *, paths: int) -> tuple[Item, ...]:

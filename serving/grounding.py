@@ -7,12 +7,10 @@ the two products, in proportion to what each carries by itself; where there is n
 users. Terms that no path explains stay without one, and texts always do.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import log1p, sqrt
-
-import numpy as np
-from jaxtyping import Float
+from typing import NamedTuple
 
 from kg.long_paths import closeness, over_companion, over_two_products
 from kg.paths import OTHERS, GraphPath
@@ -38,8 +36,7 @@ class Ground:
     """How little the middle of the path says about others too; in (0, 1], 1 for what is the user's alone."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Pair:
+class _Pair(NamedTuple):
     """One product of the history against one candidate."""
 
     start: int
@@ -48,7 +45,7 @@ class _Pair:
     """Its row."""
     product: int
     """Row of the candidate."""
-    parts: Float[np.ndarray, " kernel"]
+    parts: Sequence[float]
     """What the one adds to the other through each kernel."""
     learned: float
     """What of it the network says; 0 or more."""
@@ -57,7 +54,7 @@ class _Pair:
 
 
 def grounds(
-    evidence: Evidence, start: int, *, product: int, parts: Float[np.ndarray, " kernel"], worth_a_detour: float
+    evidence: Evidence, start: int, *, product: int, parts: Sequence[float], worth_a_detour: float
 ) -> list[Ground]:
     """Return the paths from one product of the history to a candidate, with what rests on each.
 
@@ -70,9 +67,9 @@ def grounds(
     """
     origin, network = int(evidence.products[start]), evidence.ready.roles.network
     if origin == product:
-        own = float(np.maximum(parts, 0.0).sum())
+        own = sum(part for part in parts if part > 0)
         return [Ground(start, HABIT, None, own, 1.0)] if own > 0 else []
-    learned = 0.0 if network is None else max(float(parts[network]), 0.0)
+    learned = 0.0 if network is None else max(parts[network], 0.0)
     pair = _Pair(start, origin, product, parts, learned, max(worth_a_detour, _LEAST))
     stated = [*_over_entities(evidence, pair), *_over_links(evidence, pair)]
     used = list(_over_users(evidence, pair))
@@ -100,7 +97,7 @@ def _over_entities(evidence: Evidence, pair: _Pair) -> Iterator[Ground]:
     """The best path of each relation over an entity that both products have; levels that meet in one add up."""
     finder = evidence.ready.finder
     for relation, kernels in evidence.ready.roles.entities.items():
-        spoken = [(kernel, float(pair.parts[index])) for index, kernel in kernels if pair.parts[index] > 0]
+        spoken = [(kernel, pair.parts[index]) for index, kernel in kernels if pair.parts[index] > 0]
         if not spoken and not pair.learned:
             continue
         carried = dict.fromkeys(finder.shared_entities(relation, pair.origin, pair.product), 0.0)
@@ -134,16 +131,15 @@ def _over_links(evidence: Evidence, pair: _Pair) -> Iterator[Ground]:
         relation = name.removeprefix("shared_").upper()
         path = (finder.through_product if is_shared else finder.direct)(relation, pair.origin, pair.product)
         if path is not None and all(_is_shown(evidence, node.label, node.row) for node in path.nodes[1:-1]):
-            yield Ground(pair.start, relation, path, float(pair.parts[index]), 1.0)
+            yield Ground(pair.start, relation, path, pair.parts[index], 1.0)
 
 
 def _over_users(evidence: Evidence, pair: _Pair) -> Iterator[Ground]:
     """The path over other users who chose both; where there is none, over a product in between."""
     ready = evidence.ready
-    part = float(pair.parts[ready.roles.use].sum())
+    part, bounds = sum(pair.parts[index] for index in ready.roles.use), evidence.bounds
     if part <= 0 and not pair.learned:
         return
-    bounds = ready.bounds(evidence.user)
     path = ready.finder.through_users(pair.origin, pair.product, user=evidence.user, at_least=bounds.at_least)
     if path is None and part >= pair.detour:
         path = over_two_products(ready.finder, pair.origin, pair.product, bounds=bounds)
@@ -155,7 +151,7 @@ def _over_companions(evidence: Evidence, pair: _Pair) -> Iterator[Ground]:
     """A path over other users to a product of the same kind, for what the network says and nothing shorter explains."""
     ready = evidence.ready
     for relation in ready.roles.entities:
-        path = over_companion(ready.finder, relation, pair.origin, pair.product, bounds=ready.bounds(evidence.user))
+        path = over_companion(ready.finder, relation, pair.origin, pair.product, bounds=evidence.bounds)
         if path is not None:
             yield Ground(pair.start, OTHERS, path, 0.0, sqrt(closeness(ready.finder, path)))
             return

@@ -80,13 +80,13 @@ def read_history(
     rows = [(snapshot.row("Product", event.product_id), event) for event in later]
     known = [(row, event) for row, event in rows if row is not None and event.type in snapshot.event_names]
     times = [_time_of(snapshot, event, number, last, clock) for number, (_, event) in enumerate(known, start=1)]
-    moments = np.r_[past.time[place], np.array(times, dtype=np.int64)]
+    moments = np.concatenate([past.time[place], np.array(times, dtype=np.int64)])
     order = np.argsort(moments, kind="stable")
     products = np.array([row for row, _ in known], dtype=np.int32)
     kinds = np.array([snapshot.event_names.index(event.type) for _, event in known], dtype=np.int8)
     return make_history(
-        np.r_[past.product[place], products][order],
-        np.r_[past.kind[place], kinds][order],
+        np.concatenate([past.product[place], products])[order],
+        np.concatenate([past.kind[place], kinds])[order],
         moments[order],
         snapshot=snapshot,
         now_ms=max(_end(snapshot, clock), int(moments.max(initial=0))),
@@ -95,9 +95,9 @@ def read_history(
 
 def _end(snapshot: Snapshot, clock: int) -> int:
     """The moment that ages are counted from: now, or the end of a data set that was recorded long ago."""
-    if snapshot.order != "clock" or not len(snapshot.events):
+    end = snapshot.last_time
+    if snapshot.order != "clock" or end is None:
         return clock
-    end = int(snapshot.events.time.max())
     return clock if end <= clock <= end + _LIVE_DAYS * DAY_MS else end
 
 

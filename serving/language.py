@@ -11,7 +11,7 @@ import io
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import babel
 from babel.core import UnknownLocaleError
@@ -46,7 +46,17 @@ def fill(template: str, values: Mapping[str, str]) -> str:
         >>> fill("You bought {product}", {"product": "{count} %s"})
         'You bought {count} %s'
     """
-    return _PLACEHOLDER.sub(lambda found: values.get(found[1], found[0]), template)
+    pieces = list(_pieces(template))
+    for place in range(1, len(pieces), 2):
+        name = pieces[place]
+        pieces[place] = values.get(name, f"{{{name}}}")
+    return "".join(pieces)
+
+
+@functools.lru_cache(maxsize=1024)
+def _pieces(template: str) -> tuple[str, ...]:
+    """A text cut at its placeholders: text and name in turn, text at both ends."""
+    return tuple(_PLACEHOLDER.split(template))
 
 
 def placeholders(template: str) -> set[str]:
@@ -76,12 +86,12 @@ class Language:
 
     def counted(self, key: str, count: int, values: Mapping[str, str]) -> str:
         """Return a message in the plural form of a number, which fills `{count}`."""
-        number = format_decimal(count, locale=self.locale)
+        number = _number(count, self.locale)
         return fill(self.texts.ngettext(key, key, count), {**values, "count": number})
 
     def date(self, at_ms: int) -> str:
         """Return the day, in UTC, of epoch milliseconds in words."""
-        return format_date(datetime.fromtimestamp(at_ms / 1000, UTC), format="long", locale=self.locale)
+        return _day(datetime.fromtimestamp(at_ms / 1000, UTC).date(), self.locale)
 
 
 class Languages:
@@ -156,6 +166,18 @@ def _conventions(tag: str) -> babel.Locale | None:
         return babel.Locale.parse(tag.replace("_", "-"), sep="-")
     except (UnknownLocaleError, ValueError):
         return None
+
+
+@functools.lru_cache(maxsize=4096)
+def _number(count: int, locale: babel.Locale) -> str:
+    """A whole number as a language writes it."""
+    return format_decimal(count, locale=locale)
+
+
+@functools.lru_cache(maxsize=4096)
+def _day(day: date, locale: babel.Locale) -> str:
+    """A day as a language writes it."""
+    return format_date(day, format="long", locale=locale)
 
 
 def _compile(tag: str, own: Mapping[str, str | tuple[str, ...]]) -> Language:

@@ -1,7 +1,7 @@
 """A bundle made ready to answer: edges sorted for look-ups, the catalogue as arrays, vectors indexed. Once a bundle."""
 
 import difflib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Bool, Int
@@ -12,7 +12,7 @@ from kg.long_paths import Bounds
 from kg.paths import PathFinder
 from kg.schema import GraphSchema
 from kg.snapshot import Snapshot
-from serving.answer import Filter, Surface
+from serving.answer import Filter, PathNode, Surface
 from serving.errors import ConfigError, UnknownProduct
 from serving.index import ProductIndex
 from serving.language import Languages
@@ -23,11 +23,12 @@ from serving.words import Words
 
 _FEW_MEMBERS = 20.0
 """An entity with so few products says enough in any catalogue."""
+_KEPT_BYTES = 31 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """Everything an answer is made from; shared by all requests and never written."""
+    """Everything an answer is made from; shared by all requests, which only add to what was shown before."""
 
     bundle: Bundle
     finder: PathFinder
@@ -50,6 +51,8 @@ class Ready:
     """Entities that a reason may rest on, by relation: not sensitive, and shared by few enough products."""
     languages: Languages
     """What reasons are told in."""
+    path_nodes: dict[tuple[str, int | None], PathNode] = field(default_factory=dict)
+    """Nodes as paths show them, by label and row; each is made when it is first shown. None: other users."""
 
     def words(self, language: str | None = None, surface: Surface = "long") -> Words:
         """Return how reasons are told.
@@ -109,6 +112,8 @@ def prepare(bundle: Bundle, reasons: ReasonConfig | None = None) -> Ready:
     Raises:
         ConfigError: a category that must never be mentioned is not in the shop.
     """
+    _ = bundle.scorer.stack  # laid out now, not by the first who asks
+    _keep_memory()
     snapshot, shelf, reasons = bundle.snapshot, build_shelf(bundle.snapshot), reasons or ReasonConfig()
     hidden, nameable = _sensitive(shelf, reasons)
     linked = _entity_relations(snapshot.schema)
@@ -127,6 +132,16 @@ def prepare(bundle: Bundle, reasons: ReasonConfig | None = None) -> Ready:
         _telling_entities(members, hidden, reasons, num_products=snapshot.num_nodes("Product")),
         Languages(reasons.wording),
     )
+
+
+def _keep_memory() -> None:
+    """Have the allocator keep what an answer frees for the next one, where it would hand megabytes back each time.
+
+    glibc takes the size of a mapped block that is freed as the least that it maps from then on, 32 MiB at most;
+    elsewhere this does nothing.
+    """
+    block = np.empty(_KEPT_BYTES, dtype=np.uint8)
+    del block
 
 
 def _sensitive(

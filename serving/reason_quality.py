@@ -239,7 +239,8 @@ def _controls(
     """As many random allowed products as the list has, explained to the same user."""
     others = np.setdiff1d(np.flatnonzero(allowed), rows)
     drawn = rng.choice(others, size=min(len(rows), len(others)), replace=False)
-    return explain_items(ready, drawn, history, user=user, paths=PATHS, first_rank=1)
+    spread = ready.bundle.scorer.spread(history)
+    return explain_items(ready, drawn, spread, user=user, paths=PATHS, first_rank=1)
 
 
 def _timed(ready: Ready, request: RecommendRequest) -> tuple[Answer, float]:

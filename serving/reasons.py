@@ -1,16 +1,15 @@
 """Which reasons an item is given: paths that exist and that moved its score, and codes for everything else."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from kg.kernels import TEXT_KERNELS, EntityKernel, HabitKernel, Kernel
 from kg.paths import OTHERS, GraphNode
 from serving.answer import Objection, Path, Reason
-from serving.evidence import Evidence
+from serving.evidence import Evidence, strongest
 from serving.grounding import HABIT, Ground, grounds
 from serving.telling import tell_habit, tell_objection, tell_path
 
@@ -44,14 +43,15 @@ class Voices:
     scores: Float[np.ndarray, " target"]
     without: Float[np.ndarray, "history target"]
     """Score of each target without each product of the history."""
-    starts: Int[np.ndarray, "history target"]
-    """Places of the products of the history, the one that says most first; those that paths may not start from last."""
-    num_usable: Int[np.ndarray, " target"]
-    """How many of them a path may start from: without it the score falls, and it may be named."""
-    firsts: Int[np.ndarray, "kind target"]
-    """The one that says most of each kind of evidence; below 0 where none says anything."""
-    whole: Float[np.ndarray, "kind target"]
-    """What all products of the history together say of each kind of evidence."""
+    starts: list[list[int]]
+    """By target: places of the products of the history that say most and that a path may start from, the first first:
+    without them the score falls, and they may be named. Few of them."""
+    firsts: list[list[int]]
+    """By target: the one that says most of each kind of evidence, where one says anything."""
+    whole: list[dict[str, float]]
+    """By target: what all products of the history together say of each kind of evidence."""
+    disliked: Int[np.ndarray, " disliked"]
+    """Places of the products with an event of negative weight that may be named."""
 
 
 def listen(evidence: Evidence) -> Voices:
@@ -60,15 +60,25 @@ def listen(evidence: Evidence) -> Voices:
     said = np.maximum(parts, 0.0)
     total = said.sum(axis=0)
     scores = parts.sum(axis=(0, 1)) + evidence.priors.sum(axis=0)
-    without = evidence.scorer.totals_without(evidence.history, evidence.entries) + evidence.priors.sum(axis=0)
+    without = evidence.scorer.totals_without(evidence.spread.heard, evidence.entries) + evidence.priors.sum(axis=0)
     usable = (without < scores) & evidence.ready.nameable[evidence.products][:, None] & (total > 0)
-    by_kind = np.stack([said[members].sum(axis=0) for members in evidence.ready.roles.kinds.values()])
-    starts = np.argsort(-np.where(usable, total, -1.0), axis=0, kind="stable")
-    firsts = np.full((len(by_kind), len(scores)), -1)
+    kinds = evidence.ready.roles.kinds
+    by_kind = np.stack([said[members].sum(axis=0) for members in kinds.values()])
+    order = strongest(np.where(usable, total, -1.0), _MOST_STARTS).T.tolist()
+    starts = [places[:number] for places, number in zip(order, usable.sum(axis=0).tolist(), strict=True)]
+    firsts: list[list[int]] = [[] for _ in starts]
     if len(total):
         open_kinds = by_kind * usable
-        firsts = np.where(open_kinds.max(axis=1) > 0, open_kinds.argmax(axis=1), -1)
-    return Voices(parts, scores, without, starts, usable.sum(axis=0), firsts, by_kind.sum(axis=1))
+        best = np.where(open_kinds.max(axis=1) > 0, open_kinds.argmax(axis=1), -1)
+        firsts = [[place for place in places if place >= 0] for places in best.T.tolist()]
+    whole = [dict(zip(kinds, values, strict=True)) for values in by_kind.sum(axis=1).T.tolist()]
+    return Voices(parts, scores, without, starts, firsts, whole, _disliked(evidence))
+
+
+def _disliked(evidence: Evidence) -> Int[np.ndarray, " disliked"]:
+    history, products = evidence.history, evidence.products
+    against = np.searchsorted(products, np.unique(history.product[history.weight < 0]))
+    return np.asarray(against[evidence.ready.nameable[products[against]]])
 
 
 def true_paths(evidence: Evidence, voices: Voices, place: int, *, limit: int, told: Counter[str]) -> tuple[Path, ...]:
@@ -86,9 +96,7 @@ def true_paths(evidence: Evidence, voices: Voices, place: int, *, limit: int, to
         told: how often each kind of path stood first in the list so far; counts this one in.
     """
     found = _moving_grounds(evidence, voices, place)
-    relations = evidence.ready.roles.entities
-    whole = dict(zip(evidence.ready.roles.kinds, voices.whole[:, place].tolist(), strict=True))
-    shown = _choose(evidence, found, limit, whole={relation: whole[relation] for relation in relations}, told=told)
+    shown = _choose(evidence, found, limit, whole=voices.whole[place], told=told)
     if not shown:
         return ()
     first = max(shown, key=lambda ground: ground.part * _standing(ground, told))
@@ -105,15 +113,15 @@ def true_paths(evidence: Evidence, voices: Voices, place: int, *, limit: int, to
 
 def _moving_grounds(evidence: Evidence, voices: Voices, place: int) -> list[Ground]:
     """Paths from the products of the history that say most, and without which the score would be lower."""
-    order = voices.starts[: min(_MOST_STARTS, int(voices.num_usable[place])), place].tolist()
-    firsts = [first for first in voices.firsts[:, place].tolist() if first >= 0]
-    parts, score = voices.parts[:, :, place], abs(float(voices.scores[place]))
+    order, firsts = voices.starts[place], voices.firsts[place]
+    said, score = voices.parts[:, :, place].T, abs(float(voices.scores[place]))
     product = int(evidence.targets[place])
     found: list[Ground] = []
     for number, start in enumerate(dict.fromkeys([*order[:_STARTS], *firsts, *order[_STARTS:]])):
         if found and number >= _STARTS + len(firsts):
             break
-        found += grounds(evidence, start, product=product, parts=parts[:, start], worth_a_detour=_DETOUR * score)
+        parts = said[start].tolist()
+        found += grounds(evidence, start, product=product, parts=parts, worth_a_detour=_DETOUR * score)
     bound = evidence.ready.reasons.min_share * score
     return [ground for ground in found if ground.part >= bound]
 
@@ -127,7 +135,7 @@ def _choose(
         evidence: of the user.
         found: what there is to choose from.
         limit: most to choose.
-        whole: what all products of the history together say through each relation to an entity.
+        whole: what all products of the history together say of each kind of evidence.
         told: how often each kind of path stood first in the list so far.
     """
     best: dict[str, float] = {}
@@ -136,14 +144,16 @@ def _choose(
     worth = []
     for ground in found:
         # A taste is many products that say a little each: the strongest of them speaks for all.
-        behind = max(1.0, whole.get(ground.relation, 0.0) / best[ground.relation])
+        is_taste = ground.relation in evidence.ready.roles.entities
+        behind = max(1.0, whole[ground.relation] / best[ground.relation]) if is_taste else 1.0
         recent = _OLD + (1.0 - _OLD) * evidence.recency[ground.start]
         worth.append(ground.part * behind * ground.specific * recent * _standing(ground, told))
-    rest, shown = list(zip(worth, found, strict=True)), list[Ground]()
+    rest, shown = list(zip(worth, found, map(_entity, found), strict=True)), list[Ground]()
     while rest and len(shown) < limit:
-        best_one = max(rest, key=lambda pair: pair[0] * _freshness(pair[1], shown))
+        best_one = max(rest, key=lambda entry: entry[0])
         rest.remove(best_one)
         shown.append(best_one[1])
+        rest = [(value * _freshness(ground, entity, *best_one[1:]), ground, entity) for value, ground, entity in rest]
     return shown
 
 
@@ -152,17 +162,14 @@ def _standing(ground: Ground, told: Counter[str]) -> float:
     return 1.0 if ground.relation == HABIT else _AHEAD ** min(told[ground.relation], _TIMES)
 
 
-def _freshness(ground: Ground, shown: list[Ground]) -> float:
-    """1 for what nothing shown says yet; less for each that has the relation, the product or the entity already."""
+def _freshness(ground: Ground, entity: GraphNode | None, other: Ground, over: GraphNode | None) -> float:
+    """What a path is still worth beside another that is shown: less where they share relation, product or entity."""
     worth = 1.0
-    for other in shown:
-        if _entity(ground) is not None and _entity(ground) == _entity(other):
-            worth *= _SAME
-        elif ground.relation == other.relation:
-            worth *= _AGAIN
-        if ground.start == other.start:
-            worth *= _AGAIN
-    return worth
+    if entity is not None and entity == over:
+        worth = _SAME
+    elif ground.relation == other.relation:
+        worth = _AGAIN
+    return worth * _AGAIN if ground.start == other.start else worth
 
 
 def _entity(ground: Ground) -> GraphNode | None:
@@ -181,19 +188,15 @@ def objection(evidence: Evidence, voices: Voices, place: int) -> Objection | Non
         voices: of the evidence.
         place: of the item among the targets.
     """
-    history, ready = evidence.history, evidence.ready
-    disliked = np.isin(evidence.products, history.product[history.weight < 0]) & ready.nameable[evidence.products]
-    if not disliked.any():
+    if not len(voices.disliked):
         return None
-    taken = voices.parts[:, disliked, place].sum(axis=0)
-    score, start = float(voices.scores[place]), int(np.flatnonzero(disliked)[taken.argmin()])
-    enough = taken.min() < -ready.reasons.min_share * abs(score) and voices.without[start, place] > score
+    taken = voices.parts[:, voices.disliked, place].sum(axis=0)
+    score, start = float(voices.scores[place]), int(voices.disliked[taken.argmin()])
+    enough = taken.min() < -evidence.ready.reasons.min_share * abs(score) and voices.without[start, place] > score
     return tell_objection(evidence, int(evidence.products[start]), float(taken.min())) if enough else None
 
 
-def reason_codes(
-    evidence: Evidence, by_kernel: Mapping[str, float], by_prior: Mapping[str, float]
-) -> tuple[Reason, ...]:
+def reason_codes(evidence: Evidence, by_kernel: Sequence[float], by_prior: Sequence[float]) -> tuple[Reason, ...]:
     """Return the reason codes of an item, PATH apart, the one that carried most first.
 
     What many customers do is said last beside other reasons, and alone where nothing of the user speaks for the item.
@@ -203,17 +206,12 @@ def reason_codes(
         by_kernel: what each kernel adds to the item.
         by_prior: what each prior adds.
     """
-    top = max((*by_kernel.values(), *by_prior.values()), default=0.0)
-    popular = tuple(code for name, code in _PRIORS.items() if by_prior.get(name, 0.0) > _HEARD * top)
-    if top <= 0 or max(by_kernel.values(), default=0.0) < top:
+    most = max(by_kernel, default=0.0)
+    top = max(most, *by_prior) if by_prior else most
+    names, codes = evidence.scorer.blend.priors, evidence.ready.roles.codes
+    heard = {name for name, value in zip(names, by_prior, strict=True) if value > _HEARD * top}
+    popular = tuple(code for name, code in _PRIORS.items() if name in heard)
+    if top <= 0 or most < top:
         return popular or (Reason.POPULAR_FALLBACK,)
-    kernels = {kernel.name: kernel for kernel in evidence.scorer.kernels}
-    heard = [name for name in sorted(by_kernel, key=lambda name: -by_kernel[name]) if by_kernel[name] > _HEARD * top]
-    return tuple(dict.fromkeys((*(_code(kernels[name]) for name in heard), *popular)))
-
-
-def _code(kernel: Kernel) -> Reason:
-    if isinstance(kernel, HabitKernel):
-        return Reason.BUY_AGAIN
-    is_content = isinstance(kernel, EntityKernel) or kernel.name in TEXT_KERNELS
-    return Reason.CONTENT if is_content else Reason.COLLABORATIVE
+    said = sorted(zip(by_kernel, codes, strict=True), key=lambda pair: -pair[0])
+    return tuple(dict.fromkeys((*(code for value, code in said if value > _HEARD * top), *popular)))

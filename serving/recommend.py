@@ -30,11 +30,11 @@ def recommend(ready: Ready, events: EventReader, request: RecommendRequest, *, n
     bundle, words = ready.bundle, ready.words(request.language, request.surface)
     past = past_of(bundle, events, request, now_ms=now_ms)
     history = past.read()
-    scores = bundle.scorer.score(history)
+    spread = bundle.scorer.spread(history)
     allowed, removed = ready.allow(request.filter, history)
-    ranked = top_products(scores, allowed, k=request.offset + request.n)[request.offset :]
+    ranked = top_products(spread.scores, allowed, k=request.offset + request.n)[request.offset :]
     items = explain_items(
-        ready, ranked, history, user=past.user, paths=request.paths, first_rank=request.offset + 1, words=words
+        ready, ranked, spread, user=past.user, paths=request.paths, first_rank=request.offset + 1, words=words
     )
     return Answer(items, bundle.version, bundle.snapshot.hash, len(history), removed)
 

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Int
 
 from gnn.removals import count_ahead
-from gnn.score import History, top_products
+from gnn.score import History, decayed_products, top_products
 from serving.standing import Question, Standing
 
 MOST_CONSIDERED = 30
@@ -136,15 +136,16 @@ class _Search:
 
 def _strongest(question: Question, history: History, standing: Standing) -> Int[np.ndarray, " history"]:
     """The distinct products of the history, first those without which the product loses most to its rivals."""
-    scorer, products = question.ready.bundle.scorer, np.unique(history.product)
+    scorer = question.ready.bundle.scorer
+    heard = decayed_products(history, scorer.blend.decays)
     others = standing.allowed.copy()
     others[question.product] = False
     rivals = top_products(standing.scores, others, k=question.n + _RIVALS)
     targets = np.r_[question.product, rivals[question.n - 1 :]]
-    without = scorer.totals_without(history, scorer.entries(products, targets))
+    without = scorer.totals_without(heard, scorer.entries(heard.products, targets))
     without += scorer.prior_parts(targets).sum(axis=0)
     lead = without[:, 0] - without[:, 1:].max(axis=1, initial=-np.inf)
-    return np.asarray(products[np.lexsort((products, lead))])
+    return np.asarray(heard.products[np.lexsort((heard.products, lead))])
 
 
 def _has_room(question: Question) -> bool:

@@ -2,6 +2,7 @@
 
 from kg.kernels import TEXT_KERNELS, USE_KERNELS, EntityKernel, HabitKernel, Kernel
 from kg.paths import OTHERS
+from serving.answer import Reason
 
 NETWORK = "network"
 """Name of the kernel of the graph attention network."""
@@ -21,6 +22,8 @@ class Roles:
         self.links: dict[str, int] = {}
         self.use: list[int] = []
         self.network: int | None = None
+        self.codes: tuple[Reason, ...] = tuple(_code(kernel) for kernel in kernels)
+        """Reason code of each kernel."""
         for index, kernel in enumerate(kernels):
             if isinstance(kernel, EntityKernel):
                 # Another user is never named, whatever relation a shop declares.
@@ -36,3 +39,10 @@ class Roles:
         links = {name: [index] for name, index in self.links.items()}
         self.kinds: dict[str, list[int]] = {**entities, **links, OTHERS: self.use}
         """Rows of the kernels by kind of evidence: a relation, the name of a kernel of links, or `others`."""
+
+
+def _code(kernel: Kernel) -> Reason:
+    if isinstance(kernel, HabitKernel):
+        return Reason.BUY_AGAIN
+    is_content = isinstance(kernel, EntityKernel) or kernel.name in TEXT_KERNELS
+    return Reason.CONTENT if is_content else Reason.COLLABORATIVE

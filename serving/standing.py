@@ -51,16 +51,17 @@ class Question:
 
     def stand(self, history: History) -> Standing:
         """Return where the product stands for one history."""
-        return self._judge(self.ready.bundle.scorer.score(history), history)
+        return self.judge(self.ready.bundle.scorer.score(history), history)
 
     def stand_each(self, histories: Sequence[History]) -> list[Standing]:
         """Return where the product stands for each of some histories, scored together."""
         if not histories:
             return []
         scores = self.ready.bundle.scorer.score_histories(histories)
-        return [self._judge(row, history) for row, history in zip(scores, histories, strict=True)]
+        return [self.judge(row, history) for row, history in zip(scores, histories, strict=True)]
 
-    def _judge(self, scores: Float[np.ndarray, " product"], history: History) -> Standing:
+    def judge(self, scores: Float[np.ndarray, " product"], history: History) -> Standing:
+        """Return where the product stands by the scores of a history."""
         allowed, _ = self.ready.allow(self.filter, history)
         own = scores[self.product]
         ahead = scores > own

@@ -269,4 +269,7 @@ def _list(
 
 def as_json(body: dict[str, Any]) -> Response:
     """Return an answer as it is sent."""
-    return Response(json.dumps(body, ensure_ascii=False, allow_nan=False).encode(), media_type="application/json")
+    return Response(
+        json.dumps(body, ensure_ascii=False, allow_nan=False, check_circular=False).encode(),
+        media_type="application/json",
+    )

@@ -2,6 +2,7 @@
 
 import functools
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -15,10 +16,12 @@ from kg.errors import SnapshotError
 from kg.kernel_files import load_kernel, save_kernel
 from kg.kernels import EmbeddingKernel, EntityKernel, HabitKernel, Kernel, NeighbourKernel
 from kg.operators import OperatorConfig, build_operators, interactions, strongest, top_k_product
+from kg.stack import KernelStack, Spoken
 from tests.support.random_shops import ORDERS, random_snapshot
 
 NUM_PRODUCTS = 12
 SEEDS = st.integers(0, 30)
+KINDS = (NeighbourKernel, EntityKernel, EmbeddingKernel, HabitKernel)
 
 
 @functools.cache
@@ -74,6 +77,43 @@ def test_spread_is_the_weighted_sum_of_the_entries(seed: int, history: list[int]
         summed = weights @ kernel.entries(products, targets).astype(np.float64)
         np.testing.assert_allclose(spread, summed, atol=2e-5, err_msg=kernel.name)
         np.testing.assert_allclose(spread, weights @ full_matrix(kernel)[products], atol=2e-5, err_msg=kernel.name)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=SEEDS,
+    several=st.lists(st.sets(st.integers(0, NUM_PRODUCTS - 1), max_size=9), max_size=4),
+    targets=st.lists(st.integers(0, NUM_PRODUCTS - 1), max_size=5, unique=True),
+    only=st.sampled_from([*KINDS, None]),
+    draw=st.integers(0, 1000),
+)
+def test_a_stack_says_what_its_kernels_say(
+    seed: int, several: list[set[int]], targets: list[int], only: type | None, draw: int
+) -> None:
+    rng = np.random.default_rng(draw)
+    kernels = [kernel for kernel in kernels_of(seed) if only is None or isinstance(kernel, only)]
+    stack = KernelStack(kernels, NUM_PRODUCTS)
+    spoken = [
+        Spoken(np.array(sorted(products), dtype=np.int64), rng.normal(size=(len(kernels), len(products))))
+        for products in several
+    ]
+
+    reached = list(stack.spread(spoken))
+
+    assert len(spoken) == len(reached)
+    np.testing.assert_array_equal(stack.mass, np.stack([kernel.mass for kernel in kernels], axis=1))
+    for one, reach in zip(spoken, reached, strict=True):
+        entries = stack.entries(one.products, np.array(targets, dtype=np.int64), neighbours=reach.neighbours)
+        for row, kernel in enumerate(kernels):
+            rows = stack_rows([one.products], [one.weights[row]], NUM_PRODUCTS)
+            alone = kernel.entries(one.products, np.array(targets, dtype=np.int64))
+            np.testing.assert_allclose(reach.by_kernel[row], kernel.spread(rows)[0], atol=1e-5, err_msg=kernel.name)
+            np.testing.assert_allclose(entries[row], alone, rtol=1e-6, err_msg=kernel.name)
+
+
+def test_a_stack_takes_no_kernel_of_an_unknown_type() -> None:
+    with pytest.raises(TypeError, match="unknown type"):
+        KernelStack([cast(Kernel, object())], NUM_PRODUCTS)
 
 
 @settings(max_examples=30, deadline=None)

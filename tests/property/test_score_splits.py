@@ -12,7 +12,19 @@ from gnn.closed_form import fit_ease
 from gnn.fuse import default_decays
 from gnn.kernels import PRIORS, build_priors
 from gnn.learn import LearnConfig
-from gnn.score import Blend, Decay, History, Scorer, make_history, top_products, user_history
+from gnn.score import (
+    Blend,
+    Decay,
+    History,
+    Scorer,
+    decayed,
+    decayed_products,
+    make_history,
+    mass_of,
+    stack_rows,
+    top_products,
+    user_history,
+)
 from kg.kernels import EmbeddingKernel, HabitKernel
 from kg.operators import OperatorConfig, build_operators, interactions
 from kg.snapshot import DAY_MS, Snapshot
@@ -140,7 +152,9 @@ def test_the_scores_without_each_product_are_the_scores_of_the_history_without_i
     history = history_of(snapshot, rows, waited=waited)
     products = np.unique(history.product)
 
-    found = scorer.totals_without(history, scorer.entries(products, EVERY)) + scorer.prior_parts(EVERY).sum(axis=0)
+    found = scorer.totals_without(
+        decayed_products(history, scorer.blend.decays), scorer.entries(products, EVERY)
+    ) + scorer.prior_parts(EVERY).sum(axis=0)
 
     for place, product in enumerate(products):
         expected = scorer.score(history.without(int(product)))
@@ -161,6 +175,51 @@ def test_histories_scored_together_get_what_each_gets_alone(
     for history, scores in zip(histories, together, strict=True):
         np.testing.assert_allclose(scorer.score(history), scores, atol=1e-6)
     np.testing.assert_array_equal(scorer.score_users(np.arange(len(several)), histories), together)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 11),
+    several=st.lists(HISTORIES, min_size=1, max_size=3),
+    mass_power=st.sampled_from([0.0, 0.5, 1.0]),
+)
+def test_kernels_side_by_side_give_the_sum_of_what_each_spreads(
+    seed: int, several: list[list[tuple[int, int, int]]], mass_power: float
+) -> None:
+    scorer, snapshot = scorer_of(seed, mass_power)
+    histories = [history_of(snapshot, rows) for rows in several]
+
+    together = scorer.score_histories(histories)
+
+    for history, scores in zip(histories, together, strict=True):
+        spread = scorer.spread(history)
+        by_kernel = np.stack([spread_alone(scorer, row, history) for row in range(len(scorer.kernels))])
+        expected = by_kernel.sum(axis=0) + scorer.prior_parts(EVERY).sum(axis=0)
+        digits = 1e-6 * max(1.0, np.abs(by_kernel).sum(axis=0).max())  # of float32, where large terms cancel
+        np.testing.assert_allclose(scores, expected, rtol=0, atol=digits)
+        np.testing.assert_allclose(spread.scores, expected, rtol=0, atol=digits)
+        np.testing.assert_allclose(scorer.by_kernel(spread, EVERY), by_kernel, rtol=0, atol=digits)
+        np.testing.assert_array_equal(
+            scorer.entries_of(spread, EVERY[::2]), scorer.entries(spread.heard.products, EVERY[::2])
+        )
+
+
+def spread_alone(scorer: Scorer, row: int, history: History) -> np.ndarray:
+    """What one kernel adds to every product, by its own `spread`."""
+    kernel, blend = scorer.kernels[row], scorer.blend
+    faded = decayed(history, blend.decays)
+    weights = blend.weights[row] @ (faded / mass_of(kernel, history, faded)[:, None] ** blend.mass_power)
+    return np.asarray(kernel.spread(stack_rows([history.product], [weights], NUM))[0], dtype=np.float64)
+
+
+def test_products_that_were_treated_alike_weigh_the_same_to_the_last_digit() -> None:
+    """Otherwise which of two equal reasons is told would be left to rounding."""
+    scorer, snapshot = scorer_of(3)
+    history = history_of(snapshot, [(product, 0, 2) for product in range(NUM)])
+
+    weights = scorer.spread(history).weights
+
+    assert [1] * len(scorer.kernels) == [len(set(row.tolist())) for row in weights]
 
 
 def test_a_faint_old_event_does_not_speak_as_loudly_as_a_fresh_one() -> None:

@@ -37,8 +37,9 @@ def test_the_first_paths_of_a_list_are_of_more_kinds_than_those_of_its_items_alo
         history = read_history(ready.bundle.snapshot, ready.bundle.snapshot.row("User", user), ())
         row = ready.bundle.snapshot.row("User", user)
         rows = [ready.product_row(item.product_id) for item in answer.items]
+        spread = ready.bundle.scorer.spread(history)
         single = [
-            explain_items(ready, np.array([product]), history, user=row, paths=AT_MOST, first_rank=1)[0]
+            explain_items(ready, np.array([product]), spread, user=row, paths=AT_MOST, first_rank=1)[0]
             for product in rows
         ]
         together += len({item.paths[0].pattern for item in answer.items if item.paths})
@@ -67,9 +68,9 @@ def test_of_two_equal_reasons_the_recent_one_is_chosen(tmp_path: FilePath) -> No
     blend = replace(content.scorer.blend, kernels=("brand",), **weights)
     scorer = Scorer((brand,), content.scorer.priors, blend)
     ready = prepare(load_bundle(write_bundle(replace(content, scorer=scorer), tmp_path)))
-    history = read_history(ready.bundle.snapshot, 0, ())
+    spread = ready.bundle.scorer.spread(read_history(ready.bundle.snapshot, 0, ()))
 
-    (item,) = explain_items(ready, np.array([ready.product_row("wanted")]), history, user=0, paths=1, first_rank=1)
+    (item,) = explain_items(ready, np.array([ready.product_row("wanted")]), spread, user=0, paths=1, first_rank=1)
 
     assert ["new"] == [path.nodes[1].id for path in item.paths]
 
