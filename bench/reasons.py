@@ -49,7 +49,7 @@ More is not always better: a good reason may be old, or rest on something rare. 
 
 
 def reasons_page(files: Sequence[Path]) -> str:
-    """Return the page on some results as Markdown: measured models, models trained anew, planted causes, then path models."""
+    """Return the page on some results as Markdown: models, models trained anew, planted causes, then path models."""
     results = {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in files}
     measured = [measured_section(found, name) for name, found in results.items() if "reasons" in found]
     planted = [planted_section(found, name) for name, found in results.items() if "shops" in found]

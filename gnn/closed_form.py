@@ -15,6 +15,9 @@ from gnn.errors import ConfigError
 from kg.kernels import EmbeddingKernel, NeighbourKernel
 
 _PRIMAL_LIMIT = 16_000
+"""Products of a system that is solved whole: 1 GB, and its cost grows with their cube."""
+_DUAL_CELLS = 600_000_000
+"""Numbers of a user-by-user system and what it is solved for, at most."""
 _BLOCK_BYTES = 256 * 2**20
 
 
@@ -29,7 +32,9 @@ def fit_ease(
     """Return EASE, the linear model whose zero diagonal forbids a product to predict itself.
 
     The product-by-product system is solved where it is small; where users are fewer, the Woodbury identity gives the
-    same matrix from a user-by-user system, row block by row block, and the dense matrix never exists.
+    same matrix from a user-by-user system, row block by row block, and the dense matrix never exists. Where both are
+    large, the products that most users have to do with get the system of their own, and the others get no entry: they
+    are bought too seldom for a linear model to tell them apart.
 
     Args:
         interactions: [user product], 0 or a positive weight.
@@ -46,8 +51,10 @@ def fit_ease(
     num_users, num_products = interactions.shape
     if also is not None or (num_products <= _PRIMAL_LIMIT and num_products <= 4 * num_users):
         rows = _primal_rows(interactions, regularisation, also)
-    else:
+    elif num_users * (num_users + 2 * num_products) <= _DUAL_CELLS:
         rows = _dual_rows(interactions, regularisation)
+    else:
+        return NeighbourKernel(name, _among_popular(interactions, regularisation, top_k=top_k))
     return NeighbourKernel(name, _stack_strongest(rows, num_products, top_k=top_k, by_size=True))
 
 
@@ -123,11 +130,24 @@ def _primal_rows(
         vectors = torch.from_numpy(np.ascontiguousarray(also, dtype=np.float32))
         gram.addmm_(vectors, vectors.T, alpha=float(gram.diagonal().mean()))
     gram.diagonal().add_(regularisation)
-    precision = torch.cholesky_inverse(torch.linalg.cholesky(gram))
+    factor = torch.linalg.cholesky(gram)
     del gram
+    precision = torch.cholesky_inverse(factor)
+    del factor
     scale = -1.0 / precision.diagonal()
     for block in _blocks(precision):
         yield block * scale
+
+
+def _among_popular(interactions: sp.csr_array, regularisation: float, *, top_k: int) -> sp.csr_array:
+    """EASE among the _PRIMAL_LIMIT products with most users, in the rows and columns of the whole catalogue."""
+    num_products = interactions.shape[1]
+    order = np.argsort(-np.asarray(interactions.sum(axis=0)).ravel(), kind="stable")
+    kept = np.sort(order[:_PRIMAL_LIMIT])
+    rows = _primal_rows(sp.csr_array(interactions[:, kept]), regularisation)
+    found = sp.coo_array(_stack_strongest(rows, len(kept), top_k=top_k, by_size=True))
+    places = (kept[found.coords[0]], kept[found.coords[1]])
+    return sp.csr_array((found.data, places), shape=(num_products, num_products), dtype=np.float32)
 
 
 def _dual_rows(interactions: sp.csr_array, regularisation: float) -> Iterator[torch.Tensor]:

@@ -151,3 +151,22 @@ def test_the_smooth_kernel_is_the_low_pass_filter_by_a_dense_decomposition(rank:
 def test_too_little_data_has_no_smooth_kernel() -> None:
     for snapshot in (random_snapshot(3, users=7, products=28), random_snapshot(3, users=40, products=28, events=0)):
         assert fit_smooth(interactions(snapshot), [("smooth", 8, 0.3)]) == []
+
+
+def test_where_both_systems_are_too_large_the_most_bought_products_have_one_of_their_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    matrix = random_interactions(2, users=40, products=9)
+    matrix = sp.csr_array(matrix @ sp.diags_array([1, 1, 0, 1, 1, 1, 0, 1, 1])).astype(np.float32)
+    matrix.eliminate_zeros()
+    monkeypatch.setattr(closed_form, "_PRIMAL_LIMIT", 6)
+    monkeypatch.setattr(closed_form, "_DUAL_CELLS", 100)
+    count = np.asarray(matrix.sum(axis=0)).ravel()
+    kept = np.sort(np.argsort(-count, kind="stable")[:6])
+    expected = np.zeros((9, 9))
+    expected[np.ix_(kept, kept)] = textbook_ease(sp.csr_array(matrix[:, kept]), 3.0)
+
+    found = fit_ease(matrix, regularisation=3.0, top_k=9).matrix
+
+    np.testing.assert_allclose(found.toarray(), expected, atol=2e-5)
+    assert {2, 6}.isdisjoint(kept.tolist())
