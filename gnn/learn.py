@@ -207,6 +207,7 @@ def fit_stage(
             config=config.train,
             validate=network.validate,
             stop_after=network.epochs,
+            clock=clock,
             progress=progress,
         )
     return Stage((*kernels, trained.kernel), priors, trained)

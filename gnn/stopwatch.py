@@ -8,7 +8,13 @@ from contextlib import contextmanager
 class Stopwatch:
     """Adds up wall seconds under names; laps of one name add up."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, exact: bool = False) -> None:
+        """Begin with no laps.
+
+        Args:
+            exact: whether work that was handed to a GPU is waited for at the end of a lap, which slows training down.
+        """
+        self.exact = exact
         self._laps: dict[str, float] = {}
 
     @contextmanager

@@ -7,7 +7,8 @@ together. On a GPU nothing waits for the outcome of a step, so the next batch is
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,6 +23,7 @@ from gnn.errors import ConfigError, NonFiniteLoss, TooLittleData
 from gnn.examples import Batch, Examples, cut_batch, shuffle_events
 from gnn.model import Embeddings, GraphAttentionNetwork
 from gnn.softmax import Blocks, CatalogueLoss
+from gnn.stopwatch import Stopwatch
 from kg.kernels import EmbeddingKernel
 from kg.progress import Progress, silent
 
@@ -34,6 +36,8 @@ Weights = Mapping[str, Tensor]
 _BLOCK_LOGITS = {"cpu": 16_000_000, "cuda": 256_000_000}
 """Logits in memory together at most."""
 _UNORDERED_HISTORY, _UNORDERED_TARGETS = 256, 64
+STAGES = ("cut batches", "propagate", "loss", "back", "step", "validate")
+"""What training consists of; the loss knows its gradient by the vectors, so "back" is the way from there."""
 _LEAST_STEPS = 10
 """Length of the shortest schedule; in a shorter one the rise of a fifth of it would take no step at all."""
 
@@ -67,6 +71,7 @@ def train_network(  # noqa: PLR0913  # what to learn from, how, from where and u
     validate: Callable[[EmbeddingKernel], float] | None = None,
     start: Weights | None = None,
     stop_after: int | None = None,
+    clock: Stopwatch | None = None,
     progress: Progress = silent,
 ) -> Trained:
     """Train the network on the steps of a snapshot's users.
@@ -80,6 +85,7 @@ def train_network(  # noqa: PLR0913  # what to learn from, how, from where and u
         start: parameters to continue from; the graph must be of the same shape.
         stop_after: epochs after which training ends although its schedule goes on, as a later stage repeats an earlier
             one; None: it runs to its end.
+        clock: counts the seconds of STAGES; those of a GPU only when it is exact.
         progress: called once an optimiser step.
 
     Raises:
@@ -94,7 +100,8 @@ def train_network(  # noqa: PLR0913  # what to learn from, how, from where and u
         network.load_state_dict(dict(start))
     if not len(examples):
         raise TooLittleData("no user has two steps, so there is nothing to predict; add events")
-    trainer = _Trainer(network, examples, config, device)
+    clock = clock or Stopwatch()
+    trainer = _Trainer(network, examples, config, clock)
     losses: list[float] = []
     values: list[float] = []
     epochs_s: list[float] = []
@@ -104,7 +111,8 @@ def train_network(  # noqa: PLR0913  # what to learn from, how, from where and u
         losses.append(trainer.run_epoch(epoch, progress))
         epochs_s.append(time.perf_counter() - started)
         if validate is not None:
-            values.append(validate(_kernel(network)))
+            with clock.lap(STAGES[-1]):
+                values.append(validate(_kernel(network)))
             if int(np.argmax(values)) == epoch:
                 best = _copy(network)
             logger.info("epoch done", extra={"epoch": epoch + 1, "loss": losses[-1], "value": values[-1]})
@@ -139,9 +147,10 @@ class _Trainer:
     """State of one training: network, optimiser, schedule, generators."""
 
     def __init__(
-        self, network: GraphAttentionNetwork, examples: Examples, config: TrainConfig, device: torch.device
+        self, network: GraphAttentionNetwork, examples: Examples, config: TrainConfig, clock: Stopwatch
     ) -> None:
-        self.network, self.examples, self.config, self.device = network, examples, config, device
+        self.network, self.examples, self.config, self.clock = network, examples, config, clock
+        self.device = device = network.text.device
         self.rng = np.random.default_rng(config.seed)
         self.generator = torch.Generator(device).manual_seed(config.seed)
         num_products = len(network.bias)
@@ -189,24 +198,38 @@ class _Trainer:
     def _run_step(self, chosen: np.ndarray) -> Float[Tensor, ""]:
         """Propagate, take one step against the loss of the chosen examples and return their summed loss."""
         config, ordered = self.config, self.examples.ordered
-        batch = cut_batch(
-            self.examples,
-            chosen,
-            length=config.history if ordered else _UNORDERED_HISTORY,
-            max_targets=config.max_targets if ordered else _UNORDERED_TARGETS,
-            repeat_weight=config.repeat_weight,
-            rng=self.rng,
-        )
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
+        with self._stage("cut batches"):
+            batch = cut_batch(
+                self.examples,
+                chosen,
+                length=config.history if ordered else _UNORDERED_HISTORY,
+                max_targets=config.max_targets if ordered else _UNORDERED_TARGETS,
+                repeat_weight=config.repeat_weight,
+                rng=self.rng,
+            )
+        with (
+            self._stage("propagate"),
+            torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"),
+        ):
             made = self.network.propagate(self.generator)
-        loss = self._loss(made, batch)
-        tables = (self.network.own, self.network.own_target, self.network.word)
-        size = torch.stack([table.weight.square().sum() for table in tables]).sum()
-        torch.autograd.backward([loss + config.embedding_l2 * size / self.network.own.weight.shape[0]])
-        self.optimiser.step()
-        self.schedule.step()
-        self.optimiser.zero_grad(set_to_none=True)
+        with self._stage("loss"):
+            loss = self._loss(made, batch)
+            tables = (self.network.own, self.network.own_target, self.network.word)
+            size = torch.stack([table.weight.square().sum() for table in tables]).sum()
+        with self._stage("back"):
+            torch.autograd.backward([loss + config.embedding_l2 * size / self.network.own.weight.shape[0]])
+        with self._stage("step"):
+            self.optimiser.step()
+            self.schedule.step()
+            self.optimiser.zero_grad(set_to_none=True)
         return loss.detach() * len(chosen)
+
+    @contextmanager
+    def _stage(self, name: str) -> Iterator[None]:
+        with self.clock.lap(name):
+            yield
+            if self.clock.exact and self.device.type == "cuda":
+                torch.cuda.synchronize()
 
     def _loss(self, made: Embeddings, batch: Batch) -> Float[Tensor, ""]:
         history, rank, present, target, share = (

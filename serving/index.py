@@ -38,11 +38,12 @@ class ProductIndex:
             allowed: which products may come out.
             k: how many at most.
         """
-        rows = np.flatnonzero(allowed)
-        if not len(rows):
-            return rows, np.zeros((len(self.parts), 0))
-        wish = faiss.SearchParameters(sel=faiss.IDSelectorBatch(rows))  # type: ignore[call-arg]  # added at import
-        _, found = self._index.search(self._vectors[product : product + 1], min(k, len(rows)), params=wish)
+        num_allowed = int(np.count_nonzero(allowed))
+        if not num_allowed:
+            return np.zeros(0, dtype=np.int64), np.zeros((len(self.parts), 0))
+        bits = faiss.IDSelectorBitmap(np.packbits(allowed, bitorder="little"))  # type: ignore[arg-type, call-arg]
+        wish = faiss.SearchParameters(sel=bits)  # type: ignore[call-arg]  # added at import
+        _, found = self._index.search(self._vectors[product : product + 1], min(k, num_allowed), params=wish)
         rank = found[0][found[0] >= 0]
         similarity = [part[rank] @ part[product] for part in self.parts.values()]
         return rank, np.stack(similarity).astype(np.float64)

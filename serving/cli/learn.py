@@ -25,6 +25,7 @@ from gnn.measure import Measured
 from gnn.report import WHOLE, Report, describe_blend, report_to_json
 from gnn.split import SplitName
 from gnn.stopwatch import Stopwatch
+from gnn.train import STAGES
 from kg.operators import OperatorConfig
 from kg.progress import Progress
 from kg.reader import read_folder
@@ -115,26 +116,38 @@ def encode(data: Data = None, as_json: AsJson = False) -> None:
     say(f"vectors of {encoder.dim} numbers, kept in {settings.cache}")
 
 
-def train(data: Data = None, cutoff: Cutoff = None, split: Split = None, as_json: AsJson = False) -> None:
+def train(
+    data: Data = None,
+    cutoff: Cutoff = None,
+    split: Split = None,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Also say where the time went; on a GPU training waits for every stage.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Train a model on a snapshot.
 
     Fits and tunes, and prints what validation chose. Nothing is measured on test users and nothing is published:
     that is for 'whycart evaluate' and 'whycart retrain'.
 
-    Example: whycart train --data shop
+    Example: whycart train --data shop --profile
     """
     settings, until = load_settings(), parse_cutoff(cutoff)
     config = read_config(settings, split=split, cutoff=until)
     use_all_cores()
-    clock = Stopwatch()
+    clock = Stopwatch(exact=profile)
     with progress_bars(wanted=not as_json) as progress:
-        made = _read_snapshot(settings, data, cutoff=until, progress=progress)
-        _, vectors, _ = encode_nodes(made, config.encoder, cache=settings.cache, progress=progress)
+        with clock.lap("snapshot"):
+            made = _read_snapshot(settings, data, cutoff=until, progress=progress)
+        with clock.lap("encode"):
+            _, vectors, _ = encode_nodes(made, config.encoder, cache=settings.cache, progress=progress)
         tuned = tune(made, vectors, config=config.learn, clock=clock, split=split, progress=progress)
     if as_json:
         print_json(_tuned_facts(tuned, clock))
     else:
         _tell_tuned(tuned, clock)
+        if profile:
+            _tell_profile(clock)
 
 
 def evaluate(
@@ -352,6 +365,20 @@ def _tell_tuned(tuned: Tuned, clock: Stopwatch) -> None:
     for name, fused in tuned.blends.items():
         say(f"{name}: value {fused.value:.4f} on {len(tuned.split.valid.users):,} validation users")
     say("measure it with 'whycart evaluate', publish with 'whycart retrain'")
+
+
+def _tell_profile(clock: Stopwatch) -> None:
+    """Where the time went, the largest part first; the stages of the network apart, for they are parts of it."""
+    parts = {name: seconds for name, seconds in clock.laps.items() if name not in STAGES}
+    whole = sum(parts.values())
+    rows = sorted(parts.items(), key=lambda part: -part[1])
+    print_table(("part", "seconds", "share"), [(name, f"{took:.2f}", f"{took / whole:.1%}") for name, took in rows])
+    stages = {name: clock.seconds([name]) for name in STAGES}
+    network = max(sum(stages.values()), 1e-9)
+    print_table(
+        ("stage of the network", "seconds", "share"),
+        [(name, f"{took:.2f}", f"{took / network:.1%}") for name, took in stages.items()],
+    )
 
 
 def _weight_rows(chosen: dict[str, Any], kernels: list[str]) -> Iterator[tuple[str, str]]:

@@ -1,6 +1,7 @@
 """The commands of learning on input folders, in empty projects; from the graph they are tested in tests/integration."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,16 @@ def test_training_tells_what_validation_chose_and_publishes_nothing(project: Pat
     assert "co_purchase" in text
     assert "validation users" in text
     assert published(project) is None
+
+
+def test_a_profile_says_where_the_time_went(project: Path, shop: Path) -> None:
+    text = run("train", "--data", shop, "--profile")
+
+    parts, stages = text.split("stage of the network")
+    assert all(part in parts for part in ("co_purchase", "ease", "network", "blend", "encode"))
+    assert all(stage in stages for stage in ("cut batches", "propagate", "loss", "back", "step", "validate"))
+    shares = [float(share) for share in re.findall(r"([0-9.]+)%", stages)]
+    assert 99 <= sum(shares) <= 101
 
 
 def test_training_tells_machines_the_weights(project: Path, shop: Path) -> None:

@@ -12,7 +12,8 @@ from gnn.errors import ConfigError, NonFiniteLoss, TooLittleData
 from gnn.examples import make_examples
 from gnn.graph import build_graph
 from gnn.model import GraphAttentionNetwork
-from gnn.train import Trained, pick_device, train_network
+from gnn.stopwatch import Stopwatch
+from gnn.train import STAGES, Trained, pick_device, train_network
 from kg.kernels import EmbeddingKernel
 from kg.progress import Progress, silent
 from kg.snapshot import Snapshot, select_events
@@ -32,6 +33,7 @@ def run(
     validate: Callable[[EmbeddingKernel], float] | None = None,
     start: Trained | None = None,
     stop_after: int | None = None,
+    clock: Stopwatch | None = None,
     progress: Progress = silent,
 ) -> Trained:
     rng = np.random.default_rng(0)
@@ -47,6 +49,7 @@ def run(
         validate=validate,
         start=None if start is None else start.weights,
         stop_after=stop_after,
+        clock=clock,
         progress=progress,
     )
 
@@ -71,6 +74,16 @@ def test_a_training_leaves_the_random_numbers_of_others_alone() -> None:
     run()
 
     assert before == np.random.get_state()[1].tolist()
+
+
+def test_the_seconds_of_every_stage_are_counted_and_are_most_of_an_epoch() -> None:
+    clock = Stopwatch(exact=True)
+
+    trained = run(clock=clock, validate=lambda kernel: 1.0)
+
+    assert set(STAGES) == set(clock.laps)
+    assert len(trained.losses) == len(trained.epochs_s)
+    assert sum(trained.epochs_s) >= clock.seconds(STAGES[:-1]) > 0.5 * sum(trained.epochs_s)
 
 
 def test_the_loss_falls() -> None:
