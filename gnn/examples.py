@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Int
 
 from kg.operators import event_weights
 from kg.snapshot import Snapshot
@@ -14,7 +14,7 @@ _MAX_PART = 64
 
 @dataclass(frozen=True, slots=True)
 class Examples:
-    """Positions in the events of a snapshot; batches are cut from it without a loop over users."""
+    """Positions in the events of a snapshot; `gnn.batches` cuts batches from it."""
 
     product: Int[np.ndarray, " event"]
     """Product of each event of positive weight."""
@@ -31,22 +31,6 @@ class Examples:
 
     def __len__(self) -> int:
         return len(self.start)
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Some examples, padded."""
-
-    history: Int[np.ndarray, "example event"]
-    """Product rows, latest first; 0 in the padding."""
-    rank: Float[np.ndarray, "example event"]
-    """Steps between each event and the target; 0 in the padding."""
-    present: Float[np.ndarray, "example event"]
-    """1 for an event, 0 in the padding."""
-    target: Int[np.ndarray, "example target"]
-    """Product rows to be predicted; 0 in the padding."""
-    share: Float[np.ndarray, "example target"]
-    """Weight of each target; adds up to 1 an example, 0 in the padding."""
 
 
 def make_examples(snapshot: Snapshot, *, follows: bool = True) -> Examples:
@@ -73,54 +57,6 @@ def make_examples(snapshot: Snapshot, *, follows: bool = True) -> Examples:
     return Examples(product, step, first[start[later]], start[later], stop[later], True)
 
 
-def cut_batch(
-    examples: Examples,
-    chosen: Int[np.ndarray, " example"],
-    *,
-    length: int,
-    max_targets: int,
-    repeat_weight: float,
-    rng: np.random.Generator,
-) -> Batch:
-    """Return a batch.
-
-    Args:
-        examples: where to cut from.
-        chosen: which examples.
-        length: events of history kept, the latest ones; without an order, any.
-        max_targets: targets of one step kept, drawn at random.
-        repeat_weight: weight of a target that is in the history already, against 1 for a new one.
-        rng: draws.
-    """
-    first, start, stop = examples.first[chosen, None], examples.start[chosen, None], examples.stop[chosen, None]
-    if examples.ordered:
-        place = start - 1 - np.arange(length)
-        inside = place >= first
-    else:
-        place, inside = _around(examples, chosen, length)
-    place = np.where(inside, place, 0)
-    history = np.where(inside, examples.product[place], 0)
-    rank = np.where(inside, examples.step[start] - examples.step[place] - examples.ordered, 0)
-    width = int(min((stop - start).max(), max_targets))
-    offset = np.floor(rng.random((len(chosen), 1)) * np.maximum(stop - start - width + 1, 1)).astype(np.int64)
-    spot = start + offset + np.arange(width)
-    known = spot < stop
-    target = np.where(known, examples.product[np.where(known, spot, 0)], 0)
-    weight = known.astype(np.float32)
-    if repeat_weight != 1.0:
-        seen = _is_in(target, np.where(inside, history, -1))
-        weight = np.where(seen, weight * repeat_weight, weight)
-    total = weight.sum(axis=1, keepdims=True)
-    share = weight / np.where(total > 0, total, 1.0)
-    return Batch(
-        history.astype(np.int64),
-        rank.astype(np.float32),
-        inside.astype(np.float32),
-        target.astype(np.int64),
-        share.astype(np.float32),
-    )
-
-
 def _unordered(product: Int[np.ndarray, " event"], begin: Int[np.ndarray, " user"], num_events: int) -> Examples:
     """Cut each user's events into equal parts; each part is predicted from all the others once a pass."""
     size = np.diff(np.r_[begin, num_events])
@@ -142,23 +78,3 @@ def shuffle_events(examples: Examples, rng: np.random.Generator) -> Examples:
     owner = np.searchsorted(np.unique(np.concatenate([begin, end])), np.arange(len(examples.product)), side="right")
     order = np.lexsort((rng.random(len(owner)), owner))
     return replace(examples, product=examples.product[order])
-
-
-def _around(
-    examples: Examples, chosen: Int[np.ndarray, " example"], length: int
-) -> tuple[Int[np.ndarray, "example event"], Bool[np.ndarray, "example event"]]:
-    """The events of the same user that follow the predicted part, then those before it."""
-    first, start, stop = examples.first[chosen, None], examples.start[chosen, None], examples.stop[chosen, None]
-    end = np.searchsorted(examples.first, first, side="right")
-    end = examples.stop[np.minimum(end, len(examples.stop)) - 1]
-    size, gap = end - first, stop - start
-    width = int(min((size - gap).max(), length))
-    offset = np.arange(width)
-    place = first + (stop - first + offset) % size
-    return place, offset < size - gap
-
-
-def _is_in(
-    target: Int[np.ndarray, "example target"], history: Int[np.ndarray, "example event"]
-) -> Bool[np.ndarray, "example target"]:
-    return np.asarray((target[:, :, None] == history[:, None, :]).any(axis=2))

@@ -1,7 +1,7 @@
 """Training of the graph attention network: full-catalogue softmax, strong L2, early stop on validation.
 
 The graph is propagated once a step, and a step holds thousands of examples: their losses go back through the graph
-together. On a GPU nothing waits for the outcome of a step, so the next batch is cut while the last one is learned from.
+together. Batches are cut on the device, and on a GPU nothing waits for the outcome of a step before the epoch ends.
 """
 
 import logging
@@ -14,13 +14,14 @@ from typing import Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
+from gnn.batches import Batch, cut_batch, place
 from gnn.config import ModelConfig, TrainConfig
 from gnn.errors import ConfigError, NonFiniteLoss, TooLittleData
-from gnn.examples import Batch, Examples, cut_batch, shuffle_events
+from gnn.examples import Examples, shuffle_events
 from gnn.model import Embeddings, GraphAttentionNetwork
 from gnn.softmax import Blocks, CatalogueLoss
 from gnn.stopwatch import Stopwatch
@@ -151,6 +152,7 @@ class _Trainer:
     ) -> None:
         self.network, self.examples, self.config, self.clock = network, examples, config, clock
         self.device = device = network.text.device
+        self.placed = place(examples, device)
         self.rng = np.random.default_rng(config.seed)
         self.generator = torch.Generator(device).manual_seed(config.seed)
         num_products = len(network.bias)
@@ -177,8 +179,8 @@ class _Trainer:
         total = torch.zeros((), device=self.device)
         for _ in range(self.passes):
             if not self.examples.ordered:
-                self.examples = shuffle_events(self.examples, self.rng)
-            order = self.rng.permutation(len(self.examples))[: self.per_epoch]
+                self.placed = place(shuffle_events(self.examples, self.rng), self.device)
+            order = torch.randperm(len(self.placed), generator=self.generator, device=self.device)[: self.per_epoch]
             for start in range(0, self.per_epoch, per_step):
                 total += self._run_step(order[start : start + per_step])
                 done += 1
@@ -195,17 +197,17 @@ class _Trainer:
             raise NonFiniteLoss(f"the training loss became {found}; lower [train] learning_rate ({rate})")
         return found
 
-    def _run_step(self, chosen: np.ndarray) -> Float[Tensor, ""]:
+    def _run_step(self, chosen: Int[Tensor, " example"]) -> Float[Tensor, ""]:
         """Propagate, take one step against the loss of the chosen examples and return their summed loss."""
         config, ordered = self.config, self.examples.ordered
         with self._stage("cut batches"):
             batch = cut_batch(
-                self.examples,
+                self.placed,
                 chosen,
                 length=config.history if ordered else _UNORDERED_HISTORY,
                 max_targets=config.max_targets if ordered else _UNORDERED_TARGETS,
                 repeat_weight=config.repeat_weight,
-                rng=self.rng,
+                generator=self.generator,
             )
         with (
             self._stage("propagate"),
@@ -232,17 +234,12 @@ class _Trainer:
                 torch.cuda.synchronize()
 
     def _loss(self, made: Embeddings, batch: Batch) -> Float[Tensor, ""]:
-        history, rank, present, target, share = (
-            self._hand_over(part) for part in (batch.history, batch.rank, batch.present, batch.target, batch.share)
+        users = self.network.users(made.query, batch.history, batch.rank, batch.present)
+        users = users / self.network.log_temperature.exp()
+        loss: Tensor = CatalogueLoss.apply(
+            users, made.target, self.network.bias, batch.target, batch.share, self.blocks
         )
-        users = self.network.users(made.query, history, rank, present) / self.network.log_temperature.exp()
-        loss: Tensor = CatalogueLoss.apply(users, made.target, self.network.bias, target, share, self.blocks)
         return loss
-
-    def _hand_over(self, part: np.ndarray) -> Tensor:
-        """An array on the device, without waiting for it to arrive."""
-        found = torch.from_numpy(part)
-        return found.pin_memory().to(self.device, non_blocking=True) if self.device.type == "cuda" else found
 
 
 @torch.no_grad()

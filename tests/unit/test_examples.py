@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+import torch
 
-from gnn.examples import Batch, cut_batch, make_examples, shuffle_events
+from gnn.batches import Batch, cut_batch, place
+from gnn.examples import Examples, make_examples, shuffle_events
 from kg.schema import GraphSchema
 from kg.snapshot import Snapshot, build_snapshot
 from kg.tables import Order
@@ -15,10 +17,10 @@ def steps_by_user(snapshot: Snapshot) -> dict[int, list[list[int]]]:
     """Products of positive events, a list a moment, oldest first; moments without such an event are left out."""
     found: dict[int, dict[int, list[int]]] = {}
     events = snapshot.events
-    for place in range(len(events)):
-        if snapshot.schema.events[snapshot.event_names[events.kind[place]]].weight > 0:
-            moments = found.setdefault(int(events.user[place]), {})
-            moments.setdefault(int(events.step[place]), []).append(int(events.product[place]))
+    for row in range(len(events)):
+        if snapshot.schema.events[snapshot.event_names[events.kind[row]]].weight > 0:
+            moments = found.setdefault(int(events.user[row]), {})
+            moments.setdefault(int(events.step[row]), []).append(int(events.product[row]))
     return {user: [moments[step] for step in sorted(moments)] for user, moments in found.items()}
 
 
@@ -31,9 +33,18 @@ def whole_batch(
     follows: bool = True,
 ) -> Batch:
     examples = make_examples(snapshot, follows=follows)
-    rng = np.random.default_rng(0)
+    return all_of(examples, length=length, max_targets=max_targets, repeat_weight=repeat_weight)
+
+
+def all_of(examples: Examples, *, length: int, max_targets: int, repeat_weight: float = 1.0) -> Batch:
+    placed = place(examples, torch.device("cpu"))
     return cut_batch(
-        examples, np.arange(len(examples)), length=length, max_targets=max_targets, repeat_weight=repeat_weight, rng=rng
+        placed,
+        torch.arange(len(placed)),
+        length=length,
+        max_targets=max_targets,
+        repeat_weight=repeat_weight,
+        generator=torch.Generator().manual_seed(0),
     )
 
 
@@ -145,7 +156,7 @@ def test_a_pass_without_order_predicts_every_event_once_and_never_from_itself(si
     for _ in range(shuffles):
         examples = shuffle_events(examples, rng)
 
-    batch = cut_batch(examples, np.arange(len(examples)), length=size, max_targets=64, repeat_weight=1.0, rng=rng)
+    batch = all_of(examples, length=size, max_targets=64)
 
     predicted: dict[int, list[int]] = {}
     for first, history, wanted in zip(examples.first.tolist(), histories(batch), targets(batch), strict=True):
@@ -172,7 +183,7 @@ def test_shuffled_events_stay_with_their_user() -> None:
     known = others(snapshot)
     for _ in range(5):
         examples = shuffle_events(examples, rng)
-        batch = cut_batch(examples, np.arange(len(examples)), length=60, max_targets=64, repeat_weight=1.0, rng=rng)
+        batch = all_of(examples, length=60, max_targets=64)
         assert [sorted(before + wanted) for before, wanted in known] == [
             sorted(before + wanted) for before, wanted in zip(histories(batch), targets(batch), strict=True)
         ]
@@ -203,10 +214,10 @@ def test_shares_add_up_to_one_and_a_repeat_counts_less() -> None:
 
     batch = whole_batch(snapshot, repeat_weight=0.25)
 
-    assert pytest.approx(np.ones(len(batch.share)), abs=1e-6) == batch.share.sum(axis=1)
+    assert pytest.approx(np.ones(len(batch.share)), abs=1e-6) == batch.share.sum(dim=1).numpy()
     for history, wanted, share in zip(histories(batch), targets(batch), batch.share, strict=True):
         weights = np.array([0.25 if product in history else 1.0 for product in wanted])
-        np.testing.assert_allclose(weights / weights.sum(), share[share > 0], rtol=1e-5)
+        np.testing.assert_allclose(weights / weights.sum(), share[share > 0].numpy(), rtol=1e-5)
 
 
 def test_a_repeat_may_count_for_nothing() -> None:
@@ -214,7 +225,7 @@ def test_a_repeat_may_count_for_nothing() -> None:
 
     for history, wanted in zip(histories(batch), targets(batch), strict=True):
         assert set() == set(history) & set(wanted)
-    assert set(np.round(batch.share.sum(axis=1), 5).tolist()) <= {0.0, 1.0}
+    assert set(np.round(batch.share.sum(dim=1).numpy(), 5).tolist()) <= {0.0, 1.0}
 
 
 def test_of_large_steps_a_part_is_drawn() -> None:
