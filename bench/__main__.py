@@ -15,12 +15,12 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from bench.figures import commit_name, processor_name
 from bench.quality import quality_page
 from bench.reasons import reasons_page
 from bench.serving import run_benchmark
+from bench.serving_page import serving_page
 from bench.speed_page import speed_page
 
 PAGE = Path("docs/benchmarks")
@@ -30,7 +30,6 @@ PAGES: Mapping[str, Callable[[Sequence[Path]], str]] = {
     "speed": speed_page,
 }
 """Pages that are made from JSON files in a folder of the same name."""
-COLUMNS = ("target", "shape", "num_requests", "errors", "requests_per_s", "p50_ms", "p99_ms", "max_ms")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -73,36 +72,6 @@ def write_page(name: str) -> int:
         return 1
     (PAGE / f"{name}.md").write_text(PAGES[name](files), encoding="utf-8")
     return 0
-
-
-def serving_page(about: Mapping[str, str], runs: Sequence[Mapping[str, Any]]) -> str:
-    """Return the figures of the API as a Markdown page."""
-    found = runs[0]
-    lines = [
-        "# Serving",
-        "",
-        f"`make bench`, {about['made_at']}, commit {about['commit']}, {about['processor']}, {found['num_cpus']} CPUs.",
-        "",
-        f"`GET /v1/recommend/{{user}}?n={found['n']}&explain=paths` on {found['num_products']:,} products, "
-        f"{found['answer_bytes']:,} bytes an answer, beside the same without paths, and a constant route of the same "
-        "framework and size (floor).",
-        "",
-        "The load generator runs on the same CPUs. An answer is computed afresh from the history, events of a second",
-        "ago included, and every path is verified; nothing is precomputed for a user.",
-        "",
-        "| API processes | " + " | ".join(name.replace("_", " ") for name in COLUMNS) + " |",
-        "|---|" + "---|" * len(COLUMNS),
-    ]
-    lines += [
-        f"| {run['workers']} | " + " | ".join(_cell(load[name]) for name in COLUMNS) + " |"
-        for run in runs
-        for load in run["loads"]
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _cell(value: Any) -> str:
-    return f"{value:.1f}" if isinstance(value, float) else str(value)
 
 
 if __name__ == "__main__":

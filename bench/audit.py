@@ -62,7 +62,7 @@ def run_benchmark(home: Path, *, rounds: int, seconds: float, num_users: int, n:
                     [sys.executable, "-c", COMMAND, "serve", "--port", "0"],
                     {"WHYCART_HOME": str(home.absolute()), "WHYCART_AUDIT_ENABLED": enabled},
                 )
-            )
+            ).address
             for name, enabled in (("recorded", "true"), ("not recorded", "false"))
         }
 
@@ -119,7 +119,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         seed=options.seed,
     )
     columns = ("answers", "shape", "requests", "errors", "per s", "p50 ms", "p99 ms", "max ms")
-    print_table(columns, [tuple(load.values()) for load in found["loads"]])
+    print_table(columns, [tuple(load.values())[: len(columns)] for load in found["loads"]])
     new = found["num_records"] - before
     print(f"{new:,} records, {found['record_bytes']:,} bytes each; {found['num_products']:,} products")
     if options.json is not None:

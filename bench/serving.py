@@ -1,10 +1,10 @@
 """How long a recommendation takes over HTTP: `python -m bench.serving --home .whycart`.
 
-Starts `whycart serve` on the published bundle, asks it for recommendations with and without paths for users of that
-bundle, and asks a constant route of the same size for comparison: the floor that HTTP itself costs. Closed loop:
-clients that ask again as soon as they are answered. Open loop: requests at a fixed rate, timed from when they were due,
-so that waiting behind a slow one counts. Everything is on loopback, the client in a process of its own, and bounded in
-time.
+Starts `whycart serve` on the published bundle and asks it for recommendations with and without paths for users of that
+bundle, for products alike and for explanations; then constant routes of the same size: the floor that HTTP itself
+costs. Closed loop: clients that ask again as soon as they are answered. Open loop: requests at a fixed rate, timed from
+when they were due, so that waiting behind a slow one counts. Everything is on loopback, the client in a process of its
+own, and bounded in time.
 """
 
 import argparse
@@ -19,13 +19,14 @@ import threading
 import time
 import urllib.parse
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+import psutil
 
-from gnn.bundle import BundleStore
+from gnn.bundle import Bundle, BundleStore
 from serving.cli.output import print_table
 
 Result = TypeVar("Result")
@@ -34,8 +35,11 @@ STOP_TIMEOUT_S = 20.0
 MAX_SECONDS = 600.0
 MAX_CONNECTIONS = 64
 WARM_UP = 100
+CLIENTS = (1, 8, 32)
+"""Clients of the closed loops."""
 OPEN_LOOP_SHARE = 0.7
-"""The open loop asks at this share of what four closed-loop clients reached."""
+"""The open loop asks at this share of the most that a closed loop reached."""
+MIB = 2**20
 COMMAND = "import sys; from serving.cli.main import main; sys.exit(main())"
 """What a fresh interpreter runs to be `whycart`."""
 
@@ -45,15 +49,42 @@ class Load:
     """What one run measured."""
 
     target: str
-    """`recommend`, the same `without paths`, or `floor`."""
+    """`recommend`, the same `without paths`, `similar`, `explain`, or a `floor`."""
     shape: str
-    """`1 client`, `4 clients` or `open loop`."""
+    """`1 client`, `8 clients`, ..., or `open loop`."""
     num_requests: int
     errors: int
     requests_per_s: float
     p50_ms: float
     p99_ms: float
     max_ms: float
+    per_cpu_s: float = 0.0
+    """Requests in parts of the CPU seconds that the server's processes took."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server that was started here."""
+
+    address: tuple[str, int]
+    """Host and port."""
+    pid: int
+    ready_s: float
+    """Seconds from the start of the process until it said its address, which it does when it answers."""
+
+    def cpu_s(self) -> float:
+        """Return the CPU seconds that its processes took so far."""
+        times = [process.cpu_times() for process in self._processes()]
+        return float(sum(part.user + part.system for part in times))
+
+    def memory_mib(self) -> list[dict[str, float]]:
+        """Return what each process holds: resident, and of that what is its own."""
+        found = [process.memory_full_info() for process in self._processes()]
+        return [{"rss": round(part.rss / MIB, 1), "uss": round(part.uss / MIB, 1)} for part in found]
+
+    def _processes(self) -> list[psutil.Process]:
+        root = psutil.Process(self.pid)
+        return [root, *root.children(recursive=True)]
 
 
 class Connection:
@@ -153,12 +184,13 @@ async def open_loop(
 
 
 @contextlib.contextmanager
-def running(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[tuple[str, int]]:
+def running(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[Server]:
     """Run a server that prints its address, and end it.
 
     Raises:
         RuntimeError: it did not print an address.
     """
+    started = time.perf_counter()
     process = subprocess.Popen(command, env={**os.environ, **environment}, stdout=subprocess.PIPE, text=True)
     if process.stdout is None:
         raise RuntimeError("no standard output")
@@ -170,7 +202,8 @@ def running(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[
         if "http://" not in line:
             raise RuntimeError(f"{' '.join(command[2:])} did not start: {line!r}")
         parts = urllib.parse.urlsplit(line[line.index("http://") :].strip())
-        yield parts.hostname or "127.0.0.1", parts.port or 80
+        address = (parts.hostname or "127.0.0.1", parts.port or 80)
+        yield Server(address, process.pid, time.perf_counter() - started)
     finally:
         too_late.cancel()
         process.terminate()
@@ -201,20 +234,23 @@ def serve_floor(size_bytes: int) -> None:
         uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False)).run(sockets=[listener])
 
 
-async def measure(target: str, address: tuple[str, int], paths: Sequence[str], *, seconds: float) -> list[Load]:
+async def measure(target: str, server: Server, paths: Sequence[str], *, seconds: float) -> list[Load]:
     """Return the figures of one server under each shape of load."""
+    address, found = server.address, []
     warm = Connection(*address)
     for path in paths[:WARM_UP]:
         await warm.get(path)
     await warm.close()
-    found = []
-    for clients in (1, 4):
+    for clients in CLIENTS:
+        before = server.cpu_s()
         tally, took = await closed_loop(address, paths, clients=clients, seconds=seconds)
-        found.append(tally.load(target, f"{clients} client{'s' if clients > 1 else ''}", seconds=took))
-    rate = max(found[-1].requests_per_s * OPEN_LOOP_SHARE, 1.0)
+        load = tally.load(target, f"{clients} client{'s' if clients > 1 else ''}", seconds=took)
+        found.append(replace(load, per_cpu_s=load.num_requests / max(server.cpu_s() - before, 1e-9)))
+    rate = max(max(load.requests_per_s for load in found) * OPEN_LOOP_SHARE, 1.0)
+    before = server.cpu_s()
     tally, took = await open_loop(address, paths, rate=rate, seconds=seconds)
-    found.append(tally.load(target, f"open loop, {rate:.0f}/s", seconds=took))
-    return found
+    load = tally.load(target, f"open loop, {rate:.0f}/s", seconds=took)
+    return [*found, replace(load, per_cpu_s=load.num_requests / max(server.cpu_s() - before, 1e-9))]
 
 
 async def _size_of_answers(address: tuple[str, int], paths: Sequence[str]) -> int:
@@ -229,7 +265,7 @@ def run_benchmark(home: Path, *, seconds: float, num_users: int, n: int, seed: i
 
     Args:
         home: working folder of a project with a published bundle.
-        seconds: length of each of the nine runs.
+        seconds: length of each run.
         num_users: users asked for, drawn from the bundle.
         n: products an answer.
         seed: of the draw.
@@ -240,15 +276,25 @@ def run_benchmark(home: Path, *, seconds: float, num_users: int, n: int, seed: i
     users = random.Random(seed).sample(known, min(num_users, len(known)))
     quoted = [urllib.parse.quote(user, safe="") for user in users]
     wanted = [f"/v1/recommend/{user}?n={n}&explain=paths" for user in quoted]
+    plain = [path.removesuffix("&explain=paths") for path in wanted]
+    products = [urllib.parse.quote(product, safe="") for product in _some_products(bundle, len(users), seed)]
+    others = {
+        "similar": [f"/v1/similar/{product}?n={n}" for product in products],
+        "explain": [
+            f"/v1/explain?user={user}&product={product}" for user, product in zip(quoted, products, strict=True)
+        ],
+    }
     home_of_server = {"WHYCART_HOME": str(home.absolute()), "WHYCART_SERVE_WORKERS": str(workers)}
-    with running([sys.executable, "-c", COMMAND, "serve", "--port", "0"], home_of_server) as address:
-        size_bytes = _run(lambda: _size_of_answers(address, wanted))
-        loads = _run(lambda: measure("recommend", address, wanted, seconds=seconds))
-        plain = [path.removesuffix("&explain=paths") for path in wanted]
-        loads += _run(lambda: measure("without paths", address, plain, seconds=seconds))
-    floor = [sys.executable, "-m", "bench.serving", "--floor", str(size_bytes)]
-    with running(floor, {}) as address:
-        loads += _run(lambda: measure("floor", address, [f"/floor/{user}" for user in quoted], seconds=seconds))
+    loads: list[Load] = []
+    with running([sys.executable, "-c", COMMAND, "serve", "--port", "0"], home_of_server) as server:
+        sizes = [_run(lambda paths=paths: _size_of_answers(server.address, paths)) for paths in (wanted, plain)]
+        for target, paths in {"recommend": wanted, "without paths": plain, **others}.items():
+            loads += _run(lambda target=target, paths=paths: measure(target, server, paths, seconds=seconds))
+        ready_s, memory = server.ready_s, server.memory_mib()
+    for target, size_bytes in zip(("floor of recommend", "floor without paths"), sizes, strict=True):
+        with running([sys.executable, "-m", "bench.serving", "--floor", str(size_bytes)], {}) as floor:
+            paths = [f"/floor/{user}" for user in quoted]
+            loads += _run(lambda target=target, paths=paths: measure(target, floor, paths, seconds=seconds))
     return {
         "model_version": bundle.version,
         "num_products": bundle.snapshot.num_nodes("Product"),
@@ -257,10 +303,19 @@ def run_benchmark(home: Path, *, seconds: float, num_users: int, n: int, seed: i
         "seed": seed,
         "workers": workers,
         "seconds": seconds,
-        "answer_bytes": size_bytes,
+        "answer_bytes": sizes[0],
+        "plain_bytes": sizes[1],
+        "ready_s": round(ready_s, 2),
+        "memory_mib": memory,
+        "bundle_mib": round(sum(file.stat().st_size for file in bundle.folder.rglob("*") if file.is_file()) / MIB, 1),
         "num_cpus": os.cpu_count(),
         "loads": [asdict(load) for load in loads],
     }
+
+
+def _some_products(bundle: Bundle, count: int, seed: int) -> list[str]:
+    """Ids of products that may be recommended or not, drawn with replacement."""
+    return random.Random(seed).choices(bundle.snapshot.ids("Product"), k=count)
 
 
 def _run(work: Callable[[], Awaitable[Result]]) -> Result:
@@ -274,7 +329,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Measure and tell; return the exit code: 1 when a request failed."""
     parser = argparse.ArgumentParser(prog="python -m bench.serving", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--home", type=Path, default=Path(".whycart"), help="working folder with a published bundle")
-    parser.add_argument("--seconds", type=float, default=10.0, help="length of each of the nine runs")
+    parser.add_argument("--seconds", type=float, default=10.0, help="length of each run")
     parser.add_argument("--users", type=int, default=1000, help="users asked for")
     parser.add_argument("-n", type=int, default=20, help="products an answer")
     parser.add_argument("--seed", type=int, default=0, help="of the draw of users")
@@ -289,7 +344,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     found = run_benchmark(
         options.home, seconds=options.seconds, num_users=options.users, n=options.n, seed=options.seed
     )
-    columns = ("target", "shape", "requests", "errors", "per s", "p50 ms", "p99 ms", "max ms")
+    columns = ("target", "shape", "requests", "errors", "per s", "p50 ms", "p99 ms", "max ms", "per CPU s")
     print_table(columns, [tuple(load.values()) for load in found["loads"]])
     print(f"{found['answer_bytes']:,} bytes an answer, {found['num_products']:,} products, {found['num_cpus']} CPUs")
     if options.json is not None:

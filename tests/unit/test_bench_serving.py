@@ -7,6 +7,7 @@ import psutil
 import pytest
 
 from bench.serving import main
+from bench.serving_page import serving_page
 from tests.support.tiny_bundle import publish_tiny_bundle
 
 
@@ -17,7 +18,14 @@ def test_every_shape_of_load_is_measured_without_an_error(tmp_path: Path) -> Non
 
     code = main(["--home", str(tmp_path), "--seconds", "0.3", "-n", "5", "--json", str(tmp_path / "figures.json")])
 
-    loads = json.loads((tmp_path / "figures.json").read_text())["loads"]
-    assert (0, ["recommend"] * 3 + ["without paths"] * 3 + ["floor"] * 3) == (code, [load["target"] for load in loads])
-    assert all(load["errors"] == 0 and load["num_requests"] > 0 for load in loads)
+    found = json.loads((tmp_path / "figures.json").read_text())
+    targets = ["recommend", "without paths", "similar", "explain", "floor of recommend", "floor without paths"]
+    assert (0, [target for target in targets for _ in range(4)]) == (code, [load["target"] for load in found["loads"]])
+    assert all(load["errors"] == 0 and load["num_requests"] > 0 for load in found["loads"])
+    assert all(load["per_cpu_s"] > 0 for load in found["loads"])
+    assert 0 < found["memory_mib"][0]["uss"] <= found["memory_mib"][0]["rss"]
+    assert found["ready_s"] > 0 < found["bundle_mib"]
+    page = serving_page({"made_at": "today", "commit": "c", "processor": "p"}, [found])
+    assert 1 + len(found["loads"]) == page.count("\n| 1 |")
+    assert 8 == page.count("x |")
     assert set(psutil.Process().children(recursive=True)) <= before
