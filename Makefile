@@ -4,6 +4,8 @@
 #   make test       every test                            PYTEST_ARGS="--require=neo4j -k ingest"
 #   make check      format, lint, types, architecture, fast tests
 #   make bench      the benchmarks, results under docs/benchmarks/
+#   make bench-cpu  attention, encoder, training and answers on this machine, into docs/benchmarks/speed.md
+#   make bench-gpu  the first three on a GPU
 #   make serve      the API on the newest bundle          SERVE_ARGS="--port 9000"
 #   make neo4j      a Neo4j 5.26 server to try things on (needs Java 17 or 21 and Maven)
 #   make install    everything into .venv, where whycart then is   PYTHON=python3.12
@@ -19,7 +21,7 @@ PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
 FAST := $(wildcard tests/unit tests/contract tests/property tests/docs tests/package)
 COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
-.PHONY: install demo test check format bench serve neo4j clean constraints
+.PHONY: install demo test check format bench bench-cpu bench-gpu serve neo4j clean constraints
 .DEFAULT_GOAL := install
 
 install: $(STAMP)
@@ -51,6 +53,22 @@ format: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m bench $(BENCH_ARGS)
+
+SPEED := docs/benchmarks/speed
+HOME_OF_DEMO := .whycart/demo-journey
+
+bench-cpu: $(STAMP)
+	$(BIN)/python -m bench.attention --device cpu --home $(HOME_OF_DEMO) --json $(SPEED)/attention-cpu.json
+	$(BIN)/python -m bench.encoder --device cpu --json $(SPEED)/encoder-cpu.json
+	$(BIN)/python -m bench.answer --home $(HOME_OF_DEMO) --json $(SPEED)/answer.json
+	$(BIN)/python -m bench.training --device cpu --kernels --json $(SPEED)/training-cpu.json
+	$(BIN)/python -m bench --only speed
+
+bench-gpu: $(STAMP)
+	$(BIN)/python -m bench.attention --device cuda --sizes medium,large,book --json $(SPEED)/attention-gpu.json
+	$(BIN)/python -m bench.encoder --device cuda --texts 20000 --json $(SPEED)/encoder-gpu.json
+	$(BIN)/python -m bench.training --device cuda --epochs 6 --json $(SPEED)/training-gpu.json
+	$(BIN)/python -m bench --only speed
 
 neo4j: $(STAMP)
 	@$(BIN)/python -m tests.support.neo4j_server
