@@ -1,4 +1,5 @@
-"""The page on speed, written from the JSON files of `python -m bench.attention`, `training`, `encoder`, `answer`.
+"""The page on speed, written from the JSON files of `python -m bench.attention`, `training`, `retrain`,
+`encoder` and `answer`.
 
 It measures nothing itself; no figure of it is typed by hand.
 """
@@ -75,6 +76,19 @@ def _training(result: Mapping[str, Any], name: str) -> str:
     return _section(name, text, ("what", "took"), rows)
 
 
+def _retrain(result: Mapping[str, Any], name: str) -> str:
+    found = result["retrain"]
+    text = f"{_machine(result)}. `whycart retrain --data {result['data']}`, from the tables to a published model."
+    rows = [
+        ("clock", f"{found['wall_s']:,.0f} s"),
+        ("CPU", f"{found['cpu_s']:,.0f} s"),
+        ("memory", f"{found['peak_rss_mb']:,} MiB"),
+    ]
+    if "note" in result:
+        text += f" {result['note']}"
+    return _section(name, text, ("what", "took"), rows)
+
+
 def _encoder(result: Mapping[str, Any], name: str) -> str:
     plain = result["texts_per_s"]["plain"]
     rows = [
@@ -108,6 +122,7 @@ def _machine(result: Mapping[str, Any]) -> str:
 SECTIONS = (
     ("figures", "The attention layer", _attention),
     ("training", "Training", _training),
+    ("retrain", "A whole retraining", _retrain),
     ("texts_per_s", "Text encoding", _encoder),
     ("steps", "An answer", _answer),
 )
