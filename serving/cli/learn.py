@@ -7,7 +7,7 @@ answers are told. Published models are looked after by `serving.cli.models`.
 import contextlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,12 +20,11 @@ from encoders.config import EncoderConfig, EncodeReport
 from gnn.bundle import BundleStore
 from gnn.config import FuseConfig, KernelConfig, LearnConfig, ModelConfig, TrainConfig
 from gnn.errors import BundleError
-from gnn.learn import Tuned, measure, tune
+from gnn.learn import measure, tune
 from gnn.measure import Measured
-from gnn.report import WHOLE, Report, describe_blend, report_to_json
+from gnn.report import Report, report_to_json
 from gnn.split import SplitName
 from gnn.stopwatch import Stopwatch
-from gnn.train import STAGES
 from kg.operators import OperatorConfig
 from kg.progress import Progress
 from kg.reader import read_folder
@@ -34,6 +33,7 @@ from kg.snapshot_files import save_snapshot
 from kg.store import GraphStore
 from serving.cli.output import print_json, print_table, progress_bars, say
 from serving.cli.reasons import evaluate_reasons
+from serving.cli.training import tell_profile, tell_tuned, tuned_facts
 from serving.events import EventLog
 from serving.gate import GateConfig
 from serving.reason_config import read_reasons
@@ -143,11 +143,11 @@ def train(
             _, vectors, _ = encode_nodes(made, config.encoder, cache=settings.cache, progress=progress)
         tuned = tune(made, vectors, config=config.learn, clock=clock, split=split, progress=progress)
     if as_json:
-        print_json(_tuned_facts(tuned, clock))
+        print_json(tuned_facts(tuned, clock))
     else:
-        _tell_tuned(tuned, clock)
+        tell_tuned(tuned, clock)
         if profile:
-            _tell_profile(clock)
+            tell_profile(clock)
 
 
 def evaluate(
@@ -334,64 +334,6 @@ def _not_empty(made: Snapshot) -> Snapshot:
 def _encode_row(label: str, report: EncodeReport) -> tuple[object, ...]:
     counts = (report.num_texts, report.num_distinct, report.num_encoded, report.num_cached)
     return (label, *counts, f"{report.unknown_share:.1%}", f"{report.took_s:.1f}")
-
-
-def _tuned_facts(tuned: Tuned, clock: Stopwatch) -> dict[str, Any]:
-    trained = tuned.stage.trained
-    network = (
-        {}
-        if trained is None
-        else {"losses": trained.losses, "values": trained.values, "best_epoch": trained.best_epoch}
-    )
-    return {
-        "split": tuned.split.name,
-        "num_train_events": len(tuned.split.train.events),
-        "num_validation_users": len(tuned.split.valid.users),
-        "exclude_seen": tuned.exclude_seen,
-        "blends": {name: describe_blend(fused.blend) | {"value": fused.value} for name, fused in tuned.blends.items()},
-        "network": network,
-        "baselines": {name: dict(chose) for name, chose in tuned.baselines_chose.items()},
-        "seconds": clock.laps,
-    }
-
-
-def _tell_tuned(tuned: Tuned, clock: Stopwatch) -> None:
-    chosen = describe_blend(tuned.blends[WHOLE].blend)
-    rows = list(_weight_rows(chosen, [kernel.name for kernel in tuned.stage.kernels]))
-    print_table(("evidence", "weight and decay that validation chose", "fit s"), _timed(rows, clock))
-    trained = tuned.stage.trained
-    if trained is not None:
-        say(f"network: {len(trained.losses)} epochs in {trained.took_s:.1f} s, the best was epoch {trained.best_epoch}")
-    for name, fused in tuned.blends.items():
-        say(f"{name}: value {fused.value:.4f} on {len(tuned.split.valid.users):,} validation users")
-    say("measure it with 'whycart evaluate', publish with 'whycart retrain'")
-
-
-def _tell_profile(clock: Stopwatch) -> None:
-    """Where the time went, the largest part first; the stages of the network apart, for they are parts of it."""
-    parts = {name: seconds for name, seconds in clock.laps.items() if name not in STAGES}
-    whole = sum(parts.values())
-    rows = sorted(parts.items(), key=lambda part: -part[1])
-    print_table(("part", "seconds", "share"), [(name, f"{took:.2f}", f"{took / whole:.1%}") for name, took in rows])
-    stages = {name: clock.seconds([name]) for name in STAGES}
-    network = max(sum(stages.values()), 1e-9)
-    print_table(
-        ("stage of the network", "seconds", "share"),
-        [(name, f"{took:.2f}", f"{took / network:.1%}") for name, took in stages.items()],
-    )
-
-
-def _weight_rows(chosen: dict[str, Any], kernels: list[str]) -> Iterator[tuple[str, str]]:
-    for kernel in kernels:
-        weights = chosen["kernels"].get(kernel, {})
-        yield kernel, ", ".join(f"{weight:.3g} ({decay})" for decay, weight in weights.items()) or "0"
-    for prior, weight in chosen["priors"].items():
-        yield f"{prior} (for everybody)", f"{weight:.3g}"
-
-
-def _timed(rows: list[tuple[str, str]], clock: Stopwatch) -> list[tuple[str, str, str]]:
-    laps = clock.laps
-    return [(name, weights, f"{laps[name]:.1f}" if name in laps else "") for name, weights in rows]
 
 
 def _tell_step(step: StepOutcome) -> None:

@@ -157,7 +157,7 @@ def test_where_both_systems_are_too_large_the_most_bought_products_have_one_of_t
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     matrix = random_interactions(2, users=40, products=9)
-    matrix = sp.csr_array(matrix @ sp.diags_array([1, 1, 0, 1, 1, 1, 0, 1, 1])).astype(np.float32)
+    matrix = sp.csr_array(matrix @ sp.diags_array([1.0, 1.0, 0.0, 1.0, 1.0, 1.0, 0.0, 1.0, 1.0])).astype(np.float32)
     matrix.eliminate_zeros()
     monkeypatch.setattr(closed_form, "_PRIMAL_LIMIT", 6)
     monkeypatch.setattr(closed_form, "_DUAL_CELLS", 100)
