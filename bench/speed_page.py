@@ -1,5 +1,5 @@
 """The page on speed, written from the JSON files of `python -m bench.attention`, `training`, `retrain`,
-`encoder` and `answer`.
+`encoder`, `answer` and `cypher`.
 
 It measures nothing itself; no figure of it is typed by hand.
 """
@@ -109,6 +109,20 @@ def _answer(result: Mapping[str, Any], name: str) -> str:
     return _section(name, text, ("step", "median ms", "p99 ms"), rows)
 
 
+def _cypher(result: Mapping[str, Any], name: str) -> str:
+    text = (
+        f"{_machine(result)}. The same users, one at a time: {result['graph_server']} with the query "
+        f"`also_bought_by_similar_users`, beside the API over HTTP. {result['num_users']:,} users, "
+        f"{result['num_products']:,} products, {result['num_events']:,} events, lists of {result['n']}; "
+        "medians compared."
+    )
+    rows = [
+        (row["target"], f"{row['p50_ms']:,.1f}", f"{row['p99_ms']:,.1f}", f"{row['ratio']:,.0f}x")
+        for row in result["cypher_beside"]
+    ]
+    return _section(name, text, ("answer", "median ms", "p99 ms", "faster"), rows)
+
+
 def _section(name: str, text: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [f"### {name}", "", text, "", f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows), ""])
@@ -125,5 +139,6 @@ SECTIONS = (
     ("retrain", "A whole retraining", _retrain),
     ("texts_per_s", "Text encoding", _encoder),
     ("steps", "An answer", _answer),
+    ("cypher_beside", "An answer beside Cypher", _cypher),
 )
 """Key that tells a kind of result, heading, and what writes it."""

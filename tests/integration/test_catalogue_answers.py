@@ -67,6 +67,17 @@ def co_purchased() -> Rows:
     return counts.sort_values(["buyers", "product_id"], ascending=[False, True]).to_dict("records")
 
 
+def also_bought() -> Rows:
+    pairs = bought()[["user_id", "product_id", "title"]].drop_duplicates()
+    mine = set(pairs.query("user_id == 'u1'")["product_id"])
+    shared = pairs[pairs["product_id"].isin(mine)].query("user_id != 'u1'").groupby("user_id").size()
+    others = pairs[pairs["user_id"].isin(shared.index) & ~pairs["product_id"].isin(mine)]
+    others = others.assign(shared=others["user_id"].map(shared))
+    counts = others.groupby(["product_id", "title"]).agg(buyers=("user_id", "count"), in_common=("shared", "sum"))
+    order = ["in_common", "product_id"]
+    return counts.reset_index().sort_values(order, ascending=[False, True]).to_dict("records")
+
+
 def top_brands() -> Rows:
     mine = bought().query("user_id == 'u2'").dropna(subset="brand_id")
     counts = mine.groupby("brand_id").agg(purchases=("event_id", "count"), products=("product_id", "nunique"))
@@ -196,6 +207,7 @@ def relation_counts() -> Rows:
 
 
 ANSWERS: Mapping[str, tuple[Mapping[str, Any], Callable[[], Rows]]] = {
+    "also_bought_by_similar_users": ({"user_id": "u1"}, also_bought),
     "brand_switching": ({"category_id": "food"}, brand_switching),
     "category_funnel": ({}, funnel),
     "co_purchased": ({"product_id": "p01"}, co_purchased),
