@@ -138,6 +138,8 @@ class EventLog(StateFile):
         Raises:
             StateError: the file cannot be read.
         """
+        if until is not None and until <= after:
+            return ()
         values = {"user_id": user_id, "after": after, "until": _NEWEST if until is None else until}
         with translated(self.path), self._engine.connect() as connection:
             rows = connection.execute(_EVENTS_OF, values).all()

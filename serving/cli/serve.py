@@ -57,6 +57,8 @@ def serve(
             functools.partial(build_app, settings, level=level, json_lines=as_json),
             factory=True,
             workers=settings.serve.workers,
+            loop="uvloop",
+            http="httptools",
             log_config=None,
             access_log=False,
             server_header=False,
