@@ -18,7 +18,7 @@ from serving.answer import Answer, RecommendRequest
 from serving.api.current import Served
 from serving.api.problems import MEDIA_TYPE, problem_body, problem_response, request_id_of
 from serving.api.schemas import EventsAnswer, ExplainAnswer, Live, Ready, RecommendAnswer
-from serving.api.services import services_of
+from serving.api.services import compute, services_of
 from serving.api.shape import shape_answer, shape_explanation
 from serving.api.wishes import (
     EventsBody,
@@ -52,7 +52,7 @@ def problems_of(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": words[status], **_REFERENCE} for status in statuses}
 
 
-def require_json(request: Request) -> None:
+async def require_json(request: Request) -> None:
     """Refuse a body that is not declared as JSON; a browser cannot send JSON across sites without asking."""
     given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if given != "application/json":
@@ -62,6 +62,8 @@ def require_json(request: Request) -> None:
 UserPath = Annotated[Id, Path(description="User id; an unknown user gets popular products.", examples=["u1"])]
 ProductPath = Annotated[Id, Path(description="Product id.", examples=["p01"])]
 _BODY = [Depends(require_json)]
+_SHORT = 250
+"""Items of a list that is computed at once; one with a path costs about as much as four without."""
 router = APIRouter(prefix="/v1")
 health = APIRouter()
 
@@ -73,9 +75,9 @@ health = APIRouter()
     response_model=RecommendAnswer,
     responses=problems_of(422, 503),
 )
-def recommend_to_user(request: Request, user_id: UserPath, query: Annotated[RecommendQuery, Query()]) -> Response:
+async def recommend_to_user(request: Request, user_id: UserPath, query: Annotated[RecommendQuery, Query()]) -> Response:
     """Return the best products for a user, with the graph paths that carried their score if `explain=paths`."""
-    return _recommend(request, query.wish(user_id))
+    return await _recommend(request, query.wish(user_id))
 
 
 @router.post(
@@ -86,10 +88,10 @@ def recommend_to_user(request: Request, user_id: UserPath, query: Annotated[Reco
     responses=problems_of(400, 413, 415, 422, 503),
     dependencies=_BODY,
 )
-def recommend_to_session(request: Request, body: RecommendBody) -> Response:
+async def recommend_to_session(request: Request, body: RecommendBody) -> Response:
     """Return the best products for a user, for the events of a session, or for both together."""
     _check_types(request, body.events)
-    return _recommend(request, body.wish())
+    return await _recommend(request, body.wish())
 
 
 @router.get(
@@ -99,15 +101,20 @@ def recommend_to_session(request: Request, body: RecommendBody) -> Response:
     response_model=RecommendAnswer,
     responses=problems_of(404, 422, 503),
 )
-def similar_products(request: Request, product_id: ProductPath, query: Annotated[SimilarQuery, Query()]) -> Response:
+async def similar_products(
+    request: Request, product_id: ProductPath, query: Annotated[SimilarQuery, Query()]
+) -> Response:
     """Return the products most like one product, best first."""
     wish = SimilarRequest(product_id=product_id, n=query.n, offset=query.offset, filter=query.filter())
     services = services_of(request)
     served = services.current.get()
-    with services.turn:
+
+    def work() -> Response:
         words = served.ready.words(query.lang, query.surface)
         found = similar(served.ready, product_id, n=wish.n, offset=wish.offset, filter=wish.filter, words=words)
         return _list(request, found, served, wish=wish, moment=moment_of(services.log, None))
+
+    return await compute(services, work, is_short=wish.n <= _SHORT)
 
 
 @router.get(
@@ -223,13 +230,16 @@ def metrics(request: Request) -> Response:
     return Response(text, media_type=CONTENT_TYPE_LATEST)
 
 
-def _recommend(request: Request, wish: RecommendRequest) -> Response:
+async def _recommend(request: Request, wish: RecommendRequest) -> Response:
     services = services_of(request)
     served = services.current.get()
-    with services.turn:
+
+    def work() -> Response:
         moment = moment_of(services.log, wish.user_id)
         answer = recommend(served.ready, moment, wish, now_ms=moment.now_ms)
         return _list(request, answer, served, wish=wish, moment=moment)
+
+    return await compute(services, work, is_short=wish.n * (1 + 3 * wish.paths) <= _SHORT)
 
 
 def _check_types(request: Request, events: Sequence[SessionEventIn]) -> None:
