@@ -39,6 +39,9 @@ class Pattern:
 
     def dots(self, left: Float[Tensor, "row dim"], right: Float[Tensor, "column dim"]) -> Float[Tensor, " entry"]:
         """Return the dot product of the two vectors that meet in each entry."""
+        if len(self.column) > self.num_rows * self.num_columns:  # repeated places; torch counts them as one too many
+            counts = torch.diff(self.indptr)
+            return (left.repeat_interleave(counts, dim=0) * right.index_select(0, self.column)).sum(dim=1)
         nothing = left.new_zeros(1).expand(len(self.column)).contiguous()
         found: Tensor = torch.sparse.sampled_addmm(self._matrix(nothing), left, right.T, beta=0.0).values()
         return found
