@@ -1,5 +1,5 @@
 """The page on speed, written from the JSON files of `python -m bench.attention`, `training`, `retrain`,
-`encoder`, `answer` and `cypher`.
+`encoder`, `answer`, `cypher` and `scale`.
 
 It measures nothing itself; no figure of it is typed by hand.
 """
@@ -123,6 +123,26 @@ def _cypher(result: Mapping[str, Any], name: str) -> str:
     return _section(name, text, ("answer", "median ms", "p99 ms", "faster"), rows)
 
 
+def _scale(result: Mapping[str, Any], name: str) -> str:
+    sizes, far = result["scale"], result["to"]
+    columns = ["stage", *(f"{int(events):,}" for events in sizes), "exponent", f"{far:,} (fitted)"]
+    parts = []
+    for measure, title in (("cpu_s", "CPU seconds"), ("peak_rss_mb", "MiB of the process at most")):
+        slope, end = result[measure]["exponents"], result[measure]["extrapolated"]
+        rows = [
+            (
+                stage,
+                *(f"{size[stage][measure]:,.5g}" if stage in size else "" for size in sizes.values()),
+                f"{power:.2f}",
+                f"{end[stage]:,.0f}",
+            )
+            for stage, power in slope.items()
+        ]
+        text = f"{_machine(result)}. {title} by number of events."
+        parts.append(_section(f"{name}: {title}", text, columns, rows))
+    return "\n".join(parts)
+
+
 def _section(name: str, text: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [f"### {name}", "", text, "", f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows), ""])
@@ -140,5 +160,6 @@ SECTIONS = (
     ("texts_per_s", "Text encoding", _encoder),
     ("steps", "An answer", _answer),
     ("cypher_beside", "An answer beside Cypher", _cypher),
+    ("scale", "How it grows", _scale),
 )
 """Key that tells a kind of result, heading, and what writes it."""

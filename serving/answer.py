@@ -51,6 +51,8 @@ class Filter:
     """Highest price; products without a price are left out."""
     in_stock: bool = True
     """Leave out products whose `available` is false."""
+    where: str | None = None
+    """A filter in words (`serving.filters`), such as `price < 20 and brand = "Acme"`."""
     exclude_ids: tuple[str, ...] = ()
     """Product ids that are not wanted."""
     exclude_seen: bool | None = None

@@ -41,3 +41,7 @@ class StateError(WhycartError):
 
 class NoBundleError(WhycartError):
     """No model has been published, or the first one is not loaded yet."""
+
+
+class FilterError(InputError):
+    """A filter cannot be read, or names what the shop does not have."""

@@ -11,6 +11,7 @@ from kg.operators import category_levels
 from kg.snapshot import Snapshot
 from serving.answer import Filter
 from serving.plain import plain
+from serving.selection import Links, Selection, snake_case
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +28,17 @@ class Shelf:
     of_brand: sp.csc_array
     """Which brand a product is of; [product brand]."""
     names: dict[str, dict[str, list[int]]]
-    """Rows by id and by name, for `Brand` and `Category`."""
+    """Rows by id and by name, for every kind of node that products may be linked to."""
     labels: dict[str, list[str]]
     """What each node is called, as plain text, by label of its kind; users are not called by anything."""
+    selection: Selection
+    """Answers filters that are written in words."""
 
     def matching(self, wish: Filter) -> Bool[np.ndarray, " product"]:
         """Return which products a filter lets through.
 
         Raises:
-            InputError: a category or brand that the shop does not have.
+            InputError: a category or brand that the shop does not have, or a filter that cannot be used.
         """
         fits = self.available.copy() if wish.in_stock else np.ones(len(self.available), dtype=bool)
         for category in wish.categories:
@@ -44,6 +47,8 @@ class Shelf:
             fits &= self._members(self.of_brand, "Brand", wish.brand)
         if wish.price_max is not None:
             fits &= np.nan_to_num(self.price, nan=np.inf) <= wish.price_max
+        if wish.where is not None:
+            fits &= self.selection.where(wish.where)
         for product in wish.exclude_ids:
             if (row := self.snapshot.row("Product", product)) is not None:
                 fits[row] = False
@@ -85,9 +90,28 @@ def build_shelf(snapshot: Snapshot) -> Shelf:
     levels = category_levels(snapshot)
     shape = (num, snapshot.num_nodes("Category"))
     in_category = sp.csc_array(sum(levels[1:], levels[0])) if levels else sp.csc_array(shape, dtype=np.float32)
-    names = {kind: _names(snapshot, kind) for kind in ("Brand", "Category")}
+    kinds = [kind for kind in snapshot.nodes if kind not in ("User", "Product")]
+    names = {kind: _names(snapshot, kind) for kind in kinds}
     labels = {kind: _labels(snapshot, kind) for kind in snapshot.nodes if kind != "User"}
-    return Shelf(snapshot, price, available.astype(bool), in_category, of_brand, names, labels)
+    known = {"Brand": of_brand, "Category": in_category}
+    members = {kind: known[kind] if kind in known else _members(snapshot, kind) for kind in kinds}
+    links = {snake_case(kind): Links(kind, members[kind], names[kind]) for kind in kinds if members[kind].nnz}
+    selection = Selection(snapshot, links)
+    return Shelf(snapshot, price, available.astype(bool), in_category, of_brand, names, labels, selection)
+
+
+def _members(snapshot: Snapshot, kind: str) -> sp.csc_array:
+    """Which products are linked to which nodes of a declared kind, whatever the relation and its direction."""
+    products, nodes = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
+    for name, edges in snapshot.edges.items():
+        relation = snapshot.schema.relation(name)
+        if {relation.source, relation.target} == {"Product", kind}:
+            ends = (edges.source, edges.target) if relation.source == "Product" else (edges.target, edges.source)
+            products.append(ends[0])
+            nodes.append(ends[1])
+    product, node = np.concatenate(products), np.concatenate(nodes)
+    shape = (snapshot.num_nodes("Product"), snapshot.num_nodes(kind))
+    return sp.csc_array((np.ones(len(product), dtype=bool), (product, node)), shape=shape)
 
 
 def _labels(snapshot: Snapshot, kind: str) -> list[str]:

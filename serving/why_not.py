@@ -13,6 +13,7 @@ from jaxtyping import Float
 
 from gnn.score import History, top_products
 from serving.answer import Filter
+from serving.filters import conjuncts, parse_filter
 from serving.ready import Ready
 from serving.standing import Question, Standing
 
@@ -46,7 +47,8 @@ class Cause:
     text: str
     """The cause in a plain sentence."""
     filter: str | None = None
-    """Which part of the filter: `categories`, `brand`, `price_max`, `in_stock`, `exclude_ids`; None: no filter."""
+    """Which part of the filter: `categories`, `brand`, `price_max`, `where`, `in_stock`, `exclude_ids`; None: no
+    filter."""
     has: tuple[str, ...] = ()
     """What the product has where the filter asks for something else; empty: nothing."""
 
@@ -141,6 +143,8 @@ def _blocked_by(question: Question) -> Iterator[Cause]:
         ("price_max", Filter(in_stock=False, price_max=wish.price_max)),
         ("exclude_ids", Filter(in_stock=False, exclude_ids=wish.exclude_ids)),
     ]
+    if wish.where is not None:
+        parts += [("where", Filter(in_stock=False, where=str(part))) for part in conjuncts(parse_filter(wish.where))]
     for name, part in parts:
         if not question.ready.shelf.matching(part)[question.product]:
             yield _filter_cause(question, name, part)
@@ -160,6 +164,8 @@ def _filter_cause(question: Question, name: str, part: Filter) -> Cause:
         price = float(question.ready.shelf.price[product])
         has = () if np.isnan(price) else (f"{price:g}",)
         text = f"Its price is {price:g}, above {part.price_max:g}" if has else "It has no price"
+    elif name == "where":
+        return Cause(CauseKind.FILTER, f"The filter asks for {part.where}", name)
     else:
         has = (snapshot.ids("Product")[product],)
         text = "The request excludes it by its id"

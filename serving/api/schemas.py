@@ -152,7 +152,7 @@ class CauseOut(_Answer):
     cause: CauseKind = Field(examples=["filter"])
     text: str = Field(description="The cause in a sentence.", examples=["Its price is 9.5, above 8"])
     filter: str | None = Field(
-        description="`categories`, `brand`, `price_max`, `in_stock` or `exclude_ids`; null: no filter.",
+        description="`categories`, `brand`, `price_max`, `where`, `in_stock` or `exclude_ids`; null: no filter.",
         examples=["price_max"],
     )
     has: list[str] = Field(description="What the product has where others are asked for.", examples=[["9.5"]])

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchem
 
 from serving.answer import Filter, RecommendRequest, SessionEvent, Surface
 from serving.events import ID_LIMIT, MAX_EVENTS, NewEvent, new_event_id
+from serving.filters import MAX_LENGTH
 
 MAX_N = 500
 MAX_OFFSET = 100_000
@@ -46,6 +47,10 @@ Lang = Annotated[
 Room = Annotated[Surface, Field(description="Whether words are a caption or a full sentence.", examples=["long"])]
 
 
+Where = Annotated[str, Field(min_length=1, max_length=MAX_LENGTH)]
+"""A filter in words; whether it can be read and fits the shop is not known here."""
+
+
 class _Parameters(BaseModel):
     """Query parameters: texts that are read as what they say; an unknown one is an error."""
 
@@ -69,6 +74,12 @@ class _ListQuery(_Parameters):
     price_max: Annotated[Number, Field(ge=0)] | None = Field(
         None, description="Highest price; products without a price are left out.", examples=[9.5]
     )
+    where: Where | None = Field(
+        None,
+        alias="filter",
+        description="A filter over any property, see docs/filters.md.",
+        examples=['price < 20 and not brand = "Acme"'],
+    )
     in_stock: bool = Field(True, description="Leave out products that are not available.", examples=[True])
     exclude_id: list[Id] = Field([], max_length=MAX_N, description="Products not wanted.", examples=[["p05"]])
     lang: Lang | None = None
@@ -80,6 +91,7 @@ class _ListQuery(_Parameters):
             categories=tuple(self.category),
             brand=self.brand,
             price_max=self.price_max,
+            where=self.where,
             in_stock=self.in_stock,
             exclude_ids=tuple(self.exclude_id),
             exclude_seen=exclude_seen,
@@ -171,6 +183,12 @@ class _ListBody(_Body):
     categories: list[Id] = Field([], max_length=20, description="A product must be in or below each.")
     brand: Id | None = Field(None, description="Brand id or name.", examples=["Acme"])
     price_max: Annotated[Number, Field(ge=0)] | None = Field(None, description="Highest price.", examples=[9.5])
+    where: Where | None = Field(
+        None,
+        alias="filter",
+        description="A filter over any property, see docs/filters.md.",
+        examples=['price < 20 and not brand = "Acme"'],
+    )
     in_stock: bool = Field(True, description="Leave out products that are not available.")
     exclude_ids: list[Id] = Field([], max_length=MAX_N, description="Products not wanted.")
     exclude_seen: bool | None = Field(None, description="Leave out what the user had before.")
@@ -192,6 +210,7 @@ class _ListBody(_Body):
                 categories=tuple(self.categories),
                 brand=self.brand,
                 price_max=self.price_max,
+                where=self.where,
                 in_stock=self.in_stock,
                 exclude_ids=tuple(self.exclude_ids),
                 exclude_seen=self.exclude_seen,

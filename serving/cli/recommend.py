@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from cypher.errors import InputError
-from serving.answer import Item, RecommendRequest
+from serving.answer import Filter, Item, RecommendRequest
 from serving.api.cards import Cards
 from serving.api.shape import shape_answer
 from serving.cli.batch import write_lists
@@ -29,6 +29,10 @@ def recommend(
     user: Annotated[str | None, typer.Argument(help="User id; an unknown user gets popular products.")] = None,
     n: Annotated[int, typer.Option("-n", min=1, max=500, help="How many products.")] = 10,
     paths: Annotated[bool, typer.Option("--paths", help="Show the graph paths behind each product.")] = False,
+    where: Annotated[
+        str | None,
+        typer.Option("--filter", metavar="WORDS", help="Only such products, as in 'price < 20 and brand = \"Acme\"'."),
+    ] = None,
     lang: Lang = None,
     as_json: AsJson = False,
     everyone: Annotated[bool, typer.Option("--all", help="Lists for every user, written to --out.")] = False,
@@ -49,7 +53,7 @@ def recommend(
     if everyone:
         if user is not None or out is None or as_json:
             raise InputError("--all writes the lists of every user to a file: give --out FILE, and no USER or --json")
-        wish = RecommendRequest(n=n, paths=3 if paths else 0, language=lang)
+        wish = RecommendRequest(n=n, paths=3 if paths else 0, language=lang, filter=Filter(where=where))
         write_lists(settings, wish, out=out, only=users, workers=workers or os.cpu_count() or 1, restart=restart)
         return
     if user is None or out is not None or users is not None or workers is not None or restart:
@@ -58,7 +62,8 @@ def recommend(
     ready, list_id = open_ready(settings), new_recommendation_id()
     cards = Cards(ready.bundle.snapshot)
     with EventLog.open(settings.state) as log:
-        wish = RecommendRequest(user_id=user, n=n, paths=3 if paths or not as_json else 0, language=lang)
+        shown_paths = 3 if paths or not as_json else 0
+        wish = RecommendRequest(user_id=user, n=n, paths=shown_paths, language=lang, filter=Filter(where=where))
         moment = moment_of(log, user)
         answer = recommend_products(ready, moment, wish, now_ms=moment.now_ms)
     shown = shape_answer(answer, cards, stamp=stamp_since(started, recommendation_id=list_id))

@@ -111,6 +111,8 @@ def test_an_unknown_user_gets_popular_products_and_is_told_so(client: TestClient
         ("brand=core", lambda key: PRODUCTS[key][2] == "core"),
         ("brand=Core", lambda key: PRODUCTS[key][2] == "core"),
         ("price_max=3", lambda key: PRODUCTS[key][1] <= 3),
+        ("filter=price+<=+3", lambda key: PRODUCTS[key][1] <= 3),
+        ('filter=category+in+("Tea")+and+not+brand+%3D+"Core"', lambda key: PRODUCTS[key][2:] == ("acme", "tea")),
         ("exclude_id=p01&exclude_id=p02", lambda key: key not in ("p01", "p02")),
     ],
 )
@@ -159,7 +161,10 @@ def test_a_bad_parameter_is_named(query: str, field: str, client: TestClient) ->
     assert [("query", field)] == [(entry["in"], entry["field"]) for entry in answer.json()["errors"]]
 
 
-@pytest.mark.parametrize("query", ["category=nothing-like-it", "brand=nobody"])
+@pytest.mark.parametrize(
+    "query",
+    ["category=nothing-like-it", "brand=nobody", "filter=price+<", "filter=colour+%3D+1", "filter=price+%3D+true"],
+)
 def test_a_filter_for_what_the_shop_does_not_have_is_refused(query: str, client: TestClient) -> None:
     assert (422, "invalid-request") == problem(client.get(f"/v1/recommend/u1?{query}"))[:2]
 
@@ -184,12 +189,15 @@ def test_a_body_says_the_same_as_a_query(client: TestClient) -> None:
         "offset": 1,
         "categories": ["drinks"],
         "price_max": 8,
+        "filter": 'title != "Green tea"',
         "in_stock": False,
         "exclude_ids": ["p02"],
         "exclude_seen": False,
         "explain": {"paths": 3},
     }
-    query = "n=3&offset=1&category=drinks&price_max=8&in_stock=false&exclude_id=p02&exclude_seen=false&explain=paths"
+    wanted = "&filter=title+!%3D+%22Green+tea%22"
+    rest = "in_stock=false&exclude_id=p02&exclude_seen=false&explain=paths"
+    query = f"n=3&offset=1&category=drinks&price_max=8{wanted}&{rest}"
 
     by_body, by_query = client.post("/v1/recommend", json=body), client.get(f"/v1/recommend/u1?{query}")
 
@@ -283,6 +291,7 @@ def explained(client: TestClient, query: str) -> ExplainAnswer:
         ("brand=bolt", "brand", ["Acme"]),
         ("price_max=6.5", "price_max", ["7"]),
         ("exclude_id=p04", "exclude_ids", ["p04"]),
+        ('filter=price+<+8+and+brand+%3D+"Bolt"', "where", []),
     ],
 )
 def test_the_filter_that_keeps_a_product_out_is_named_with_what_the_product_has(

@@ -56,7 +56,12 @@ WISHES = [
         n=3,
         offset=2,
         filter=Filter(
-            categories=("tea", "Böden"), brand="acme", price_max=9.5, exclude_ids=("p05",), exclude_seen=True
+            categories=("tea", "Böden"),
+            brand="acme",
+            price_max=9.5,
+            where="price < 9",
+            exclude_ids=("p05",),
+            exclude_seen=True,
         ),
         paths=3,
     ),
