@@ -98,6 +98,8 @@ class PathFinder:
         remembered = lru_cache(maxsize=_KEPT)
         self._fans = remembered(self._find_fans)
         self._targets = remembered(self._find_targets)
+        self._pointed = remembered(self._find_pointed)
+        self._degrees = remembered(self._count_pointing)
         self._categories_of = remembered(self._find_categories)
         self._entities = remembered(self._find_entities)
         self._companions = remembered(self._count)
@@ -152,18 +154,11 @@ class PathFinder:
 
     def through_product(self, relation: str, product: int, target: int) -> GraphPath | None:
         """Return the path over a product that both point to by a relation; of several the one fewest point to."""
-        symmetric = self.snapshot.schema.relation(relation).symmetric
-        out, into = self._out[relation], self._into(relation)
-
-        def linked(row: int) -> Int[np.ndarray, " entry"]:
-            rows = self._row(out, row)
-            return np.union1d(rows, self._row(into, row)) if symmetric else rows
-
-        both = np.setdiff1d(np.intersect1d(linked(product), linked(target)), [product, target])
-        if not len(both):
+        both = (self._pointed(relation, product) & self._pointed(relation, target)) - {product, target}
+        if not both:
             return None
-        degree = np.diff(into.indptr) + (np.diff(out.indptr) if symmetric else 0)
-        middle = int(min(both, key=lambda row: (degree[row], row)))
+        degree = self._degrees(relation)
+        middle = min(both, key=lambda row: (degree[row], row))
         nodes = (GraphNode("Product", product), GraphNode("Product", middle), GraphNode("Product", target))
         edges = (
             GraphEdge(relation, *((place, 1) if self.has_edge(relation, end, middle) else (1, place)))
@@ -247,6 +242,21 @@ class PathFinder:
     def _find_targets(self, relation: str, source: int) -> frozenset[int]:
         """The nodes that a node points to."""
         return frozenset(self._row(self._out[relation], source).tolist())
+
+    def _find_pointed(self, relation: str, product: int) -> frozenset[int]:
+        """The products that a product points to; of a symmetric relation also those that point to it."""
+        found = self._targets(relation, product)
+        if not self.snapshot.schema.relation(relation).symmetric:
+            return found
+        return found | frozenset(self._row(self._into(relation), product).tolist())
+
+    def _count_pointing(self, relation: str) -> list[int]:
+        """How many products point to each product; of a symmetric relation in either direction."""
+        degree = np.diff(self._into(relation).indptr)
+        if self.snapshot.schema.relation(relation).symmetric:
+            degree = degree + np.diff(self._out[relation].indptr)
+        counts: list[int] = degree.tolist()
+        return counts
 
     def _find_categories(self, product: int) -> frozenset[int]:
         """The categories that a product is in or below."""
