@@ -1,8 +1,9 @@
 """`python -m bench.scale`: how time and memory grow with a shop, stage by stage, and what that means for larger ones.
 
-Synthetic shops with ten events a user, twenty-five a product and four edges an event, each measured in a process of its
-own. Times are CPU seconds, which others on the machine disturb least. From the last sizes of each stage an exponent is
-fitted: 1 means that twice the shop takes twice the time. `--stages` leaves stages out that a size cannot afford.
+Synthetic shops with ten events a user, twenty-five a product and four edges an event, each in a process of its
+own. Times are CPU seconds, which others on the machine disturb least; memory is what the process holds at most beyond
+what it held before the shop, what earlier stages left included. From the last sizes of each stage an exponent is fitted:
+1 means that twice the shop takes twice the time. `--stages` leaves stages out that a size cannot afford.
 """
 
 import argparse
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 
 from bench.figures import commit_name, processor_name
 from bench.synthetic import synthetic_shop
@@ -42,6 +44,7 @@ STAGES = ("tables", "snapshot", "operators", "smooth", "ease", "words", "text", 
 NUM_ANSWERS = 200
 PER_USER, PER_PRODUCT, EDGES = 10, 25, 4
 """Events a user, events a product, and edges an event."""
+MIB = 2**20
 _SMOOTH = (("smooth", 64, 0.3),)
 _FEWEST = 2
 """Sizes that an exponent is fitted to at the least; the largest ones count."""
@@ -50,9 +53,10 @@ _FEWEST = 2
 class Ladder:
     """Measures the stages of one size in order; each leaves what the next ones need."""
 
-    def __init__(self, events: int, stages: Sequence[str]) -> None:
+    def __init__(self, stages: Sequence[str]) -> None:
         """Begin with nothing."""
-        self._events, self._stages = events, frozenset(stages)
+        self._stages = frozenset(stages)
+        self._base_mb = psutil.Process().memory_info().rss / MIB
         self.figures: dict[str, dict[str, float]] = {}
         self.kernels: list[Kernel] = []
 
@@ -62,7 +66,7 @@ class Ladder:
             return
         with Meter() as meter:
             work()
-        self.figures[stage] = {"cpu_s": round(meter.cpu_s, 3), "peak_rss_mb": round(meter.peak_rss_mb, 1)}
+        self.figures[stage] = {"cpu_s": round(meter.cpu_s, 3), "grown_mb": round(meter.peak_rss_mb - self._base_mb, 1)}
 
 
 def measure_size(events: int, stages: Sequence[str]) -> dict[str, dict[str, float]]:
@@ -72,7 +76,7 @@ def measure_size(events: int, stages: Sequence[str]) -> dict[str, dict[str, floa
         events: purchases of the shop; users, products and edges follow from it.
         stages: of STAGES; `tables` and `snapshot` are always done, for all else needs them.
     """
-    ladder, schema = Ladder(events, {"tables", "snapshot", *stages}), GraphSchema()
+    ladder, schema = Ladder({"tables", "snapshot", *stages}), GraphSchema()
     users, products = max(events // PER_USER, 1), max(events // PER_PRODUCT, 50)
     shop = synthetic_shop(users=users, products=products, purchases=events, edges=EDGES * events)
     made: dict[str, Any] = {}
@@ -129,7 +133,7 @@ def exponents(sizes: dict[int, dict[str, dict[str, float]]], measure: str) -> di
 
     Args:
         sizes: figures of each stage by number of events.
-        measure: `cpu_s` or `peak_rss_mb`.
+        measure: `cpu_s` or `grown_mb`.
 
     Returns:
         The exponent of each stage that the three largest sizes (or two) have figures above 0 of.
@@ -178,7 +182,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"{events:,} events: " + ", ".join(f"{name} {row['cpu_s']} s" for name, row in sizes[events].items()))
     found = {"processor": processor_name(), "threads": os.cpu_count(), "commit": commit_name(), "to": options.to}
     found["scale"] = {str(events): sizes[events] for events in sorted(sizes)}
-    for measure in ("cpu_s", "peak_rss_mb"):
+    for measure in ("cpu_s", "grown_mb"):
         slope = exponents(sizes, measure)
         found[measure] = {"exponents": slope, "extrapolated": extrapolate(sizes, slope, measure, options.to)}
     rows = [

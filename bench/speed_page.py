@@ -127,7 +127,7 @@ def _scale(result: Mapping[str, Any], name: str) -> str:
     sizes, far = result["scale"], result["to"]
     columns = ["stage", *(f"{int(events):,}" for events in sizes), "exponent", f"{far:,} (fitted)"]
     parts = []
-    for measure, title in (("cpu_s", "CPU seconds"), ("peak_rss_mb", "MiB of the process at most")):
+    for measure, title in (("cpu_s", "CPU seconds"), ("grown_mb", "MiB that the shop takes at most")):
         slope, end = result[measure]["exponents"], result[measure]["extrapolated"]
         rows = [
             (

@@ -45,3 +45,28 @@ class NoBundleError(WhycartError):
 
 class FilterError(InputError):
     """A filter cannot be read, or names what the shop does not have."""
+
+
+class KeysError(InputError):
+    """An API key cannot be made as it is asked for."""
+
+
+class UnknownKey(InputError):
+    """No API key has this id, or it is no longer good."""
+
+
+class Unauthorized(InputError):
+    """A request has no key, or none that is good."""
+
+
+class Forbidden(InputError):
+    """The key of a request is not for what it asks."""
+
+
+class TooManyRequests(InputError):
+    """The key of a request has been used too often."""
+
+    def __init__(self, message: str, *, wait_s: int) -> None:
+        """Say what happened, and after how many seconds the key may be used again."""
+        super().__init__(message)
+        self.wait_s = wait_s

@@ -50,12 +50,25 @@ class ServeConfig:
     """TCP port, 0 to 65535; 0 takes any free one."""
     workers: int = 1
     """API processes that share the port; at least 1."""
+    per_minute: int = 0
+    """Most requests that one key may send one process in a minute; 0: as many as it likes."""
+    tls_cert: Path | None = None
+    """File with the certificate, for HTTPS; goes with `tls_key`."""
+    tls_key: Path | None = None
+    """File with the private key of the certificate."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:
             raise ConfigError(f"[serve] port must be between 0 and 65535, got {self.port}")
         if self.workers < 1:
             raise ConfigError(f"[serve] workers must be at least 1, got {self.workers}")
+        if self.per_minute < 0:
+            raise ConfigError(f"[serve] per_minute must be 0 or more, got {self.per_minute}")
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ConfigError("[serve] tls_cert and tls_key go together; give both or neither")
+        for file in (self.tls_cert, self.tls_key):
+            if file is not None and not file.is_file():
+                raise ConfigError(f"[serve] {file}: no such file; tls_cert and tls_key name PEM files")
 
 
 @dataclass(frozen=True, slots=True)

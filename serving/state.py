@@ -1,8 +1,8 @@
 """The operational state of a project: one SQLite file that several API processes and jobs share.
 
 It says which tables there are, opens the file so that a commit is on the disk when it returns, and turns the
-database's errors into ours. What the tables mean is said by their users (`serving.events`, `serving.records`); no model
-and no graph is kept here.
+database's errors into ours. What the tables mean is said by their users (`serving.events`, `serving.records`,
+`serving.keys`); no model and no graph is kept here.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 
 from serving.errors import StateError
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 """Format of the file, kept in SQLite's `user_version`; an older file is brought up when it is opened."""
 BUSY_TIMEOUT_S = 10.0
 """How long a writer waits for another process's transaction."""
@@ -62,7 +62,19 @@ RECOMMENDATIONS = sa.Table(
 )
 """Lists as they were answered; `request` and `answer` are JSON, compressed with zlib."""
 sa.Index("recommendations_of_user", RECOMMENDATIONS.c.user_id, sqlite_where=RECOMMENDATIONS.c.user_id.is_not(None))
-_STEPS: tuple[tuple[sa.Table, ...], ...] = ((EVENTS,), (RECOMMENDATIONS,))
+API_KEYS = sa.Table(
+    "api_keys",
+    METADATA,
+    sa.Column("key_id", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("scopes", sa.Text, nullable=False),
+    sa.Column("digest", sa.LargeBinary, nullable=False),
+    sa.Column("created_at_ms", sa.Integer, nullable=False),
+    sa.Column("expires_at_ms", sa.Integer),
+    sa.Column("revoked_at_ms", sa.Integer),
+)
+"""Keys of the API, good or not; of the secret only the hash."""
+_STEPS: tuple[tuple[sa.Table, ...], ...] = ((EVENTS,), (RECOMMENDATIONS,), (API_KEYS,))
 """Tables that each format version added, version 1 first."""
 
 

@@ -14,6 +14,7 @@ from serving.api import recommendations
 from serving.api.applier import EventApplier
 from serving.api.current import CHECK_EVERY_S, CurrentBundle
 from serving.api.edge import Edge
+from serving.api.keyring import Guard, Keyring
 from serving.api.metrics import Metrics
 from serving.api.problems import install_problems
 from serving.api.recorder import Recorder
@@ -22,6 +23,7 @@ from serving.api.schemas import problem_schema
 from serving.api.services import Services
 from serving.audit_config import AuditConfig
 from serving.events import EventLog
+from serving.keys import KeyLog
 from serving.reason_config import ReasonConfig
 from serving.records import RecordLog
 
@@ -50,6 +52,7 @@ def create_app(
     check_every_s: float = CHECK_EVERY_S,
     reasons: ReasonConfig | None = None,
     audit: AuditConfig | None = None,
+    guard: Guard | None = None,
 ) -> FastAPI:
     """Return the API; its background threads live from the app's start to its end, which also closes the log.
 
@@ -60,6 +63,7 @@ def create_app(
         check_every_s: seconds between two looks for a new bundle.
         reasons: what reasons may say; None: the defaults.
         audit: which lists are recorded beside the log; None: the defaults.
+        guard: what is asked of those who ask; None: a key where there ever was one.
     """
     metrics = Metrics()
     current = CurrentBundle(bundles, metrics, check_every_s=check_every_s, reasons=reasons)
@@ -70,7 +74,8 @@ def create_app(
 
     applier = None if open_graph is None else EventApplier(log, open_graph, snapshot=snapshot)
     recorder = Recorder(RecordLog.open(log.path, audit or AuditConfig()), metrics)
-    services = Services(current, log, metrics, applier, recorder)
+    keyring = Keyring(KeyLog.open(log.path), guard or Guard())
+    services = Services(current, log, metrics, applier, recorder, keyring)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -109,4 +114,5 @@ def _stop(services: Services) -> None:
         services.applier.stop()
     services.current.stop()
     services.recorder.stop()
+    services.keyring.close()
     services.log.close()

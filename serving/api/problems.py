@@ -16,7 +16,15 @@ from starlette.exceptions import HTTPException
 
 from cypher.errors import InputError, WhycartError
 from gnn.errors import BundleError
-from serving.errors import NoBundleError, StateError, UnknownProduct, UnknownRecommendation
+from serving.errors import (
+    Forbidden,
+    NoBundleError,
+    StateError,
+    TooManyRequests,
+    Unauthorized,
+    UnknownProduct,
+    UnknownRecommendation,
+)
 
 logger = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
@@ -104,6 +112,8 @@ def _on_http(request: Request, err: Exception) -> Response:
 
 def _on_whycart(request: Request, err: Exception) -> Response:
     request_id = request_id_of(request)
+    if isinstance(err, Unauthorized | Forbidden | TooManyRequests):
+        return _not_admitted(err, request_id)
     if isinstance(err, UnknownProduct):
         return problem_response(problem_body(404, str(err), request_id=request_id, slug="unknown-product"))
     if isinstance(err, UnknownRecommendation):
@@ -117,6 +127,18 @@ def _on_whycart(request: Request, err: Exception) -> Response:
         return _unavailable("state", "the event log cannot be used now; nothing was taken, try again", request_id)
     logger.error("request failed: %s", err, extra={"request_id": request_id})
     return problem_response(internal_problem(request_id))
+
+
+def _not_admitted(err: Unauthorized | Forbidden | TooManyRequests, request_id: str) -> Response:
+    """401 without a good key, 403 with one that is not for this, 429 with one that was used too often."""
+    if isinstance(err, Unauthorized):
+        return problem_response(
+            problem_body(401, str(err), request_id=request_id), headers={"WWW-Authenticate": "Bearer"}
+        )
+    if isinstance(err, Forbidden):
+        return problem_response(problem_body(403, str(err), request_id=request_id))
+    body = problem_body(429, str(err), request_id=request_id)
+    return problem_response(body, headers={"Retry-After": str(err.wait_s)})
 
 
 def internal_problem(request_id: str) -> dict[str, Any]:

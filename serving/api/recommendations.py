@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from serving.api.admission import needs
 from serving.api.recorded import RecordAnswer, shape_record
 from serving.api.routes import as_json, problems_of
 from serving.api.services import services_of
@@ -31,6 +32,7 @@ class RecordQuery(BaseModel):
     summary="Look up a list that was answered before",
     response_model=RecordAnswer,
     responses=problems_of(404, 422, 503),
+    dependencies=[needs("read")],
 )
 def look_up(
     request: Request, recommendation_id: RecommendationPath, query: Annotated[RecordQuery, Query()]

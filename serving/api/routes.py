@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 
 from kg.snapshot import Snapshot
 from serving.answer import Answer, RecommendRequest
+from serving.api.admission import needs
 from serving.api.current import Served
 from serving.api.problems import MEDIA_TYPE, problem_body, problem_response, request_id_of
 from serving.api.schemas import EventsAnswer, ExplainAnswer, Live, Ready, RecommendAnswer
@@ -39,17 +40,26 @@ from serving.records import Moment, SimilarRequest, moment_of, new_recommendatio
 _REFERENCE = {"content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
 
 
-def problems_of(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return how the OpenAPI document describes these problems."""
+def problems_of(*statuses: int, keyed: bool = True) -> dict[int | str, dict[str, Any]]:
+    """Return how the OpenAPI document describes these problems.
+
+    Args:
+        statuses: those of the route itself.
+        keyed: whether the route may need a key, and so answers with 401, 403 and 429 too.
+    """
     words = {
         400: "The body is not JSON.",
+        401: "A key is needed, and none that is good was given.",
+        403: "The key is not for such requests.",
         404: "No such product, or no such list.",
         413: "The body is larger than 1 MiB.",
         415: "The body is not sent as application/json.",
+        429: "The key has been used too often; Retry-After says when to ask again.",
         422: "The request cannot be used as it is.",
         503: "No model is loaded yet, or the event log cannot be used now.",
     }
-    return {status: {"description": words[status], **_REFERENCE} for status in statuses}
+    every = sorted({*statuses, *((401, 403, 429) if keyed else ())})
+    return {status: {"description": words[status], **_REFERENCE} for status in every}
 
 
 async def require_json(request: Request) -> None:
@@ -61,7 +71,8 @@ async def require_json(request: Request) -> None:
 
 UserPath = Annotated[Id, Path(description="User id; an unknown user gets popular products.", examples=["u1"])]
 ProductPath = Annotated[Id, Path(description="Product id.", examples=["p01"])]
-_BODY = [Depends(require_json)]
+_READ, _WRITE = needs("read"), needs("write")
+_BODY = Depends(require_json)
 _SHORT = 250
 """Items of a list that is computed at once; one with a path costs about as much as four without."""
 router = APIRouter(prefix="/v1")
@@ -74,6 +85,7 @@ health = APIRouter()
     summary="Recommend products to a user",
     response_model=RecommendAnswer,
     responses=problems_of(422, 503),
+    dependencies=[_READ],
 )
 async def recommend_to_user(request: Request, user_id: UserPath, query: Annotated[RecommendQuery, Query()]) -> Response:
     """Return the best products for a user, with the graph paths that carried their score if `explain=paths`."""
@@ -86,7 +98,7 @@ async def recommend_to_user(request: Request, user_id: UserPath, query: Annotate
     summary="Recommend products to a user or to the visitor of a session",
     response_model=RecommendAnswer,
     responses=problems_of(400, 413, 415, 422, 503),
-    dependencies=_BODY,
+    dependencies=[_READ, _BODY],
 )
 async def recommend_to_session(request: Request, body: RecommendBody) -> Response:
     """Return the best products for a user, for the events of a session, or for both together."""
@@ -100,6 +112,7 @@ async def recommend_to_session(request: Request, body: RecommendBody) -> Respons
     summary="Products like one product",
     response_model=RecommendAnswer,
     responses=problems_of(404, 422, 503),
+    dependencies=[_READ],
 )
 async def similar_products(
     request: Request, product_id: ProductPath, query: Annotated[SimilarQuery, Query()]
@@ -123,6 +136,7 @@ async def similar_products(
     summary="Say why a product is, or is not, recommended to a user",
     response_model=ExplainAnswer,
     responses=problems_of(404, 422, 503),
+    dependencies=[_READ],
 )
 def explain_product(request: Request, query: Annotated[ExplainQuery, Query()]) -> Response:
     """Return a product's score for a user taken apart, its place in the list, and what keeps it out of it.
@@ -138,7 +152,7 @@ def explain_product(request: Request, query: Annotated[ExplainQuery, Query()]) -
     summary="Say why a product is, or is not, recommended to a user or to the visitor of a session",
     response_model=ExplainAnswer,
     responses=problems_of(400, 404, 413, 415, 422, 503),
-    dependencies=_BODY,
+    dependencies=[_READ, _BODY],
 )
 def explain_product_to_session(request: Request, body: ExplainBody) -> Response:
     """Return the same for a user, for the events of a session, or for both together."""
@@ -152,7 +166,7 @@ def explain_product_to_session(request: Request, body: ExplainBody) -> Response:
     summary="Take in what users did",
     response_model=EventsAnswer,
     responses=problems_of(400, 413, 415, 422, 503),
-    dependencies=_BODY,
+    dependencies=[_WRITE, _BODY],
 )
 def take_events(request: Request, body: EventsBody) -> Response:
     """Take in events; those accepted are on the disk, and the next recommendation takes them into account.
@@ -198,7 +212,7 @@ async def live() -> Response:
     tags=["operation"],
     summary="Whether the process recommends",
     response_model=Ready,
-    responses=problems_of(503),
+    responses=problems_of(503, keyed=False),
 )
 def ready(request: Request) -> Response:
     """Return 200 once a bundle is loaded."""
@@ -222,6 +236,7 @@ def ready(request: Request) -> Response:
     summary="Metrics in Prometheus' text format",
     response_class=Response,
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **problems_of(503)},
+    dependencies=[_READ],
 )
 def metrics(request: Request) -> Response:
     """Return the metrics of this process."""

@@ -10,6 +10,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from serving.api.applier import EventApplier
 from serving.api.current import CurrentBundle
+from serving.api.keyring import Keyring
 from serving.api.metrics import Metrics
 from serving.api.problems import request_id_of
 from serving.api.recorder import Recorder
@@ -28,6 +29,8 @@ class Services:
     """None: events stay in the log until somebody else writes them to the graph."""
     recorder: Recorder
     """Keeps lists so that they can be looked up."""
+    keyring: Keyring
+    """Knows who may ask what."""
     turn: threading.Lock = field(default_factory=threading.Lock)
     """Held while a thread computes an answer: threads that compute at once take the interpreter from each other and all
     of them get slower. Events do not wait for it; more cores are used by more processes (`[serve] workers`)."""

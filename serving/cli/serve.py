@@ -8,6 +8,7 @@ import http.client
 import ipaddress
 import signal
 import socket
+import ssl
 import threading
 import time
 from typing import Annotated, Literal
@@ -21,10 +22,12 @@ from uvicorn.supervisors import Multiprocess
 from gnn.bundle import BundleStore
 from kg.store import GraphStore
 from serving.api.app import create_app
+from serving.api.keyring import Guard
 from serving.audit_config import AuditConfig
 from serving.cli.output import say
 from serving.errors import ConfigError, PortInUse
 from serving.events import EventLog
+from serving.keys import KeyLog
 from serving.logs import Level, setup_logging
 from serving.reason_config import read_reasons
 from serving.settings import Settings, load_settings
@@ -36,7 +39,9 @@ WORKER_START_S = 90
 
 
 def serve(
-    host: Annotated[str | None, typer.Option("--host", help="Address to listen on; loopback only.")] = None,
+    host: Annotated[
+        str | None, typer.Option("--host", help="Address to listen on; beyond loopback only with keys.")
+    ] = None,
     port: Annotated[int | None, typer.Option("--port", help="TCP port; 0 takes any free one.")] = None,
     workers: Annotated[int | None, typer.Option("--workers", help="API processes that share the port.")] = None,
     context: typer.Context = None,  # type: ignore[assignment]  # typer fills it in
@@ -44,13 +49,16 @@ def serve(
     """Serve recommendations over HTTP.
 
     Prints the address once requests are answered. A newly published bundle is taken up within a second or two.
-    Ends on Ctrl-C or SIGTERM after the requests under way.
+    Ends on Ctrl-C or SIGTERM after the requests under way. Once there is a key ('whycart keys create'), every request
+    needs one.
 
     Example: whycart serve --port 9000
     """
     settings = load_settings(flags={"serve": {"host": host, "port": port, "workers": workers}})
     read_reasons(settings)  # a wrong word is said here, not by the processes that are started
     level, as_json = _log_options(context)
+    if not _is_loopback(settings.serve.host):
+        _check_keys(settings)
     with listen(settings.serve.host, settings.serve.port) as listener:
         address, taken = listener.getsockname()[:2]
         config = uvicorn.Config(
@@ -65,6 +73,8 @@ def serve(
             proxy_headers=False,
             timeout_graceful_shutdown=GRACE_S,
             timeout_worker_healthcheck=WORKER_START_S,
+            ssl_certfile=settings.serve.tls_cert,
+            ssl_keyfile=settings.serve.tls_key,
         )
         _announce_when_live(address, taken, settings=settings)
         # The server raises SIGTERM again when it has ended; ended well is not ended by a signal.
@@ -93,21 +103,17 @@ def build_app(settings: Settings, *, level: Level, json_lines: bool) -> FastAPI:
         open_graph=functools.partial(GraphStore.open, settings.graph),
         reasons=read_reasons(settings),
         audit=settings.section("audit", AuditConfig),
+        guard=Guard(always=not _is_loopback(settings.serve.host), per_minute=settings.serve.per_minute),
     )
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens on a loopback address.
+    """Return a socket that listens on an address.
 
     Raises:
-        ConfigError: the host is not a loopback address, or does not exist.
+        ConfigError: this machine has no such address, or the port needs rights that this process lacks.
         PortInUse: another process listens there.
     """
-    if not _is_loopback(host):
-        raise ConfigError(
-            f"[serve] host must be a loopback address such as 127.0.0.1, got {host!r}: the API has no keys yet, so "
-            "other machines may only reach it through a proxy of yours that checks who asks"
-        )
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # With the protocol named, accepted connections are sent on without Nagle's delay of 40 ms.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -128,6 +134,16 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
+def _check_keys(settings: Settings) -> None:
+    """Refuse to listen where other machines can ask, as long as nobody has a key."""
+    with KeyLog.open(settings.state) as keys:
+        if not any(key.is_good(int(time.time() * 1000)) for key in keys.all()):
+            raise ConfigError(
+                f"[serve] host {settings.serve.host!r} can be reached by other machines, and there is no key that is "
+                "good: make one with 'whycart keys create NAME --scope read', or listen on 127.0.0.1"
+            )
+
+
 def _is_loopback(host: str) -> bool:
     if host == "localhost":
         return True
@@ -146,20 +162,24 @@ def _log_options(context: typer.Context | None) -> tuple[Level, bool]:
 
 def _announce_when_live(host: str, port: int, *, settings: Settings) -> None:
     """Print the address once the server answers, from a thread that ends with the process."""
-    place = f"[{host}]" if ":" in host else host
+    place, is_tls = f"[{host}]" if ":" in host else host, settings.serve.tls_cert is not None
 
     def wait() -> None:
-        while _status_of(host, port, "/health/live") != 200:
+        while _status_of(host, port, "/health/live", is_tls=is_tls) != 200:
             time.sleep(0.05)
-        say(f"serving at http://{place}:{port}")
-        if _status_of(host, port, "/health/ready") != 200:
+        say(f"serving at http{'s' if is_tls else ''}://{place}:{port}")
+        if _status_of(host, port, "/health/ready", is_tls=is_tls) != 200:
             say(f"no model is served yet: publish one with 'whycart retrain' (looked in {settings.bundles})")
 
     threading.Thread(target=wait, name="announce", daemon=True).start()
 
 
-def _status_of(host: str, port: int, path: Literal["/health/live", "/health/ready"]) -> int | None:
+def _status_of(host: str, port: int, path: Literal["/health/live", "/health/ready"], *, is_tls: bool) -> int | None:
     connection = http.client.HTTPConnection(host, port, timeout=60)
+    if is_tls:  # it asks itself, under an address that the certificate need not name
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        connection = http.client.HTTPSConnection(host, port, timeout=60, context=context)
     try:
         connection.request("GET", path)
         return connection.getresponse().status

@@ -5,19 +5,22 @@ import http.client
 import json
 import os
 import re
+import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from serving.api.schemas import ExplainAnswer, RecommendAnswer
 from serving.cli.main import main
+from serving.keys import KeyLog
 from tests.support.tiny_bundle import publish_tiny_bundle
 
 COMMAND = [sys.executable, "-c", "import sys; from serving.cli.main import main; sys.exit(main())"]
@@ -57,10 +60,10 @@ def serving(home: Path, *arguments: str) -> Iterator[tuple["subprocess.Popen[str
         process.stdout.close()
 
 
-def get(host: str, port: int, path: str) -> tuple[int, bytes]:
+def get(host: str, port: int, path: str, *, headers: Mapping[str, str] | None = None) -> tuple[int, bytes]:
     connection = http.client.HTTPConnection(host, port, timeout=20)
     try:
-        connection.request("GET", path)
+        connection.request("GET", path, headers=dict(headers or {}))
         answer = connection.getresponse()
         return answer.status, answer.read()
     finally:
@@ -136,14 +139,54 @@ def test_a_port_in_use_is_named(at_home: Path, capsys: pytest.CaptureFixture[str
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org"])
-def test_an_address_beyond_this_machine_is_refused(
+def test_an_address_beyond_this_machine_is_refused_without_keys(
     host: str, at_home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code = main(["serve", "--host", host, "--port", "0"])
 
     message = capsys.readouterr().err
     assert (2, 1) == (code, message.count("\n"))
-    assert f"got '{host}'" in message
+    assert f"host '{host}' can be reached by other machines" in message
+    assert "whycart keys create" in message
+
+
+def test_with_a_key_it_listens_beyond_this_machine_and_asks_for_it(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "bundles").symlink_to(home / "bundles")
+    with KeyLog.open(tmp_path / "state.db") as keys:
+        text = keys.create("shop", ["read"], now_ms=int(time.time() * 1000)).text
+    with serving(tmp_path, "--host", "0.0.0.0") as (_, _, port):
+        statuses = [
+            get("127.0.0.1", port, "/v1/recommend/u1", headers=headers)[0] for headers in ({}, {"X-API-Key": text})
+        ]
+
+    assert [401, 200] == statuses
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl to make a certificate")
+def test_with_a_certificate_it_speaks_https(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = [str(tmp_path / name) for name in ("key.pem", "cert.pem")]
+    ask = ["-keyout", files[0], "-out", files[1], "-days", "1", "-nodes", "-subj", "/CN=localhost"]
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", *ask], check=True, capture_output=True)
+    monkeypatch.setenv("WHYCART_SERVE_TLS_KEY", files[0])
+    monkeypatch.setenv("WHYCART_SERVE_TLS_CERT", files[1])
+    with serving(home) as (_, host, port):
+        context = ssl.create_default_context(cafile=files[1])
+        context.check_hostname = False
+        connection = http.client.HTTPSConnection(host, port, timeout=20, context=context)
+        connection.request("GET", "/v1/recommend/u1")
+        status = connection.getresponse().status
+        connection.close()
+
+    assert 200 == status
+
+
+def test_half_of_a_certificate_is_refused(
+    at_home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WHYCART_SERVE_TLS_KEY", "key.pem")
+
+    assert 2 == main(["serve", "--port", "0"])
+    assert "tls_cert and tls_key go together" in capsys.readouterr().err
 
 
 def test_recommend_prints_rank_product_score_and_reasons(at_home: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -45,6 +45,7 @@ def make_version_1(path: Path) -> None:
         log.append([NewEvent(event_id="e1", user_id="u1", product_id="p01", at_ms=1)])
     with sqlite3.connect(path) as connection:
         connection.execute("DROP TABLE recommendations")
+        connection.execute("DROP TABLE api_keys")
         connection.execute("PRAGMA user_version = 1")
     connection.close()
 

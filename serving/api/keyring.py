@@ -1,0 +1,87 @@
+"""Who may ask this API process what: keys looked up in memory, read anew every second, and a limit for each.
+
+Where no key was ever made, and only then, everybody may ask everything: the process listens on the loopback interface
+(`serving.cli.serve` sees to that). Limits are counted in the process, so several processes together let more through.
+"""
+
+import threading
+import time
+from dataclasses import dataclass
+
+import limits
+from limits.storage import MemoryStorage
+from limits.strategies import FixedWindowRateLimiter
+
+from serving.errors import Forbidden, TooManyRequests, Unauthorized
+from serving.keys import Key, KeyLog, Scope, match_key
+
+READ_EVERY_S = 1.0
+"""How long a revoked key may still be good in this process."""
+_HOW = "give a key in the header X-API-Key; 'whycart keys create NAME --scope {scope}' makes one"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guard:
+    """What an API process asks of those who ask."""
+
+    always: bool = False
+    """Whether a key is needed even where none was ever made."""
+    per_minute: int = 0
+    """Most requests of a key in a minute; 0: as many as it likes."""
+
+
+class Keyring:
+    """The keys of a project, as one API process knows them."""
+
+    def __init__(self, keys: KeyLog, guard: Guard) -> None:
+        """Read nothing yet; the keys are closed with the keyring."""
+        self._log, self._always = keys, guard.always
+        self._keys: tuple[Key, ...] = ()
+        self._read_at = float("-inf")
+        self._lock = threading.Lock()
+        self._rate = limits.RateLimitItemPerMinute(guard.per_minute) if guard.per_minute else None
+        self._limiter = FixedWindowRateLimiter(MemoryStorage())
+
+    def close(self) -> None:
+        """Close the file."""
+        self._log.close()
+
+    def admit(self, text: str | None, scope: Scope) -> Key | None:
+        """Return the key that a request may be answered with; None where none is needed.
+
+        Args:
+            text: key as it was sent; None: none was.
+            scope: what the route is for.
+
+        Raises:
+            Unauthorized: no key, or one that is not good.
+            Forbidden: the key is not for such requests.
+            TooManyRequests: the key has asked too often.
+            StateError: the keys cannot be read.
+        """
+        keys = self._known()
+        if not keys and not self._always:
+            return None
+        if text is None:
+            raise Unauthorized(f"this API needs a key: {_HOW.format(scope=scope)}")
+        key = match_key(text, keys)
+        if key is None or not key.is_good(int(time.time() * 1000)):
+            raise Unauthorized(f"the key is not known, revoked or expired: {_HOW.format(scope=scope)}")
+        if not key.allows(scope):
+            raise Forbidden(f"this route needs a key with the scope {scope}; this one has {', '.join(key.scopes)}")
+        self._count(key)
+        return key
+
+    def _known(self) -> tuple[Key, ...]:
+        if time.monotonic() - self._read_at >= READ_EVERY_S:
+            with self._lock:
+                self._keys, self._read_at = self._log.all(), time.monotonic()
+        return self._keys
+
+    def _count(self, key: Key) -> None:
+        if self._rate is not None and not self._limiter.hit(self._rate, key.key_id):
+            until = self._limiter.get_window_stats(self._rate, key.key_id).reset_time
+            wait_s = max(1, round(until - time.time() + 0.5))
+            raise TooManyRequests(
+                f"this key may ask {self._rate.amount} times a minute; ask again in {wait_s} s", wait_s=wait_s
+            )

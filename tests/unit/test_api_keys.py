@@ -1,0 +1,149 @@
+"""Keys over HTTP: none is needed until there is one, then every route asks for one with its scope."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from gnn.bundle import BundleStore
+from serving.api.app import create_app
+from serving.api.keyring import READ_EVERY_S, Guard
+from serving.events import EventLog
+from serving.keys import KeyLog
+from tests.support.api import problem, until
+from tests.support.tiny_bundle import publish_tiny_bundle
+
+EVENT = {"events": [{"user_id": "u1", "product_id": "p02", "type": "bought"}]}
+READ: dict[str, tuple[str, str, Any]] = {
+    "recommend": ("GET", "/v1/recommend/u1", None),
+    "recommend by body": ("POST", "/v1/recommend", {"user_id": "u1"}),
+    "similar": ("GET", "/v1/similar/p01", None),
+    "explain": ("GET", "/v1/explain?user=u1&product=p01", None),
+    "explain by body": ("POST", "/v1/explain", {"user_id": "u1", "product_id": "p01"}),
+    "metrics": ("GET", "/metrics", None),
+}
+WRITE: dict[str, tuple[str, str, Any]] = {"events": ("POST", "/v1/events", EVENT)}
+OPEN = ("/health/live", "/health/ready", "/openapi.json")
+
+
+@pytest.fixture(scope="module")
+def bundles(tmp_path_factory: pytest.TempPathFactory) -> BundleStore:
+    return publish_tiny_bundle(tmp_path_factory.mktemp("bundles"))
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> Iterator[KeyLog]:
+    with KeyLog.open(tmp_path / "state.db") as opened:
+        yield opened
+
+
+def client(bundles: BundleStore, folder: Path, guard: Guard | None = None) -> TestClient:
+    return TestClient(create_app(bundles, EventLog.open(folder / "state.db"), check_every_s=0.02, guard=guard))
+
+
+def now_ms() -> int:
+    return int(time.time() * 1000)
+
+
+def ask(api: TestClient, route: tuple[str, str, Any], **headers: str) -> Any:
+    method, path, body = route
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return api.request(method, path, json=body, headers=named)
+
+
+def test_every_route_is_asked_for_in_these_tests(bundles: BundleStore, tmp_path: Path) -> None:
+    paths = client(bundles, tmp_path).app.openapi()["paths"]  # type: ignore[attr-defined]
+    guarded = {path for path, routes in paths.items() if any("security" in route for route in routes.values())}
+
+    asked = {path.partition("?")[0] for _, path, _ in (*READ.values(), *WRITE.values())}
+    known = {path.partition("/{")[0] for path in guarded} - {"/v1/recommendations"}
+    assert known == {"/" + "/".join(path.split("/")[1:3]) for path in asked}
+    assert set(OPEN[:2]) == set(paths) - guarded
+
+
+def test_without_any_key_everybody_on_this_machine_may_ask(bundles: BundleStore, tmp_path: Path) -> None:
+    with client(bundles, tmp_path) as api:
+        assert [200] * 7 == [ask(api, route).status_code for route in (*READ.values(), *WRITE.values())]
+
+
+def test_beyond_this_machine_a_key_is_needed_even_where_there_is_none(bundles: BundleStore, tmp_path: Path) -> None:
+    with client(bundles, tmp_path, Guard(always=True)) as api:
+        assert 401 == ask(api, READ["recommend"]).status_code
+        assert 200 == api.get("/health/live").status_code
+
+
+def test_with_a_key_around_every_route_asks_for_one(bundles: BundleStore, tmp_path: Path, keys: KeyLog) -> None:
+    text = keys.create("shop", ["read", "write"], now_ms=now_ms()).text
+    with client(bundles, tmp_path) as api:
+        for route in (*READ.values(), *WRITE.values(), ("GET", "/v1/recommendations/nothing", None)):
+            answer = ask(api, route)
+            assert (401, "unauthorized") == problem(answer)[:2]
+            assert "whycart keys create" in problem(answer)[2]
+            assert "Bearer" == answer.headers["www-authenticate"]
+            assert 401 == ask(api, route, X_API_Key="wk_000000000000_" + "x" * 43).status_code
+            assert ask(api, route, X_API_Key=text).status_code in (200, 404)
+            assert ask(api, route, Authorization=f"Bearer {text}").status_code in (200, 404)
+        assert [200] * 3 == [api.get(path).status_code for path in OPEN]
+
+
+def test_a_key_is_for_its_scopes_only(bundles: BundleStore, tmp_path: Path, keys: KeyLog) -> None:
+    reads, writes, chief = (keys.create(scope, [scope], now_ms=now_ms()).text for scope in ("read", "write", "admin"))
+    with client(bundles, tmp_path) as api:
+        assert [200] * 6 == [ask(api, route, X_API_Key=reads).status_code for route in READ.values()]
+        assert [403] * 6 == [ask(api, route, X_API_Key=writes).status_code for route in READ.values()]
+        refused = problem(ask(api, WRITE["events"], X_API_Key=reads))
+        assert (403, "forbidden", True) == (*refused[:2], "the scope write; this one has read" in refused[2])
+        both = (READ["recommend"], WRITE["events"])
+        assert [200, 200] == [ask(api, route, X_API_Key=chief).status_code for route in both]
+
+
+def test_a_revoked_key_is_refused_within_a_moment_and_keys_stay_needed(
+    bundles: BundleStore, tmp_path: Path, keys: KeyLog
+) -> None:
+    made = keys.create("shop", ["read"], now_ms=now_ms())
+    with client(bundles, tmp_path) as api:
+        assert 200 == ask(api, READ["recommend"], X_API_Key=made.text).status_code
+
+        keys.revoke(made.key.key_id, now_ms=now_ms())
+
+        refused = lambda: ask(api, READ["recommend"], X_API_Key=made.text).status_code == 401  # noqa: E731
+        assert until(refused, seconds=READ_EVERY_S + 5)
+        assert 401 == ask(api, READ["recommend"]).status_code
+
+
+def test_an_expired_key_is_refused(bundles: BundleStore, tmp_path: Path, keys: KeyLog) -> None:
+    made = keys.create("shop", ["read"], now_ms=now_ms() - 5000, expires_at_ms=now_ms() - 1)
+    with client(bundles, tmp_path) as api:
+        assert 401 == ask(api, READ["recommend"], X_API_Key=made.text).status_code
+
+
+def test_a_key_that_asks_too_often_has_to_wait_and_others_have_not(
+    bundles: BundleStore, tmp_path: Path, keys: KeyLog
+) -> None:
+    busy, calm = (keys.create(name, ["read"], now_ms=now_ms()).text for name in ("busy", "calm"))
+    with client(bundles, tmp_path, Guard(per_minute=3)) as api:
+        answers = [ask(api, READ["similar"], X_API_Key=busy) for _ in range(8)]
+
+        late = [answer for answer in answers if answer.status_code == 429]
+        assert len(late) >= 2  # a minute may end meanwhile
+        assert (429, "too-many-requests") == problem(late[-1])[:2]
+        assert 1 <= int(late[-1].headers["retry-after"]) <= 61
+        assert 200 == ask(api, READ["similar"], X_API_Key=calm).status_code
+
+
+def test_no_key_is_written_to_a_log(
+    bundles: BundleStore, tmp_path: Path, keys: KeyLog, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    good, bad = keys.create("shop", ["read"], now_ms=now_ms()).text, "wk_000000000000_" + "s" * 43
+    with client(bundles, tmp_path) as api:
+        for key in (good, bad):
+            ask(api, READ["recommend"], X_API_Key=key)
+            ask(api, WRITE["events"], Authorization=f"Bearer {key}")
+
+    assert len(caplog.records) >= 4
+    said = "\n".join(f"{record.getMessage()} {record.__dict__}" for record in caplog.records)
+    assert [] == [key for key in (good, bad) if key in said or key.split("_", 2)[2] in said]
