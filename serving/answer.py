@@ -8,7 +8,7 @@ from cypher.errors import InputError
 
 Surface = Literal["short", "long"]
 """Where words stand: a caption, or a place for a full sentence."""
-MAX_N = 500
+MAX_N = 1000
 """Most items of one answer."""
 
 
@@ -27,6 +27,8 @@ class Reason(StrEnum):
     """Many customers choose it; the only reason where nothing is known of the user that speaks for it."""
     TRENDING = "TRENDING"
     """Many customers choose it of late."""
+    NEW = "NEW"
+    """It is new in the shop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,10 @@ class Filter:
     """Product ids that are not wanted."""
     exclude_seen: bool | None = None
     """Leave out what the user had before; None: as the model was measured."""
+    only_seen: bool = False
+    """Leave out what the user did not have before."""
+    only_ids: tuple[str, ...] | None = None
+    """Nothing but these products; None: the whole catalogue."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,7 +25,7 @@ from cypher.errors import InputError, WhycartError
 from gnn.bundle import BundleStore
 from kg.files import hash_text, sync_folder
 from kg.progress import Progress, silent
-from serving.answer import Item, RecommendRequest
+from serving.answer import Filter, Item, RecommendRequest
 from serving.events import EventLog
 from serving.ready import Ready, prepare
 from serving.reason_config import ReasonConfig
@@ -76,6 +76,8 @@ class BatchJob:
     """Hash of the ids asked for, in order."""
     now_ms: int
     """Moment that ages are counted from; of the first run."""
+    where: str | None = None
+    """Filter in words; None: every product that is available."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,13 +107,13 @@ def recommend_to_all(  # who, what, from where and to where: each on its own
         users: ids, sorted and different; one that the model does not know gets what the API gives it.
         out: the file; it appears when it is whole. Parts stand beside it until then.
         source: bundle, settings of reasons and event log.
-        wish: n, paths and language; its user is ignored.
+        wish: n, paths, language and the filter in words; its user and the rest of its filter are ignored.
         workers: processes; at least 1.
         restart: throw away what an earlier run with other arguments left.
         progress: called after each part, in users.
 
     Raises:
-        InputError: parts of another job are there, or n is out of range.
+        InputError: parts of another job are there, n is out of range, or the filter cannot be used.
         BatchStopped: a process ended early.
     """
     parts = out.with_name(out.name + ".parts")
@@ -119,7 +121,13 @@ def recommend_to_all(  # who, what, from where and to where: each on its own
         shutil.rmtree(parts)
     asked = hash_text("\n".join(users))
     job = BatchJob(
-        version=source.version, n=wish.n, paths=wish.paths, language=wish.language, users=asked, now_ms=_now_ms()
+        version=source.version,
+        n=wish.n,
+        paths=wish.paths,
+        language=wish.language,
+        users=asked,
+        now_ms=_now_ms(),
+        where=wish.filter.where,
     )
     job = _agree(parts, job)
     blocks = {number: users[first : first + BLOCK] for number, first in enumerate(range(0, len(users), BLOCK))}
@@ -214,7 +222,9 @@ def lists_of(ready: Ready, log: EventLog, users: Sequence[str], job: BatchJob) -
     """Return the lists of some users as a table of COLUMNS."""
     rows = []
     for user in users:
-        request = RecommendRequest(user_id=user, n=job.n, paths=job.paths, language=job.language)
+        request = RecommendRequest(
+            user_id=user, n=job.n, paths=job.paths, language=job.language, filter=Filter(where=job.where)
+        )
         answer = recommend(ready, log, request, now_ms=job.now_ms)
         versions = {"model_version": answer.model_version, "graph_version": answer.graph_version}
         rows += [{"user_id": user, **_row(item), **versions} for item in answer.items]

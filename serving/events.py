@@ -72,6 +72,15 @@ class LoggedEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class EventCount:
+    """How often something was done with a product."""
+
+    product_id: str
+    type: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class Appended:
     """What became of appended events."""
 
@@ -145,6 +154,17 @@ class EventLog(StateFile):
             rows = connection.execute(_EVENTS_OF, values).all()
         found = sorted((row.at_ms, row.seq, row.product_id, row.type) for row in rows)
         return tuple(SessionEvent(product_id, kind, at_ms) for at_ms, _, product_id, kind in found)
+
+    def counts(self, *, after: int) -> tuple[EventCount, ...]:
+        """Return how often each thing was done with each product, by events with a sequence number above `after`.
+
+        Raises:
+            StateError: the file cannot be read.
+        """
+        number, keys = sa.func.count().label("number"), (EVENTS.c.product_id, EVENTS.c.type)
+        statement = sa.select(*keys, number).where(EVENTS.c.seq > after).group_by(*keys)
+        with translated(self.path), self._engine.connect() as connection:
+            return tuple(EventCount(row.product_id, row.type, row.number) for row in connection.execute(statement))
 
     def last_seq(self) -> int:
         """Return the sequence number of the newest event; 0 when there is none."""

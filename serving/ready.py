@@ -13,6 +13,7 @@ from kg.paths import PathFinder
 from kg.schema import GraphSchema
 from kg.snapshot import Snapshot
 from serving.answer import Filter, PathNode, Surface
+from serving.demand import Demand, build_demand
 from serving.errors import ConfigError, UnknownProduct
 from serving.index import ProductIndex
 from serving.language import Languages
@@ -51,6 +52,8 @@ class Ready:
     """Entities that a reason may rest on, by relation: not sensitive, and shared by few enough products."""
     languages: Languages
     """What reasons are told in."""
+    demand: Demand
+    """What is wanted and what is new."""
     path_nodes: dict[tuple[str, int | None], PathNode] = field(default_factory=dict)
     """Nodes as paths show them, by label and row; each is made when it is first shown. None: other users."""
 
@@ -83,6 +86,11 @@ class Ready:
             seen = np.unique(history.product)
             removed["seen"] = int(allowed[seen].sum())
             allowed[seen] = False
+        if history is not None and wish.only_seen:
+            mine = np.zeros(len(allowed), dtype=bool)
+            mine[history.product] = True
+            removed["not_seen"] = int((allowed & ~mine).sum())
+            allowed &= mine
         return allowed, removed
 
     def bounds(self, user: int | None) -> Bounds:
@@ -131,6 +139,7 @@ def prepare(bundle: Bundle, reasons: ReasonConfig | None = None) -> Ready:
         members,
         _telling_entities(members, hidden, reasons, num_products=snapshot.num_nodes("Product")),
         Languages(reasons.wording),
+        build_demand(snapshot),
     )
 
 

@@ -49,6 +49,9 @@ class Shelf:
             fits &= np.nan_to_num(self.price, nan=np.inf) <= wish.price_max
         if wish.where is not None:
             fits &= self.selection.where(wish.where)
+        if wish.only_ids is not None:
+            rows = [row for key in wish.only_ids if (row := self.snapshot.row("Product", key)) is not None]
+            fits &= np.isin(np.arange(len(fits)), rows)
         for product in wish.exclude_ids:
             if (row := self.snapshot.row("Product", product)) is not None:
                 fits[row] = False

@@ -10,13 +10,14 @@ from fastapi import FastAPI
 from gnn.bundle import BundleStore
 from kg.snapshot import Snapshot
 from kg.store import GraphStore
-from serving.api import recommendations
+from serving.api import recommendations, surfaces
 from serving.api.applier import EventApplier
 from serving.api.current import CHECK_EVERY_S, CurrentBundle
 from serving.api.edge import Edge
 from serving.api.keyring import Guard, Keyring
 from serving.api.metrics import Metrics
 from serving.api.problems import install_problems
+from serving.api.recent import Recent
 from serving.api.recorder import Recorder
 from serving.api.routes import health, router
 from serving.api.schemas import problem_schema
@@ -75,7 +76,7 @@ def create_app(
     applier = None if open_graph is None else EventApplier(log, open_graph, snapshot=snapshot)
     recorder = Recorder(RecordLog.open(log.path, audit or AuditConfig()), metrics)
     keyring = Keyring(KeyLog.open(log.path), guard or Guard())
-    services = Services(current, log, metrics, applier, recorder, keyring)
+    services = Services(current, log, metrics, applier, recorder, keyring, Recent(log))
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -95,6 +96,7 @@ def create_app(
     )
     app.state.services = services
     app.include_router(router)
+    app.include_router(surfaces.router)
     app.include_router(recommendations.router)
     app.include_router(health)
     install_problems(app)

@@ -18,7 +18,7 @@ from serving.answer import Answer, RecommendRequest
 from serving.api.admission import needs
 from serving.api.current import Served
 from serving.api.problems import MEDIA_TYPE, problem_body, problem_response, request_id_of
-from serving.api.schemas import EventsAnswer, ExplainAnswer, Live, Ready, RecommendAnswer
+from serving.api.schemas import EventsAnswer, ExplainAnswer, Live, RankAnswer, Ready, RecommendAnswer
 from serving.api.services import compute, services_of
 from serving.api.shape import shape_answer, shape_explanation
 from serving.api.wishes import (
@@ -26,6 +26,7 @@ from serving.api.wishes import (
     ExplainBody,
     ExplainQuery,
     Id,
+    RankBody,
     RecommendBody,
     RecommendQuery,
     SessionEventIn,
@@ -104,6 +105,22 @@ async def recommend_to_session(request: Request, body: RecommendBody) -> Respons
     """Return the best products for a user, for the events of a session, or for both together."""
     _check_types(request, body.events)
     return await _recommend(request, body.wish())
+
+
+@router.post(
+    "/rank",
+    tags=["recommend"],
+    summary="Put products in order for a user or for the visitor of a session",
+    response_model=RankAnswer,
+    responses=problems_of(400, 413, 415, 422, 503),
+    dependencies=[_READ, _BODY],
+)
+async def rank_products(request: Request, body: RankBody) -> Response:
+    """Return up to 1,000 products by their score, best first; ids that the model does not know are named apart."""
+    _check_types(request, body.events)
+    snapshot = services_of(request).current.get().bundle.snapshot
+    unknown = [key for key in dict.fromkeys(body.product_ids) if snapshot.row("Product", key) is None]
+    return await _recommend(request, body.wish(), unknown=unknown)
 
 
 @router.get(
@@ -245,14 +262,15 @@ def metrics(request: Request) -> Response:
     return Response(text, media_type=CONTENT_TYPE_LATEST)
 
 
-async def _recommend(request: Request, wish: RecommendRequest) -> Response:
+async def _recommend(request: Request, wish: RecommendRequest, **more: list[str]) -> Response:
+    """Answer a wish; `more` goes into the answer as it is."""
     services = services_of(request)
     served = services.current.get()
 
     def work() -> Response:
         moment = moment_of(services.log, wish.user_id)
         answer = recommend(served.ready, moment, wish, now_ms=moment.now_ms)
-        return _list(request, answer, served, wish=wish, moment=moment)
+        return _list(request, answer, served, wish=wish, moment=moment, **more)
 
     return await compute(services, work, is_short=wish.n * (1 + 3 * wish.paths) <= _SHORT)
 
@@ -281,12 +299,18 @@ def _explain(request: Request, product_id: str, wish: RecommendRequest, *, what_
 
 
 def _list(
-    request: Request, answer: Answer, served: Served, *, wish: RecommendRequest | SimilarRequest, moment: Moment
+    request: Request,
+    answer: Answer,
+    served: Served,
+    *,
+    wish: RecommendRequest | SimilarRequest,
+    moment: Moment,
+    **more: list[str],
 ) -> Response:
     """Shape a list with the cards of the bundle it came from, which may have been replaced meanwhile; record it."""
     services, list_id = services_of(request), new_recommendation_id()
     stamp = services.stamp(request, recommendation_id=list_id)
-    response = as_json(shape_answer(answer, served.cards, stamp=stamp))
+    response = as_json(shape_answer(answer, served.cards, stamp=stamp) | more)
     sent = bytes(response.body)
     services.recorder.add(record_of(wish, answer, sent, list_id=list_id, bundle=served.bundle, moment=moment))
     return response

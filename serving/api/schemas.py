@@ -109,7 +109,27 @@ class RecommendAnswer(_Answer):
     degraded: bool = Field(description="Something is not as fresh as it should be; /health/ready says what.")
     events_used: int = Field(description="Events of the history that took part.", examples=[12])
     items: list[ItemOut]
-    removed: dict[str, int] = Field(description="Products left out, by cause.", examples=[{"filter": 3, "seen": 12}])
+    removed: dict[str, int] = Field(
+        description="Products left out, by cause: filter, seen, not_seen.", examples=[{"filter": 3, "seen": 12}]
+    )
+
+
+class RankAnswer(RecommendAnswer):
+    """Products in the order of their scores."""
+
+    unknown: list[str] = Field(description="Ids that the served model does not know.", examples=[["p99"]])
+
+
+class SurfaceAnswer(_Answer):
+    """A list about products and moments, the same for everybody who asks; it is not recorded."""
+
+    request_id: str = Field(examples=["0b9f6c1e5a3d4c1f8f0e7a6b5c4d3e2f"])
+    model_version: str = Field(examples=["20260131T120000Z-1a2b3c4d"])
+    graph_version: str = Field(description="Hash of the snapshot behind the model.", examples=["9f86d081884c7d65"])
+    took_ms: float = Field(examples=[1.7])
+    degraded: bool = Field(description="Something is not as fresh as it should be; /health/ready says what.")
+    items: list[ItemOut]
+    removed: dict[str, int] = Field(description="Products left out, by cause.", examples=[{"filter": 3, "seen": 0}])
 
 
 class DifferenceOut(_Answer):

@@ -13,6 +13,7 @@ from serving.api.current import CurrentBundle
 from serving.api.keyring import Keyring
 from serving.api.metrics import Metrics
 from serving.api.problems import request_id_of
+from serving.api.recent import Recent
 from serving.api.recorder import Recorder
 from serving.api.shape import Stamp
 from serving.events import EventLog
@@ -31,6 +32,8 @@ class Services:
     """Keeps lists so that they can be looked up."""
     keyring: Keyring
     """Knows who may ask what."""
+    recent: Recent
+    """Counts what was done since the bundle was made."""
     turn: threading.Lock = field(default_factory=threading.Lock)
     """Held while a thread computes an answer: threads that compute at once take the interpreter from each other and all
     of them get slower. Events do not wait for it; more cores are used by more processes (`[serve] workers`)."""

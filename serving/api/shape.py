@@ -39,6 +39,12 @@ def shape_answer(answer: Answer, cards: Cards, *, stamp: Stamp) -> dict[str, Any
     }
 
 
+def shape_surface(answer: Answer, cards: Cards, *, stamp: Stamp) -> dict[str, Any]:
+    """Return a list that is about nobody in particular: no record is kept, and nobody's events took part."""
+    whole = shape_answer(answer, cards, stamp=stamp)
+    return {name: value for name, value in whole.items() if name not in ("recommendation_id", "events_used")}
+
+
 def shape_explanation(
     explanation: Explanation, cards: Cards, *, stamp: Stamp, model_version: str, graph_version: str
 ) -> dict[str, Any]:

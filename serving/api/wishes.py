@@ -3,6 +3,7 @@
 Answers are described in `serving.api.schemas`. Whether a product or an event type exists is not known here.
 """
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
@@ -14,6 +15,7 @@ from serving.filters import MAX_LENGTH
 
 MAX_N = 500
 MAX_OFFSET = 100_000
+MAX_RANKED = 1000
 MAX_PATHS = 10
 DEFAULT_PATHS = 3
 _NO_CONTROL = r"^[^\x00-\x1f\x7f-\x9f]+$"
@@ -51,13 +53,21 @@ Where = Annotated[str, Field(min_length=1, max_length=MAX_LENGTH)]
 """A filter in words; whether it can be read and fits the shop is not known here."""
 
 
+Mode = Annotated[
+    Literal["discover", "again", "both"],
+    Field(
+        description="`discover`: what the user never had, `again`: only what the user had, `both`.", examples=["both"]
+    ),
+]
+
+
 class _Parameters(BaseModel):
     """Query parameters: texts that are read as what they say; an unknown one is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class _Body(BaseModel):
+class Body(BaseModel):
     """A JSON body: types are taken as they are, and an unknown field is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -110,15 +120,24 @@ class RecommendQuery(SimilarQuery):
     exclude_seen: bool | None = Field(
         None, description="Leave out what the user had before; not given: as the model was measured.", examples=[True]
     )
+    mode: Mode | None = None
+    personalised: bool = Field(
+        True, description="false: the list that everybody gets, whoever asks; the user's events are not read."
+    )
     explain: Literal["paths"] | None = Field(None, description="`paths`: up to three graph paths an item.")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "RecommendQuery":
+        _check_mode(self.mode, exclude_seen=self.exclude_seen, personalised=self.personalised)
+        return self
 
     def wish(self, user_id: str) -> RecommendRequest:
         """Return the request of a user."""
         return RecommendRequest(
-            user_id=user_id,
+            user_id=user_id if self.personalised else None,
             n=self.n,
             offset=self.offset,
-            filter=self.filter(exclude_seen=self.exclude_seen),
+            filter=in_mode(self.filter(exclude_seen=self.exclude_seen), self.mode),
             paths=DEFAULT_PATHS if self.explain == "paths" else 0,
             language=self.lang,
             surface=self.surface,
@@ -152,7 +171,7 @@ class ExplainQuery(_ListQuery):
         )
 
 
-class SessionEventIn(_Body):
+class SessionEventIn(Body):
     """What an anonymous visitor, or a user just now, did."""
 
     product_id: Id = Field(examples=["p01"])
@@ -164,7 +183,7 @@ class SessionEventIn(_Body):
         return SessionEvent(self.product_id, self.type, None if self.at is None else to_ms(self.at))
 
 
-class ExplainIn(_Body):
+class ExplainIn(Body):
     """How much of the why is wanted."""
 
     paths: int = Field(DEFAULT_PATHS, ge=0, le=MAX_PATHS, description="Most paths shown an item.", examples=[3])
@@ -172,7 +191,7 @@ class ExplainIn(_Body):
     surface: Room = "long"
 
 
-class _ListBody(_Body):
+class _ListBody(Body):
     """A user, the events of a session, or both, and which products may be in their list."""
 
     user_id: Id | None = Field(None, examples=["u1"])
@@ -225,11 +244,47 @@ class RecommendBody(_ListBody):
     """A wish for recommendations: a user, the events of a session, or both."""
 
     offset: int = Field(0, ge=0, le=MAX_OFFSET, description="How many of the best to skip.", examples=[0])
+    mode: Mode | None = None
     explain: ExplainIn | None = Field(None, description="Not given: no paths and no contributions.")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "RecommendBody":
+        _check_mode(self.mode, exclude_seen=self.exclude_seen, personalised=True)
+        return self
 
     def wish(self) -> RecommendRequest:
         """Return the request of the user or session."""
-        return self.request(self.explain, offset=self.offset)
+        wish = self.request(self.explain, offset=self.offset)
+        return replace(wish, filter=in_mode(wish.filter, self.mode))
+
+
+class RankBody(Body):
+    """Products to put in order for a user, the events of a session, or both."""
+
+    user_id: Id | None = Field(None, examples=["u1"])
+    events: list[SessionEventIn] = Field(
+        [], max_length=MAX_EVENTS, description="Events of the session, oldest first; newer than the user's history."
+    )
+    product_ids: list[Id] = Field(min_length=1, max_length=MAX_RANKED, examples=[["p01", "p02", "p05"]])
+    explain: ExplainIn | None = Field(None, description="Not given: no paths and no contributions.")
+
+    @model_validator(mode="after")
+    def _somebody(self) -> "RankBody":
+        if self.user_id is None and not self.events:
+            raise ValueError("give user_id, events, or both")
+        return self
+
+    def wish(self) -> RecommendRequest:
+        """Return the request for exactly these products, whether they are in stock or not."""
+        return RecommendRequest(
+            user_id=self.user_id,
+            session=tuple(event.event() for event in self.events),
+            n=len(set(self.product_ids)),
+            filter=Filter(in_stock=False, exclude_seen=False, only_ids=tuple(dict.fromkeys(self.product_ids))),
+            paths=0 if self.explain is None else self.explain.paths,
+            language=None if self.explain is None else self.explain.lang,
+            surface="long" if self.explain is None else self.explain.surface,
+        )
 
 
 class ExplainBody(_ListBody):
@@ -246,7 +301,7 @@ class ExplainBody(_ListBody):
         return self.request(self.explain)
 
 
-class EventIn(_Body):
+class EventIn(Body):
     """One thing a user did with a product."""
 
     user_id: Id = Field(examples=["u1"])
@@ -272,10 +327,24 @@ class EventIn(_Body):
         )
 
 
-class EventsBody(_Body):
+class EventsBody(Body):
     """Events to take in."""
 
     events: list[EventIn] = Field(min_length=1, max_length=MAX_EVENTS)
+
+
+def in_mode(wish: Filter, mode: Mode | None) -> Filter:
+    """Return a filter with what a mode asks for; None asks for nothing."""
+    if mode is None:
+        return wish
+    return replace(wish, exclude_seen=mode == "discover", only_seen=mode == "again")
+
+
+def _check_mode(mode: Mode | None, *, exclude_seen: bool | None, personalised: bool) -> None:
+    if mode is not None and exclude_seen is not None:
+        raise ValueError("mode and exclude_seen say the same thing; give one of them")
+    if mode == "again" and not personalised:
+        raise ValueError("mode=again asks for what the user had, so personalised=false has nothing to list")
 
 
 def to_ms(at: datetime) -> int:

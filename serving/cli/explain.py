@@ -8,7 +8,7 @@ import typer
 
 from cypher.errors import InputError
 from gnn.bundle import Bundle
-from serving.answer import MAX_N, RecommendRequest
+from serving.answer import RecommendRequest
 from serving.api.cards import Cards
 from serving.api.shape import shape_explanation
 from serving.cli.items import AsJson, Lang, name_of, open_ready, stamp_since
@@ -26,7 +26,7 @@ from serving.settings import load_settings
 def explain(
     user: Annotated[str | None, typer.Argument(help="User id; not with --id or --global.")] = None,
     product: Annotated[str | None, typer.Argument(help="Product id; not with --id or --global.")] = None,
-    n: Annotated[int, typer.Option("-n", min=1, max=MAX_N, help="Length of the list it is, or is not, in.")] = 10,
+    n: Annotated[int, typer.Option("-n", min=1, max=500, help="Length of the list it is, or is not, in.")] = 10,
     why_not: Annotated[
         bool, typer.Option("--why-not", help="Also look for the smallest change that turns the answer over.")
     ] = False,

@@ -23,6 +23,11 @@ READ: dict[str, tuple[str, str, Any]] = {
     "similar": ("GET", "/v1/similar/p01", None),
     "explain": ("GET", "/v1/explain?user=u1&product=p01", None),
     "explain by body": ("POST", "/v1/explain", {"user_id": "u1", "product_id": "p01"}),
+    "rank": ("POST", "/v1/rank", {"user_id": "u1", "product_ids": ["p01"]}),
+    "bought together": ("GET", "/v1/bought-together/p01", None),
+    "a basket": ("POST", "/v1/bought-together", {"product_ids": ["p01"]}),
+    "trending": ("GET", "/v1/trending", None),
+    "new": ("GET", "/v1/new", None),
     "metrics": ("GET", "/metrics", None),
 }
 WRITE: dict[str, tuple[str, str, Any]] = {"events": ("POST", "/v1/events", EVENT)}
@@ -66,7 +71,7 @@ def test_every_route_is_asked_for_in_these_tests(bundles: BundleStore, tmp_path:
 
 def test_without_any_key_everybody_on_this_machine_may_ask(bundles: BundleStore, tmp_path: Path) -> None:
     with client(bundles, tmp_path) as api:
-        assert [200] * 7 == [ask(api, route).status_code for route in (*READ.values(), *WRITE.values())]
+        assert [200] * 12 == [ask(api, route).status_code for route in (*READ.values(), *WRITE.values())]
 
 
 def test_beyond_this_machine_a_key_is_needed_even_where_there_is_none(bundles: BundleStore, tmp_path: Path) -> None:
@@ -92,8 +97,8 @@ def test_with_a_key_around_every_route_asks_for_one(bundles: BundleStore, tmp_pa
 def test_a_key_is_for_its_scopes_only(bundles: BundleStore, tmp_path: Path, keys: KeyLog) -> None:
     reads, writes, chief = (keys.create(scope, [scope], now_ms=now_ms()).text for scope in ("read", "write", "admin"))
     with client(bundles, tmp_path) as api:
-        assert [200] * 6 == [ask(api, route, X_API_Key=reads).status_code for route in READ.values()]
-        assert [403] * 6 == [ask(api, route, X_API_Key=writes).status_code for route in READ.values()]
+        assert [200] * len(READ) == [ask(api, route, X_API_Key=reads).status_code for route in READ.values()]
+        assert [403] * len(READ) == [ask(api, route, X_API_Key=writes).status_code for route in READ.values()]
         refused = problem(ask(api, WRITE["events"], X_API_Key=reads))
         assert (403, "forbidden", True) == (*refused[:2], "the scope write; this one has read" in refused[2])
         both = (READ["recommend"], WRITE["events"])

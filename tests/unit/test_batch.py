@@ -15,7 +15,7 @@ import serving.batch
 from cypher.errors import InputError
 from gnn.bundle import BundleStore
 from kg.snapshot import build_snapshot
-from serving.answer import RecommendRequest
+from serving.answer import Filter, RecommendRequest
 from serving.batch import COLUMNS, BatchStopped, Source, recommend_to_all
 from serving.cli.main import main
 from serving.events import EventLog
@@ -138,6 +138,24 @@ def test_parts_of_another_job_are_refused_until_told_to_begin_anew(
     recommend_to_all(users, out, source=source, wish=WISH, workers=1, restart=True)
 
     assert 24 == pq.read_table(out).num_rows
+
+
+def test_a_filter_holds_for_every_list_and_belongs_to_the_job(home: Path, tmp_path: Path) -> None:
+    users, source, out = users_of_shop(), source_of(home), tmp_path / "lists.parquet"
+    wish = RecommendRequest(n=10, filter=Filter(where='price < 4 and not brand = "Acme"'))
+
+    recommend_to_all(users, out, source=source, wish=wish, workers=1)
+
+    assert {"p05", "p06", "p07"} == set(pq.read_table(out)["product_id"].to_pylist())
+    parts = tmp_path / "lists.parquet.parts"
+    parts.mkdir()
+    begun = {"version": source.version, "n": 10, "paths": 0, "language": None, "users": "x", "now_ms": 1}
+    (parts / "job.json").write_text(json.dumps(begun))
+    with pytest.raises(InputError, match="where None, now price < 4"):
+        recommend_to_all(users, out, source=source, wish=wish, workers=1)
+    with pytest.raises(InputError, match="no property 'colour'"):
+        wrong = RecommendRequest(filter=Filter(where="colour = 1"))
+        recommend_to_all(users, out, source=source, wish=wrong, workers=1, restart=True)
 
 
 @pytest.mark.slow

@@ -1,0 +1,164 @@
+"""The routes of lists about products and moments: what is bought together, what is in demand, what is new.
+
+They are about nobody in particular and are not recorded; what they are ordered by stands in `serving.surfaces`.
+"""
+
+from collections.abc import Callable
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import Field
+
+from serving.answer import Answer, Filter, RecommendRequest
+from serving.api.admission import needs
+from serving.api.current import Served
+from serving.api.routes import ProductPath, as_json, problems_of, require_json
+from serving.api.schemas import SurfaceAnswer
+from serving.api.services import Services, compute, services_of
+from serving.api.shape import shape_surface
+from serving.api.wishes import MAX_N, MAX_OFFSET, Body, Id, Lang, Room, SimilarQuery, Where
+from serving.history import past_of
+from serving.records import moment_of
+from serving.surfaces import MAX_BASKET, NEW_DAYS, Basket, bought_together, newest, trending
+
+Budget = Annotated[
+    float,
+    Field(
+        gt=0,
+        allow_inf_nan=False,
+        description="What the products may cost together; those without a price are out.",
+        examples=[25],
+    ),
+]
+router = APIRouter(prefix="/v1", tags=["surfaces"])
+_READ = needs("read")
+
+
+class TogetherQuery(SimilarQuery):
+    """Which products beside one, how many, and what they may cost together."""
+
+    budget: Budget | None = None
+
+
+class NewQuery(SimilarQuery):
+    """Which new products, how many, and for whom."""
+
+    days: int = Field(NEW_DAYS, ge=1, le=36_500, description="How long a product counts as new.", examples=[30])
+    user: Id | None = Field(None, description="Those first that this user likes most.", examples=["u1"])
+
+
+class BasketBody(Body):
+    """A basket, and what is wanted beside it."""
+
+    product_ids: list[Id] = Field(min_length=1, max_length=MAX_BASKET, examples=[["p01", "p03"]])
+    strict: bool = Field(False, description="Only what goes with every product of the basket.", examples=[False])
+    budget: Budget | None = None
+    n: int = Field(10, ge=1, le=MAX_N, description="How many products.", examples=[3])
+    offset: int = Field(0, ge=0, le=MAX_OFFSET, description="How many of the best to skip.", examples=[0])
+    where: Where | None = Field(
+        None, alias="filter", description="A filter over any property, see docs/filters.md.", examples=["price < 20"]
+    )
+    in_stock: bool = Field(True, description="Leave out products that are not available.", examples=[True])
+    lang: Lang | None = None
+    surface: Room = "long"
+
+    def filter(self) -> Filter:
+        """Return what may be in the answer."""
+        return Filter(where=self.where, in_stock=self.in_stock)
+
+
+@router.get(
+    "/bought-together/{product_id:path}",
+    summary="What customers had together with one product",
+    response_model=SurfaceAnswer,
+    responses=problems_of(404, 422, 503),
+    dependencies=[_READ],
+)
+async def together_with(
+    request: Request, product_id: ProductPath, query: Annotated[TogetherQuery, Query()]
+) -> Response:
+    """Return the products that customers had as well, those with most customers in common first."""
+    return await _together(request, Basket(product_ids=(product_id,), budget=query.budget), query)
+
+
+@router.post(
+    "/bought-together",
+    summary="What customers had together with the products of a basket",
+    response_model=SurfaceAnswer,
+    responses=problems_of(400, 404, 413, 415, 422, 503),
+    dependencies=[_READ, Depends(require_json)],
+)
+async def together_with_basket(request: Request, body: BasketBody) -> Response:
+    """Return what goes with a basket: with one of its products at least, or with all of them (`strict`).
+
+    With a `budget` the products of the answer together cost no more.
+    """
+    basket = Basket(product_ids=tuple(body.product_ids), is_strict=body.strict, budget=body.budget)
+    return await _together(request, basket, body)
+
+
+@router.get(
+    "/trending",
+    summary="What is in demand now",
+    response_model=SurfaceAnswer,
+    responses=problems_of(422, 503),
+    dependencies=[_READ],
+)
+async def in_demand(request: Request, query: Annotated[SimilarQuery, Query()]) -> Response:
+    """Return the products that most was done with of late, events of this moment included."""
+
+    def find(services: Services, served: Served) -> Answer:
+        since = services.recent.counts(after=served.bundle.events_applied)
+        words = served.ready.words(query.lang, query.surface)
+        return trending(served.ready, since, n=query.n, offset=query.offset, filter=query.filter(), words=words)
+
+    return await _answer(request, find)
+
+
+@router.get(
+    "/new",
+    summary="What is new in the shop",
+    response_model=SurfaceAnswer,
+    responses=problems_of(422, 503),
+    dependencies=[_READ],
+)
+async def new_products(request: Request, query: Annotated[NewQuery, Query()]) -> Response:
+    """Return the newest products, or with `user` those of them first that the user likes most."""
+
+    def find(services: Services, served: Served) -> Answer:
+        taste = None
+        if query.user is not None:
+            moment = moment_of(services.log, query.user)
+            past = past_of(served.bundle, moment, RecommendRequest(user_id=query.user), now_ms=moment.now_ms)
+            taste = served.bundle.scorer.score(past.read())
+        return newest(
+            served.ready,
+            n=query.n,
+            offset=query.offset,
+            days=query.days,
+            taste=taste,
+            filter=query.filter(),
+            words=served.ready.words(query.lang, query.surface),
+        )
+
+    return await _answer(request, find)
+
+
+async def _together(request: Request, basket: Basket, asked: TogetherQuery | BasketBody) -> Response:
+    def find(services: Services, served: Served) -> Answer:
+        words = served.ready.words(asked.lang, asked.surface)
+        offset = asked.offset
+        return bought_together(served.ready, basket, n=asked.n, offset=offset, filter=asked.filter(), words=words)
+
+    return await _answer(request, find)
+
+
+async def _answer(request: Request, find: Callable[[Services, Served], Answer]) -> Response:
+    services = services_of(request)
+    served = services.current.get()
+
+    def work() -> Response:
+        found = find(services, served)
+        return as_json(shape_surface(found, served.cards, stamp=services.stamp(request)))
+
+    return await compute(services, work, is_short=True)

@@ -1,0 +1,220 @@
+"""Lists that are about products and moments rather than about one user: what is bought with something, what is in
+demand now, what is new.
+
+Numbers of customers are said from the anonymity bound of reasons up, as everywhere. The score of an item says what its
+list is ordered by; what that is stands with each function.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from cypher.errors import InputError
+from gnn.score import top_products
+from kg.snapshot import DAY_MS
+from serving.answer import Answer, Filter, Item, Reason, check_page
+from serving.events import EventCount
+from serving.ready import Ready
+from serving.words import Words, describe_item
+
+MAX_BASKET = 50
+"""Most products of a basket."""
+NEW_DAYS = 90
+"""How long a product counts as new unless it is said otherwise."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Basket:
+    """Products that belong together, and what is wanted beside them."""
+
+    product_ids: tuple[str, ...]
+    """One at least, MAX_BASKET at most; each counts once."""
+    is_strict: bool = False
+    """Whether a product must go with all of them; else with one of them at least."""
+    budget: float | None = None
+    """What the products of the answer may cost together; those without a price are then left out."""
+
+
+def bought_together(
+    ready: Ready,
+    basket: Basket,
+    *,
+    n: int,
+    offset: int = 0,
+    filter: Filter | None = None,
+    words: Words | None = None,
+) -> Answer:
+    """Return the products that customers had as well, those with most customers in common first.
+
+    The score is the cosine of the customers of both, added up over the basket. At least `[reasons] min_supporters`
+    customers stand behind each pair, and the hundred closest products of each are looked at. Under a budget the best is
+    taken, then the best that the rest of the budget pays for, and so on.
+
+    Args:
+        ready: the bundle.
+        basket: what there is already; none of it is in the answer.
+        n: how many.
+        offset: how many of the best to skip.
+        filter: what may be in the answer; None: what is in stock.
+        words: how reasons are told; None: in the shop's language.
+
+    Raises:
+        UnknownProduct: the bundle does not hold a product of the basket.
+        InputError: n, offset, basket or budget out of range, or a filter that cannot be used.
+    """
+    check_page(n, offset)
+    rows = _basket_rows(ready, basket)
+    allowed, removed = ready.allow(filter or Filter(), None)
+    allowed[rows] = False
+    score, most = np.zeros(len(allowed)), np.zeros(len(allowed), dtype=np.int64)
+    in_common = np.zeros(len(allowed), dtype=np.int64)
+    for event in ready.finder.events[:1]:
+        users = ready.finder.num_users(event)
+        for row in rows.tolist():
+            found = ready.finder.companions(event, row, ready.reasons.min_supporters)
+            other, count = np.array([*found], dtype=np.int64), np.array([*found.values()], dtype=np.int64)
+            score[other] += count / np.sqrt(users[other] * float(users[row]))
+            most[other] = np.maximum(most[other], count)
+            in_common[other] += 1
+    allowed &= in_common >= (len(rows) if basket.is_strict else 1)
+    ranked = _affordable(ready, score, allowed, basket.budget, k=offset + n)[offset:]
+    told = words or ready.words()
+    texts = [_together(told, count, count_from=ready.reasons.count_from) for count in most[ranked].tolist()]
+    made_of = ("bought_together", Reason.COLLABORATIVE)
+    return _listed(ready, ranked, score, texts, offset=offset, removed=removed, made_of=made_of)
+
+
+def trending(
+    ready: Ready,
+    since: Iterable[EventCount],
+    *,
+    n: int,
+    offset: int = 0,
+    filter: Filter | None = None,
+    words: Words | None = None,
+) -> Answer:
+    """Return the products in demand now, the hottest first; those that nobody wants are left out.
+
+    The score is what all events with a product weigh, by type, each halved after the half-life of its type
+    (`[events]`); where events have no clock they do not fade.
+
+    Args:
+        ready: the bundle.
+        since: events of the log that are not in the bundle; they count as of now.
+        n: how many.
+        offset: how many of the best to skip.
+        filter: what may be in the answer; None: what is in stock.
+        words: how reasons are told; None: in the shop's language.
+
+    Raises:
+        InputError: n or offset out of range, or a filter that cannot be used.
+    """
+    check_page(n, offset)
+    snapshot, demand = ready.bundle.snapshot, ready.demand
+    heat = demand.heat.copy()
+    for entry in since:
+        if (row := snapshot.row("Product", entry.product_id)) is not None:
+            heat[row] += demand.weights.get(entry.type, 0.0) * entry.count
+    allowed, removed = ready.allow(filter or Filter(), None)
+    ranked = top_products(heat, allowed & (heat > 0), k=offset + n)[offset:]
+    texts = [describe_item(words or ready.words(), (), (Reason.TRENDING,))] * len(ranked)
+    made_of = ("trending", Reason.TRENDING)
+    return _listed(ready, ranked, heat, texts, offset=offset, removed=removed, made_of=made_of)
+
+
+def newest(
+    ready: Ready,
+    *,
+    n: int,
+    offset: int = 0,
+    days: int = NEW_DAYS,
+    taste: Float[np.ndarray, " product"] | None = None,
+    filter: Filter | None = None,
+    words: Words | None = None,
+) -> Answer:
+    """Return the products that are new, the newest first, or those first that a user likes most.
+
+    New is what came in the last days before the last event of the shop: by `created_at` where the shop gives it, else
+    by the first event with the product. The score is the day it came, counted from 1970, or the user's score.
+
+    Args:
+        ready: the bundle.
+        n: how many.
+        offset: how many of the best to skip.
+        days: how long a product counts as new.
+        taste: score of each product for a user; None: for nobody.
+        filter: what may be in the answer; None: what is in stock.
+        words: how reasons are told; None: in the shop's language.
+
+    Raises:
+        InputError: n, offset or days out of range, or a filter that cannot be used.
+    """
+    check_page(n, offset)
+    if days < 1:
+        raise InputError(f"days must be at least 1, got {days}")
+    came = ready.demand.came_at_ms
+    allowed, removed = ready.allow(filter or Filter(), None)
+    last = np.nanmax(came, initial=0.0)
+    allowed &= np.nan_to_num(came, nan=-np.inf) > last - days * DAY_MS
+    score = came / DAY_MS if taste is None else taste
+    ranked = top_products(np.where(allowed, score, -np.inf), allowed, k=offset + n)[offset:]
+    texts = [describe_item(words or ready.words(), (), (Reason.NEW,))] * len(ranked)
+    return _listed(ready, ranked, score, texts, offset=offset, removed=removed, made_of=("new", Reason.NEW))
+
+
+def _basket_rows(ready: Ready, basket: Basket) -> Int[np.ndarray, " basket"]:
+    keys = list(dict.fromkeys(basket.product_ids))
+    if not 1 <= len(keys) <= MAX_BASKET:
+        raise InputError(f"a basket holds 1 to {MAX_BASKET} products, got {len(keys)}")
+    if basket.budget is not None and not basket.budget > 0:
+        raise InputError(f"budget must be above 0, got {basket.budget:g}")
+    return np.array([ready.product_row(key) for key in keys], dtype=np.int64)
+
+
+def _affordable(
+    ready: Ready,
+    score: Float[np.ndarray, " product"],
+    allowed: Bool[np.ndarray, " product"],
+    budget: float | None,
+    *,
+    k: int,
+) -> Int[np.ndarray, " place"]:
+    """The best products; under a budget as many of them as it pays for, taken from the best down."""
+    if budget is None:
+        return top_products(score, allowed, k=k)
+    price = ready.shelf.price
+    payable = allowed & (np.nan_to_num(price, nan=np.inf) <= budget)
+    chosen: list[int] = []
+    for row in top_products(score, payable, k=int(payable.sum())).tolist():
+        if len(chosen) < k and price[row] <= budget:
+            chosen.append(row)
+            budget -= float(price[row])
+    return np.array(chosen, dtype=np.int64)
+
+
+def _together(words: Words, count: int, *, count_from: int) -> str:
+    if count < count_from:
+        return words.language.text("together")
+    return words.language.counted("together_counted", count, {})
+
+
+def _listed(
+    ready: Ready,
+    ranked: Int[np.ndarray, " place"],
+    score: Float[np.ndarray, " product"],
+    texts: Sequence[str],
+    *,
+    offset: int,
+    removed: Mapping[str, int],
+    made_of: tuple[str, Reason],
+) -> Answer:
+    """Ranked products as an answer without paths; `made_of` is the source and the reason of each."""
+    bundle, (source, reason) = ready.bundle, made_of
+    ids = bundle.snapshot.ids("Product")
+    items = tuple(
+        Item(ids[row], offset + place, float(score[row]), source, (reason,), (), (), text)
+        for place, (row, text) in enumerate(zip(ranked.tolist(), texts, strict=True), start=1)
+    )
+    return Answer(items, bundle.version, bundle.snapshot.hash, 0, dict(removed))
