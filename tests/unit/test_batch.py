@@ -153,8 +153,8 @@ def test_a_filter_holds_for_every_list_and_belongs_to_the_job(home: Path, tmp_pa
     (parts / "job.json").write_text(json.dumps(begun))
     with pytest.raises(InputError, match="where None, now price < 4"):
         recommend_to_all(users, out, source=source, wish=wish, workers=1)
+    wrong = RecommendRequest(filter=Filter(where="colour = 1"))
     with pytest.raises(InputError, match="no property 'colour'"):
-        wrong = RecommendRequest(filter=Filter(where="colour = 1"))
         recommend_to_all(users, out, source=source, wish=wrong, workers=1, restart=True)
 
 
