@@ -2,7 +2,7 @@
 
 Synthetic shops with ten events a user, twenty-five a product and four edges an event, each in a process of its
 own. Times are CPU seconds, which others on the machine disturb least; memory is what the process holds at most beyond
-what it held before the shop, what earlier stages left included. From the last sizes of each stage an exponent is fitted:
+what it held before the shop, what earlier stages left included. An exponent is fitted to the last sizes of each stage:
 1 means that twice the shop takes twice the time. `--stages` leaves stages out that a size cannot afford.
 """
 

@@ -6,6 +6,7 @@ the inside.
 
 import json
 import logging
+import re
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
@@ -105,9 +106,20 @@ def _on_http(request: Request, err: Exception) -> Response:
         404: "there is nothing at this address; /openapi.json lists every route",
         405: f"{request.method} is not allowed here; the header Allow names what is",
     }
-    detail = details.get(err.status_code, str(err.detail))
+    detail, headers = details.get(err.status_code, str(err.detail)), dict(err.headers or {})
+    if err.status_code == 405 and (methods := _methods_here(request)):
+        headers["Allow"] = ", ".join(methods)
     body = problem_body(err.status_code, detail, request_id=request_id_of(request))
-    return problem_response(body, headers=err.headers)
+    return problem_response(body, headers=headers)
+
+
+def _methods_here(request: Request) -> list[str]:
+    """Every documented method of the address of a request; the route that refuses it names its own only."""
+    found: set[str] = set()
+    for template, methods in request.app.openapi()["paths"].items():
+        if re.fullmatch(re.sub(r"\\{\w+\\}", ".+", re.escape(template)), request.url.path):
+            found |= {method.upper() for method in methods}
+    return sorted(found)
 
 
 def _on_whycart(request: Request, err: Exception) -> Response:

@@ -191,8 +191,19 @@ class ExplainIn(Body):
     surface: Room = "long"
 
 
+_SOMEBODY: dict[str, Any] = {
+    "anyOf": [
+        {"properties": {"user_id": {"type": "string"}}, "required": ["user_id"]},
+        {"properties": {"events": {"minItems": 1}}, "required": ["events"]},
+    ]
+}
+"""What a body about somebody must have, in words of the OpenAPI document."""
+
+
 class _ListBody(Body):
     """A user, the events of a session, or both, and which products may be in their list."""
+
+    model_config = ConfigDict(json_schema_extra=_SOMEBODY)
 
     user_id: Id | None = Field(None, examples=["u1"])
     events: list[SessionEventIn] = Field(
@@ -260,6 +271,8 @@ class RecommendBody(_ListBody):
 
 class RankBody(Body):
     """Products to put in order for a user, the events of a session, or both."""
+
+    model_config = ConfigDict(json_schema_extra=_SOMEBODY)
 
     user_id: Id | None = Field(None, examples=["u1"])
     events: list[SessionEventIn] = Field(

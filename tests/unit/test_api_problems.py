@@ -43,7 +43,8 @@ def test_an_address_that_is_not_there_is_a_problem(path: str, client: TestClient
         ("GET", "/v1/events", "POST"),
         ("DELETE", "/v1/recommend/u1", "GET"),
         ("PUT", "/v1/similar/p01", "GET"),
-        ("DELETE", "/v1/explain", "GET"),
+        ("DELETE", "/v1/explain", "GET, POST"),
+        ("PUT", "/v1/bought-together/a/b", "GET"),
         ("POST", "/health/live", "GET"),
     ],
 )
