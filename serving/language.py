@@ -47,6 +47,8 @@ def fill(template: str, values: Mapping[str, str]) -> str:
         'You bought {count} %s'
     """
     pieces = list(_pieces(template))
+    if len(pieces) == 1:
+        return template
     for place in range(1, len(pieces), 2):
         name = pieces[place]
         pieces[place] = values.get(name, f"{{{name}}}")
@@ -78,11 +80,11 @@ class Language:
 
     def has(self, key: str) -> bool:
         """Return whether there is a text, be it the English one."""
-        return bool(self.texts.gettext(key) != key)
+        return bool(_message(self.texts, key) != key)
 
     def text(self, key: str, values: Mapping[str, str] | None = None) -> str:
         """Return a message with its placeholders filled."""
-        return fill(self.texts.gettext(key), values or {})
+        return fill(_message(self.texts, key), values or {})
 
     def counted(self, key: str, count: int, values: Mapping[str, str]) -> str:
         """Return a message in the plural form of a number, which fills `{count}`."""
@@ -157,6 +159,12 @@ def read_messages(tag: str) -> dict[str, tuple[str, ...]]:
 def forms(message: str | tuple[str, ...] | list[str]) -> tuple[str, ...]:
     """Return the texts of a message, one for each plural form; most have one."""
     return (message,) if isinstance(message, str) else tuple(message)
+
+
+@functools.lru_cache(maxsize=4096)
+def _message(texts: Translations, key: str) -> str:
+    """A message of a catalogue, or the key where it has none."""
+    return str(texts.gettext(key))
 
 
 @functools.lru_cache(maxsize=256)

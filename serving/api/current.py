@@ -4,6 +4,7 @@ A background thread looks at the pointer; a request takes what is there and keep
 how it is checked is `gnn.bundle`'s.
 """
 
+import gc
 import logging
 import threading
 from dataclasses import dataclass
@@ -131,6 +132,7 @@ class CurrentBundle:
 
     def _use(self, bundle: Bundle) -> None:
         self._served = Served(prepare(bundle, self._reasons), Cards(bundle.snapshot))
+        _set_aside()
         self._failed, self._failed_version = False, None
         self._metrics.set_model(bundle.version, bundle.snapshot.hash)
         logger.info("bundle in use", extra={"model_version": bundle.version})
@@ -138,3 +140,11 @@ class CurrentBundle:
     def _watch(self) -> None:
         while not self._stop.wait(self._check_every_s):
             self.check()
+
+
+def _set_aside() -> None:
+    """Have the garbage collector pass over what is there now: a look at all of a bundle stops an answer for as long as
+    ten answers take. What was set aside for the bundle before is looked at once more."""
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()

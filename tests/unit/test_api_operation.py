@@ -1,5 +1,6 @@
 """Running the API: health, metrics, its document, new bundles, broken bundles, and a graph that is away."""
 
+import gc
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -169,3 +170,14 @@ def test_every_reference_of_the_document_leads_somewhere(client: TestClient) -> 
     named = {part.split('"')[0] for part in answer.text.replace(" ", "").split('"$ref":"')[1:]}
 
     assert set() == named - known
+
+
+def test_the_bundle_is_set_aside_from_the_garbage_collector(bundles: BundleStore, tmp_path: Path) -> None:
+    gc.unfreeze()
+
+    with running_api(bundles, tmp_path) as client:
+        assert until(lambda: client.get("/health/ready").status_code == 200)
+        held = gc.get_freeze_count()
+
+    gc.unfreeze()
+    assert held > 10_000
