@@ -1,5 +1,5 @@
 """The page on speed, written from the JSON files of `python -m bench.attention`, `training`, `retrain`,
-`encoder`, `answer`, `cypher` and `scale`.
+`encoder`, `answer`, `cypher`, `diversity` and `scale`.
 
 It measures nothing itself; no figure of it is typed by hand.
 """
@@ -123,6 +123,17 @@ def _cypher(result: Mapping[str, Any], name: str) -> str:
     return _section(name, text, ("answer", "median ms", "p99 ms", "faster"), rows)
 
 
+def _diversity(result: Mapping[str, Any], name: str) -> str:
+    text = (
+        f"{_machine(result)}. Lists of {result['n']} for {result['num_users']:,} users, {result['num_products']:,} "
+        "products; means over users. Variety: 1 less the mean likeness of the pairs of a list; kept and score: in parts "
+        "of the list without diversity."
+    )
+    columns = ("diversity", "variety", "categories shown", "kept", "score", "ms of the answer")
+    rows = [tuple(f"{value:g}" for value in row.values()) for row in result["diversity"]]
+    return _section(name, text, columns, rows)
+
+
 def _scale(result: Mapping[str, Any], name: str) -> str:
     sizes, far = result["scale"], result["to"]
     columns = ["stage", *(f"{int(events):,}" for events in sizes), "exponent", f"{far:,} (fitted)"]
@@ -160,6 +171,7 @@ SECTIONS = (
     ("texts_per_s", "Text encoding", _encoder),
     ("steps", "An answer", _answer),
     ("cypher_beside", "An answer beside Cypher", _cypher),
+    ("diversity", "Varied lists", _diversity),
     ("scale", "How it grows", _scale),
 )
 """Key that tells a kind of result, heading, and what writes it."""

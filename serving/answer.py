@@ -78,6 +78,8 @@ class RecommendRequest:
     offset: int = 0
     """How many of the best to skip; 0 or more."""
     filter: Filter = field(default_factory=Filter)
+    diversity: float = 0.0
+    """How much unlike each other the items are to be; 0: the best ones, whatever they are like, to 1."""
     paths: int = 0
     """Paths shown an item at most; 0 leaves explanations out."""
     language: str | None = None
@@ -178,6 +180,16 @@ class Answer:
     """Events of the history that took part."""
     removed: dict[str, int]
     """Products left out, by cause: `filter`, `seen`."""
+
+
+def check_diversity(diversity: float) -> None:
+    """Refuse a diversity out of range.
+
+    Raises:
+        InputError: it is not between 0 and 1.
+    """
+    if not 0.0 <= diversity <= 1.0:
+        raise InputError(f"diversity must be between 0 and 1, got {diversity:g}")
 
 
 def check_page(n: int, offset: int) -> None:

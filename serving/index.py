@@ -48,6 +48,11 @@ class ProductIndex:
         similarity = [part[rank] @ part[product] for part in self.parts.values()]
         return rank, np.stack(similarity).astype(np.float64)
 
+    def cosines(self, products: Int[np.ndarray, " candidate"]) -> Float[np.ndarray, "candidate candidate"]:
+        """Return the similarity of each pair of some products: the mean of their cosines."""
+        vectors = self._vectors[products]
+        return np.asarray(vectors @ vectors.T)
+
 
 def _unit(vectors: Float[np.ndarray, "product dim"]) -> Float[np.ndarray, "product dim"]:
     length = np.linalg.norm(vectors, axis=1, keepdims=True)

@@ -1,15 +1,25 @@
-"""How an answer comes about, as a story: history -> score -> filter -> rank -> explain.
+"""How an answer comes about, as a story: history -> score -> filter -> rank -> vary -> explain.
 
-Everything is read from one bundle; there is no call to a database and no torch. Diversity and business rules will
-appear here as steps with names of their own.
+Everything is read from one bundle; there is no call to a database and no torch. Business rules will appear here as a
+step with a name of its own.
 """
 
 from gnn.score import top_products
 from kg.kernels import EmbeddingKernel
-from serving.answer import Answer, Contribution, Filter, Item, Reason, RecommendRequest, check_page
+from serving.answer import (
+    Answer,
+    Contribution,
+    Filter,
+    Item,
+    Reason,
+    RecommendRequest,
+    check_diversity,
+    check_page,
+)
 from serving.explain import explain_items
 from serving.history import EventReader, past_of
 from serving.ready import Ready
+from serving.variety import POOL, vary
 from serving.words import Words, describe_item
 
 
@@ -23,16 +33,22 @@ def recommend(ready: Ready, events: EventReader, request: RecommendRequest, *, n
         now_ms: epoch milliseconds that ages are counted from; None: the clock.
 
     Raises:
-        InputError: n or offset out of range, a filter that names what the shop does not have, or a language that
-            reasons are not told in.
+        InputError: n, offset or diversity out of range, a filter that names what the shop does not have, or a language
+            that reasons are not told in.
     """
     check_page(request.n, request.offset)
+    check_diversity(request.diversity)
     bundle, words = ready.bundle, ready.words(request.language, request.surface)
     past = past_of(bundle, events, request, now_ms=now_ms)
     history = past.read()
     spread = bundle.scorer.spread(history)
     allowed, removed = ready.allow(request.filter, history)
-    ranked = top_products(spread.scores, allowed, k=request.offset + request.n)[request.offset :]
+    wanted = request.offset + request.n
+    if request.diversity:
+        pool = top_products(spread.scores, allowed, k=max(POOL, wanted))
+        ranked = vary(ready, pool, spread.scores, diversity=request.diversity, k=wanted)[request.offset :]
+    else:
+        ranked = top_products(spread.scores, allowed, k=wanted)[request.offset :]
     items = explain_items(
         ready, ranked, spread, user=past.user, paths=request.paths, first_rank=request.offset + 1, words=words
     )

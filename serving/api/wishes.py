@@ -53,6 +53,10 @@ Where = Annotated[str, Field(min_length=1, max_length=MAX_LENGTH)]
 """A filter in words; whether it can be read and fits the shop is not known here."""
 
 
+Diversity = Annotated[
+    float,
+    Field(ge=0, le=1, description="How much unlike each other the items are to be; 0: not at all.", examples=[0.3]),
+]
 Mode = Annotated[
     Literal["discover", "again", "both"],
     Field(
@@ -121,6 +125,7 @@ class RecommendQuery(SimilarQuery):
         None, description="Leave out what the user had before; not given: as the model was measured.", examples=[True]
     )
     mode: Mode | None = None
+    diversity: Diversity = 0.0
     personalised: bool = Field(
         True, description="false: the list that everybody gets, whoever asks; the user's events are not read."
     )
@@ -138,6 +143,7 @@ class RecommendQuery(SimilarQuery):
             n=self.n,
             offset=self.offset,
             filter=in_mode(self.filter(exclude_seen=self.exclude_seen), self.mode),
+            diversity=self.diversity,
             paths=DEFAULT_PATHS if self.explain == "paths" else 0,
             language=self.lang,
             surface=self.surface,
@@ -256,6 +262,7 @@ class RecommendBody(_ListBody):
 
     offset: int = Field(0, ge=0, le=MAX_OFFSET, description="How many of the best to skip.", examples=[0])
     mode: Mode | None = None
+    diversity: Diversity = 0.0
     explain: ExplainIn | None = Field(None, description="Not given: no paths and no contributions.")
 
     @model_validator(mode="after")
@@ -266,7 +273,7 @@ class RecommendBody(_ListBody):
     def wish(self) -> RecommendRequest:
         """Return the request of the user or session."""
         wish = self.request(self.explain, offset=self.offset)
-        return replace(wish, filter=in_mode(wish.filter, self.mode))
+        return replace(wish, filter=in_mode(wish.filter, self.mode), diversity=self.diversity)
 
 
 class RankBody(Body):

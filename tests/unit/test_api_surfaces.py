@@ -82,6 +82,18 @@ def test_modes_list_what_was_had_what_was_not_or_both(client: TestClient) -> Non
     assert 8 == again["removed"]["not_seen"]
 
 
+def test_a_varied_list_can_be_looked_up_and_computed_again(client: TestClient) -> None:
+    answer = client.get("/v1/recommend/u1?n=6&diversity=0.9").json()
+    body = client.post("/v1/recommend", json={"user_id": "u1", "n": 6, "diversity": 0.9}).json()
+
+    record = client.get(f"/v1/recommendations/{answer['recommendation_id']}?replay=true").json()
+
+    assert answer["items"] == body["items"]
+    assert answer["items"] != client.get("/v1/recommend/u1?n=6").json()["items"]
+    assert record["replay"]["same"] is True
+    assert 422 == problem(client.get("/v1/recommend/u1?diversity=1.5"))[0]
+
+
 @pytest.mark.parametrize("query", ["mode=again&exclude_seen=true", "mode=again&personalised=false", "mode=new"])
 def test_modes_that_contradict_are_refused(query: str, client: TestClient) -> None:
     assert 422 == problem(client.get(f"/v1/recommend/u1?{query}"))[0]
