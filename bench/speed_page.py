@@ -126,8 +126,8 @@ def _cypher(result: Mapping[str, Any], name: str) -> str:
 def _diversity(result: Mapping[str, Any], name: str) -> str:
     text = (
         f"{_machine(result)}. Lists of {result['n']} for {result['num_users']:,} users, {result['num_products']:,} "
-        "products; means over users. Variety: 1 less the mean likeness of the pairs of a list; kept and score: in parts "
-        "of the list without diversity."
+        "products; means over users. Variety: 1 less the mean likeness of the pairs of a list; kept and score: in "
+        "parts of the list without diversity."
     )
     columns = ("diversity", "variety", "categories shown", "kept", "score", "ms of the answer")
     rows = [tuple(f"{value:g}" for value in row.values()) for row in result["diversity"]]

@@ -104,6 +104,7 @@ class CurrentBundle:
         if self._thread is not None:
             self._thread.join()
             self._thread = None
+        gc.unfreeze()
 
     def check(self) -> None:
         """Look at the pointer once, and load what it names when that is not in use."""
