@@ -70,3 +70,11 @@ class TooManyRequests(InputError):
         """Say what happened, and after how many seconds the key may be used again."""
         super().__init__(message)
         self.wait_s = wait_s
+
+
+class JobBusyError(WhycartError):
+    """Another run of the same job is under way."""
+
+
+class UnknownRun(InputError):
+    """No run has this id."""

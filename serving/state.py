@@ -2,7 +2,7 @@
 
 It says which tables there are, opens the file so that a commit is on the disk when it returns, and turns the
 database's errors into ours. What the tables mean is said by their users (`serving.events`, `serving.records`,
-`serving.keys`); no model and no graph is kept here.
+`serving.keys`, `serving.runs`); no model and no graph is kept here.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 
 from serving.errors import StateError
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 """Format of the file, kept in SQLite's `user_version`; an older file is brought up when it is opened."""
 BUSY_TIMEOUT_S = 10.0
 """How long a writer waits for another process's transaction."""
@@ -74,7 +74,24 @@ API_KEYS = sa.Table(
     sa.Column("revoked_at_ms", sa.Integer),
 )
 """Keys of the API, good or not; of the secret only the hash."""
-_STEPS: tuple[tuple[sa.Table, ...], ...] = ((EVENTS,), (RECOMMENDATIONS,), (API_KEYS,))
+RUNS = sa.Table(
+    "runs",
+    METADATA,
+    sa.Column("run_id", sa.Text, primary_key=True),
+    sa.Column("started_at_ms", sa.Integer, nullable=False, index=True),
+    sa.Column("ended_at_ms", sa.Integer),
+    sa.Column("outcome", sa.Text, nullable=False),
+    sa.Column("host", sa.Text, nullable=False),
+    sa.Column("pid", sa.Integer, nullable=False),
+    sa.Column("data", sa.Text),
+    sa.Column("snapshot", sa.Text),
+    sa.Column("version", sa.Text),
+    sa.Column("sentence", sa.Text, nullable=False),
+    sa.Column("config", sa.Text, nullable=False),
+    sa.Column("steps", sa.Text, nullable=False),
+)
+"""Runs of the retraining job; `config` and `steps` are JSON."""
+_STEPS: tuple[tuple[sa.Table, ...], ...] = ((EVENTS,), (RECOMMENDATIONS,), (API_KEYS,), (RUNS,))
 """Tables that each format version added, version 1 first."""
 
 

@@ -7,7 +7,9 @@ answers are told. Published models are looked after by `serving.cli.models`.
 import contextlib
 import json
 import os
-from collections.abc import Callable
+import signal
+import time
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -41,11 +43,13 @@ from serving.retrain import (
     RetrainConfig,
     Retrained,
     StepOutcome,
+    describe,
     encode_nodes,
     snapshot_of_graph,
     snapshot_with_events,
 )
 from serving.retrain import retrain as run_retrain
+from serving.runs import recorded_run
 from serving.settings import Settings, load_settings
 
 EVALUATION = "evaluation.json"
@@ -209,15 +213,28 @@ def retrain(data: Data = None, cutoff: Cutoff = None, split: Split = None, as_js
     """Run everything from the snapshot to the published bundle.
 
     Waiting events of the API are written to the graph first. Ends with exit code 3 when the gate refuses the model;
-    the one served so far then stays.
+    the one served so far then stays. One at a time in a project; 'whycart runs' says what each did.
 
     Example: whycart retrain
     """
     settings, until = load_settings(), parse_cutoff(cutoff)
     config = read_config(settings, split=split, cutoff=until)
     use_all_cores()
-    with progress_bars(wanted=not as_json) as progress:
+    with (
+        _stoppable(),
+        progress_bars(wanted=not as_json) as progress,
+        recorded_run(settings.state, data=data, config=describe(config)) as record,
+    ):
+        started = time.perf_counter()
         made, last = _newest_snapshot(settings, data, cutoff=until, progress=progress)
+        record.learned_from(made.hash)
+        record.step("snapshot", time.perf_counter() - started, _counts_of(made))
+
+        def step_done(step: StepOutcome) -> None:
+            record.step(step.name, step.took_s, step.line)
+            if not as_json:
+                _tell_step(step)
+
         done = run_retrain(
             made,
             BundleStore(settings.bundles),
@@ -225,13 +242,29 @@ def retrain(data: Data = None, cutoff: Cutoff = None, split: Split = None, as_js
             cache=settings.cache,
             events_applied=last,
             progress=progress,
-            step_done=None if as_json else _tell_step,
+            step_done=step_done,
         )
+        record.end("published", done.verdict.sentence, version=done.bundle.version)
     if as_json:
-        print_json(_retrained_facts(done))
+        print_json(_retrained_facts(done) | {"run": record.run.run_id})
     else:
         say(done.verdict.sentence)
         say("whycart serve answers with it; it takes a new model up by itself")
+
+
+@contextlib.contextmanager
+def _stoppable() -> Iterator[None]:
+    """Take SIGTERM as Ctrl-C, so that a job that is told to stop says so in its record."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _counts_of(made: Snapshot) -> str:
+    nodes = ", ".join(f"{made.num_nodes(label):,} {label}" for label in sorted(made.nodes))
+    return f"{nodes}; {len(made.events):,} events"
 
 
 def parse_cutoff(text: str | None, *, option: str = "--cutoff") -> datetime | None:

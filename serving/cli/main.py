@@ -59,6 +59,7 @@ COMMANDS = (
     Entry("retrain", "learn", "retrain", "Run everything from the snapshot to the published bundle.", _LEARN),
     Entry("bench", "bench", "app", "Compare the model with others on an input folder.", _LEARN),
     Entry("tune", "tune", "tune", "Search for better settings of learning.", _LEARN),
+    Entry("runs", "runs", "app", "List, show and compare runs of the retraining.", _LEARN),
     Entry("models", "models", "app", "List, show, promote and roll back published bundles.", _LEARN),
     Entry("serve", "serve", "serve", "Serve recommendations over HTTP.", _SERVE),
     Entry(

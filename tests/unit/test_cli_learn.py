@@ -145,6 +145,18 @@ def test_retraining_publishes_a_model_that_is_listed_and_shown(trained: Path, mo
     assert str(version) in run("models", "list")
 
 
+def test_a_retraining_is_recorded_step_by_step(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(trained)
+
+    first = json.loads(run("runs", "list", "--json"))["runs"][-1]
+
+    assert ("published", published(trained)) == (first["outcome"], first["version"])
+    names = ["snapshot", "encode", "train", "evaluate", "fit on everything", "explain", "publish"]
+    assert names == [step["name"] for step in first["steps"]]
+    assert "2,400 events" in first["steps"][0]["line"]
+    assert 10 == json.loads(run("runs", "show", first["run_id"], "--json"))["config"]["learn"]["k"]
+
+
 def test_a_model_can_be_rolled_back_and_promoted_again(
     trained: Path, shop: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -187,6 +199,8 @@ def test_a_model_worse_than_the_best_baseline_is_refused_with_exit_code_three(
 
     assert (3, None) == (code, published(project))
     assert "Refused: the model is worse than popularity" in capsys.readouterr().err
+    (record,) = json.loads(run("runs", "list", "--json"))["runs"]
+    assert ("refused", True) == (record["outcome"], "worse than popularity" in record["sentence"])
 
 
 def test_settings_of_learning_come_from_the_file(project: Path) -> None:

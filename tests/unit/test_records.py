@@ -46,6 +46,7 @@ def make_version_1(path: Path) -> None:
     with sqlite3.connect(path) as connection:
         connection.execute("DROP TABLE recommendations")
         connection.execute("DROP TABLE api_keys")
+        connection.execute("DROP TABLE runs")
         connection.execute("PRAGMA user_version = 1")
     connection.close()
 
