@@ -21,6 +21,7 @@ from schemathesis.cli import schemathesis
 
 from bench.serving import COMMAND, running
 from gnn.bundle import BundleStore
+from kg import local_server
 from serving.keys import KeyLog
 
 SETTINGS = """\
@@ -48,12 +49,15 @@ def check_contract(home: Path, *, cases: int, seed: int) -> tuple[int, int, str]
         with KeyLog.open(own / "state.db") as keys:
             key = keys.create(f"contract of {version}", ["admin"], now_ms=int(time.time() * 1000)).text
         command = [sys.executable, "-c", COMMAND, "serve", "--port", "0"]
-        with running(command, {"WHYCART_HOME": str(own), "WHYCART_GRAPH_FOLDER": str(own / "graph")}) as server:
-            address = "http://{}:{}/openapi.json".format(*server.address)
-            asked = ["--config-file", str(own / "schemathesis.toml"), "run", address, "-H", f"X-API-Key: {key}"]
-            asked += ["--checks", "all", "--phases", "examples,coverage,fuzzing", "--seed", str(seed)]
-            asked += ["--max-examples", str(-(-cases // ROUTES))]
-            return _run(asked)
+        try:
+            with running(command, {"WHYCART_HOME": str(own), "WHYCART_GRAPH_FOLDER": str(own / "graph")}) as server:
+                address = "http://{}:{}/openapi.json".format(*server.address)
+                asked = ["--config-file", str(own / "schemathesis.toml"), "run", address, "-H", f"X-API-Key: {key}"]
+                asked += ["--checks", "all", "--phases", "examples,coverage,fuzzing", "--seed", str(seed)]
+                asked += ["--max-examples", str(-(-cases // ROUTES))]
+                return _run(asked)
+        finally:
+            local_server.stop(own / "graph")  # the API starts one for the events and leaves it to others
 
 
 def _run(arguments: list[str]) -> tuple[int, int, str]:

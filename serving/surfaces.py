@@ -136,8 +136,8 @@ def newest(
 ) -> Answer:
     """Return the products that are new, the newest first, or those first that a user likes most.
 
-    New is what came in the last days before the last event of the shop: by `created_at` where the shop gives it, else
-    by the first event with the product. The score is the day it came, counted from 1970, or the user's score.
+    New is what came at most so many days before the newest product of all: by `created_at` where the shop gives it,
+    else by the first event with the product. The score is the day it came, counted from 1970, or the user's score.
 
     Args:
         ready: the bundle.

@@ -1,6 +1,7 @@
 """The routes of lists about products and moments: what is bought together, what is in demand, what is new.
 
-They are about nobody in particular and are not recorded; what they are ordered by stands in `serving.surfaces`.
+They are not recorded, and are the same for everybody unless a user is named for the order of what is new; what they are
+ordered by stands in `serving.surfaces`.
 """
 
 from collections.abc import Callable
