@@ -1,6 +1,7 @@
 """How a shop's cost grows: every stage is measured, exponents are those of known curves, and the page shows them."""
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,8 @@ def test_every_stage_of_a_small_shop_is_measured() -> None:
     found = measure_size(1250, STAGES)
 
     assert list(STAGES) == list(found)
-    assert all(row["cpu_s"] >= 0 and row["grown_mb"] > -64 for row in found.values())
+    assert 0 < sum(row["cpu_s"] for row in found.values())
+    assert all(math.isfinite(row["grown_mb"]) for row in found.values())
 
 
 def test_a_stage_that_is_left_out_is_not_measured() -> None:
