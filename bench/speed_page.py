@@ -1,5 +1,5 @@
 """The page on speed, written from the JSON files of `python -m bench.attention`, `training`, `retrain`,
-`encoder`, `answer`, `cypher`, `diversity` and `scale`.
+`encoder`, `answer`, `cypher`, `diversity`, `search` and `scale`.
 
 It measures nothing itself; no figure of it is typed by hand.
 """
@@ -134,6 +134,25 @@ def _diversity(result: Mapping[str, Any], name: str) -> str:
     return _section(name, text, columns, rows)
 
 
+def _search(result: Mapping[str, Any], name: str) -> str:
+    how = "by words and meaning" if result["meaning"] else "by words alone"
+    text = (
+        f"{_machine(result)}. {result['data']}, {result['num_products']:,} products, {how}, seed {result['seed']}. "
+        "Searches made from the catalogue: a brand and a type, a brand and the first words of a title; as they are and "
+        "with one typing error. Found: the product itself is among the first ten. "
+        f"The first search takes {result['first_search_s']} s."
+    )
+    rows = [
+        (row["kind"], str(row["errors"]), str(row["num_queries"]), f"{row['found']:.1%}", *_times(row))
+        for row in result["searches"]
+    ]
+    return _section(name, text, ("search", "errors", "searches", "found", "median ms", "p99 ms"), rows)
+
+
+def _times(row: Mapping[str, Any]) -> tuple[str, str]:
+    return f"{row['p50_ms']:.1f}", f"{row['p99_ms']:.1f}"
+
+
 def _scale(result: Mapping[str, Any], name: str) -> str:
     sizes, far = result["scale"], result["to"]
     columns = ["stage", *(f"{int(events):,}" for events in sizes), "exponent", f"{far:,} (fitted)"]
@@ -172,6 +191,7 @@ SECTIONS = (
     ("steps", "An answer", _answer),
     ("cypher_beside", "An answer beside Cypher", _cypher),
     ("diversity", "Varied lists", _diversity),
+    ("searches", "Search", _search),
     ("scale", "How it grows", _scale),
 )
 """Key that tells a kind of result, heading, and what writes it."""

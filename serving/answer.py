@@ -29,6 +29,8 @@ class Reason(StrEnum):
     """Many customers choose it of late."""
     NEW = "NEW"
     """It is new in the shop."""
+    MATCH = "MATCH"
+    """It fits the words of a search."""
 
 
 @dataclass(frozen=True, slots=True)

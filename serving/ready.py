@@ -19,6 +19,7 @@ from serving.index import ProductIndex
 from serving.language import Languages
 from serving.reason_config import ReasonConfig
 from serving.roles import Roles
+from serving.search_index import SearchIndex
 from serving.shelf import Shelf, build_shelf
 from serving.words import Words
 
@@ -54,6 +55,8 @@ class Ready:
     """What reasons are told in."""
     demand: Demand
     """What is wanted and what is new."""
+    search: SearchIndex
+    """What searches are answered from."""
     path_nodes: dict[tuple[str, int | None], PathNode] = field(default_factory=dict)
     """Nodes as paths show them, by label and row; each is made when it is first shown. None: other users."""
 
@@ -140,6 +143,7 @@ def prepare(bundle: Bundle, reasons: ReasonConfig | None = None) -> Ready:
         _telling_entities(members, hidden, reasons, num_products=snapshot.num_nodes("Product")),
         Languages(reasons.wording),
         build_demand(snapshot),
+        SearchIndex(shelf, bundle),
     )
 
 

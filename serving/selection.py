@@ -77,6 +77,11 @@ class Selection:
         self._kept: dict[str, Mask] = {}
 
     @property
+    def links(self) -> Mapping[str, Links]:
+        """Kinds of nodes that products are linked to, by the name that filters call them."""
+        return self._links
+
+    @property
     def properties(self) -> list[str]:
         """What a filter may name, in order."""
         return sorted({*self._table.column_names, *self._links, "price", "available"})

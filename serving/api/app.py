@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from gnn.bundle import BundleStore
 from kg.snapshot import Snapshot
 from kg.store import GraphStore
-from serving.api import recommendations, surfaces
+from serving.api import recommendations, search, surfaces
 from serving.api.applier import EventApplier
 from serving.api.current import CHECK_EVERY_S, CurrentBundle
 from serving.api.edge import Edge
@@ -97,6 +97,7 @@ def create_app(
     app.state.services = services
     app.include_router(router)
     app.include_router(surfaces.router)
+    app.include_router(search.router)
     app.include_router(recommendations.router)
     app.include_router(health)
     install_problems(app)

@@ -132,6 +132,27 @@ class SurfaceAnswer(_Answer):
     removed: dict[str, int] = Field(description="Products left out, by cause.", examples=[{"filter": 3, "seen": 0}])
 
 
+class UnderstoodOut(_Answer):
+    """What was read off a search."""
+
+    words: list[str] = Field(description="Its words, without those that say a price.", examples=[["acme", "coffe"]])
+    filters: list[str] = Field(
+        description="What its words filter by, in the filter language.", examples=[['brand = "Acme"']]
+    )
+    dropped: list[str] = Field(
+        description="What they would have filtered by, but nothing was left.", examples=[['category = "Snacks"']]
+    )
+    corrected: dict[str, str] = Field(
+        description="Mistyped words, and what they were taken for.", examples=[{"coffe": "coffee"}]
+    )
+
+
+class SearchAnswer(SurfaceAnswer):
+    """What a search found; it is not recorded."""
+
+    understood: UnderstoodOut | None = Field(description="Only with `debug`.")
+
+
 class DifferenceOut(_Answer):
     """One part of two scores, side by side."""
 

@@ -11,6 +11,7 @@ from serving.answer import Answer, Contribution, Item, Path
 from serving.api.cards import Cards
 from serving.api.shape_why_not import shape_why_not
 from serving.explain import Explanation
+from serving.search import Found
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,17 @@ def shape_surface(answer: Answer, cards: Cards, *, stamp: Stamp) -> dict[str, An
     """Return a list that is about nobody in particular: no record is kept, and nobody's events took part."""
     whole = shape_answer(answer, cards, stamp=stamp)
     return {name: value for name, value in whole.items() if name not in ("recommendation_id", "events_used")}
+
+
+def shape_search(found: Found, cards: Cards, *, stamp: Stamp, debug: bool) -> dict[str, Any]:
+    """Return what a search found, and with `debug` what was read off it."""
+    understood = {
+        "words": [term.word for term in found.understood.terms],
+        "filters": list(found.filters),
+        "dropped": list(found.dropped),
+        "corrected": found.corrected,
+    }
+    return {**shape_surface(found.answer, cards, stamp=stamp), "understood": understood if debug else None}
 
 
 def shape_explanation(

@@ -135,6 +135,7 @@ def test_the_document_describes_every_route_with_its_problems(client: TestClient
         ("GET", "/v1/bought-together/{product_id}"),
         ("POST", "/v1/bought-together"),
         ("GET", "/v1/trending"),
+        ("GET", "/v1/search"),
         ("GET", "/v1/new"),
         ("GET", "/v1/explain"),
         ("POST", "/v1/explain"),
