@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from serving.filters import Compare
+from serving.filters import Compare, Operator
 from serving.lexicon import Lexicon, Option
 from serving.selection import snake_case
 from serving.shelf import Shelf
@@ -26,7 +26,7 @@ _TRIED = 3
 _LAST = {"Brand": 2, "Category": 0}
 """Which kind is meant if a name could be of two: the higher one; declared kinds are between."""
 _MONEY = r"[$€£¥￥]?\s*(\d{1,9}(?:[.,]\d{1,2})?)\s*(?:[$€£¥￥元块]|dollars?|euros?|pounds?|usd|eur|gbp|cny|rmb)?"
-_PRICES: tuple[tuple[re.Pattern[str], tuple[str, ...]], ...] = (
+_PRICES: tuple[tuple[re.Pattern[str], tuple[Operator, ...]], ...] = (
     (re.compile(rf"\bbetween\s+{_MONEY}\s+and\s+{_MONEY}(?!\w)"), (">=", "<=")),
     (re.compile(r"(\d{1,9}(?:\.\d{1,2})?)\s*(?:到|至|-)\s*(\d{1,9}(?:\.\d{1,2})?)\s*[元块]"), (">=", "<=")),
     (re.compile(r"[$€£¥￥]\s*(\d{1,9}(?:\.\d{1,2})?)\s*(?:to|-)\s*[$€£¥￥]?\s*(\d{1,9}(?:\.\d{1,2})?)"), (">=", "<=")),
@@ -128,10 +128,7 @@ def _cut_prices(text: str) -> tuple[str, tuple[Compare, ...]]:
     for pattern, operators in _PRICES:
         if match := pattern.search(text):
             numbers = [float(number.replace(",", ".")) for number in match.groups()]
-            found += [
-                Compare("price", "<=" if sign == "<=" else ">=", number)
-                for sign, number in zip(operators, numbers, strict=True)
-            ]
+            found += [Compare("price", sign, number) for sign, number in zip(operators, numbers, strict=True)]
             text = f"{text[: match.start()]} {text[match.end() :]}"
     return text, tuple(found)
 

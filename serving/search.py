@@ -129,22 +129,14 @@ def _narrowed(
 def _having(shelf: Shelf, lexicon: Lexicon, mention: Mention) -> tuple[Bool[np.ndarray, " product"], bool]:
     """Which products are linked to a node, or are linked to none of its kind and have its name in their words; and
     whether its name stands for it in so large a part of the products that have it."""
-    linked, some = _linked(shelf, mention)
-    named = np.ones(len(linked), dtype=bool)
+    links = shelf.selection.links[snake_case(mention.kind)]
+    linked, some = links.linked(mention.rows), np.zeros(lexicon.num_products, dtype=bool)
+    some[links.member.indices] = True
+    named = np.ones(lexicon.num_products, dtype=bool)
     for stem in {term.stem for term in terms_of(mention.name)}:
         named &= lexicon.scores(stem) > 0
     is_telling = mention.kind == "Category" or int(linked.sum()) >= _TELLING * int((named | linked).sum())
     return np.asarray(linked | (named & ~some)), is_telling
-
-
-def _linked(shelf: Shelf, mention: Mention) -> tuple[Bool[np.ndarray, " product"], Bool[np.ndarray, " product"]]:
-    """Which products are linked to a node, and which to any of its kind."""
-    member = shelf.selection.links[snake_case(mention.kind)].member
-    linked, some = np.zeros(member.shape[0], dtype=bool), np.zeros(member.shape[0], dtype=bool)
-    for row in mention.rows:
-        linked[member.indices[member.indptr[row] : member.indptr[row + 1]]] = True
-    some[member.indices] = True
-    return linked, some
 
 
 def _parts(
@@ -182,7 +174,8 @@ def _spoken(shelf: Shelf, lexicon: Lexicon, understood: Understood) -> Scores:
             total += np.max(counted, axis=0)
     most = float(total.max(initial=0.0))
     for mention in understood.mentions:
-        total[_linked(shelf, mention)[0]] += _NAMED * most
+        links = shelf.selection.links[snake_case(mention.kind)]
+        total[links.linked(mention.rows)] += _NAMED * most
     return total
 
 

@@ -8,7 +8,7 @@ their case.
 import difflib
 import operator
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -60,6 +60,13 @@ class Links:
     """Whether a product is linked to a node; [product node]."""
     names: Mapping[str, list[int]]
     """Rows by id, by name and by case-folded name."""
+
+    def linked(self, rows: Iterable[int]) -> Mask:
+        """Return which products are linked to one of some nodes."""
+        fits = np.zeros(self.member.shape[0], dtype=bool)
+        for row in rows:
+            fits[self.member.indices[self.member.indptr[row] : self.member.indptr[row + 1]]] = True
+        return fits
 
 
 class Selection:
@@ -173,9 +180,7 @@ def _linked(expression: Compare | Among | Missing, links: Links) -> Mask:
         sign = expression.operator
         raise FilterError(f"{expression.name} is a name, which has no order; compare it with =, != or in, not {sign}")
     values = expression.values if isinstance(expression, Among) else (expression.value,)
-    fits = np.zeros(links.member.shape[0], dtype=bool)
-    for row in [row for value in values for row in _rows(links, expression.name, value)]:
-        fits[links.member.indices[links.member.indptr[row] : links.member.indptr[row + 1]]] = True
+    fits = links.linked(row for value in values for row in _rows(links, expression.name, value))
     if isinstance(expression, Compare) and expression.operator == "!=":
         return np.asarray(~fits & (np.diff(links.member.tocsr().indptr) > 0))
     return fits

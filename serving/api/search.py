@@ -5,16 +5,14 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
-from serving.answer import RecommendRequest
 from serving.api.admission import needs
 from serving.api.routes import as_json, problems_of
 from serving.api.schemas import SearchAnswer
 from serving.api.services import compute, services_of
 from serving.api.shape import shape_search
+from serving.api.surfaces import taste_of
 from serving.api.wishes import Id, SimilarQuery
-from serving.history import past_of
 from serving.query import MAX_QUERY
-from serving.records import moment_of
 from serving.search import search
 
 router = APIRouter(prefix="/v1", tags=["surfaces"])
@@ -48,18 +46,13 @@ async def find_products(request: Request, query: Annotated[SearchQuery, Query()]
     served = services.current.get()
 
     def work() -> Response:
-        taste = None
-        if query.user is not None:
-            moment = moment_of(services.log, query.user)
-            past = past_of(served.bundle, moment, RecommendRequest(user_id=query.user), now_ms=moment.now_ms)
-            taste = served.bundle.scorer.score(past.read())
         found = search(
             served.ready,
             query.q,
             n=query.n,
             offset=query.offset,
             filter=query.filter(),
-            taste=taste,
+            taste=None if query.user is None else taste_of(services, served, query.user),
             words=served.ready.words(query.lang, query.surface),
         )
         return as_json(shape_search(found, served.cards, stamp=services.stamp(request), debug=query.debug))

@@ -7,7 +7,9 @@ ordered by stands in `serving.surfaces`.
 from collections.abc import Callable
 from typing import Annotated
 
+import numpy as np
 from fastapi import APIRouter, Depends, Query, Request, Response
+from jaxtyping import Float
 from pydantic import Field
 
 from serving.answer import Answer, Filter, RecommendRequest
@@ -127,22 +129,24 @@ async def new_products(request: Request, query: Annotated[NewQuery, Query()]) ->
     """Return the newest products, or with `user` those of them first that the user likes most."""
 
     def find(services: Services, served: Served) -> Answer:
-        taste = None
-        if query.user is not None:
-            moment = moment_of(services.log, query.user)
-            past = past_of(served.bundle, moment, RecommendRequest(user_id=query.user), now_ms=moment.now_ms)
-            taste = served.bundle.scorer.score(past.read())
         return newest(
             served.ready,
             n=query.n,
             offset=query.offset,
             days=query.days,
-            taste=taste,
+            taste=None if query.user is None else taste_of(services, served, query.user),
             filter=query.filter(),
             words=served.ready.words(query.lang, query.surface),
         )
 
     return await _answer(request, find)
+
+
+def taste_of(services: Services, served: Served, user_id: str) -> Float[np.ndarray, " product"]:
+    """Return the score of each product for a user, events of this moment included."""
+    moment = moment_of(services.log, user_id)
+    past = past_of(served.bundle, moment, RecommendRequest(user_id=user_id), now_ms=moment.now_ms)
+    return served.bundle.scorer.score(past.read())
 
 
 async def _together(request: Request, basket: Basket, asked: TogetherQuery | BasketBody) -> Response:
