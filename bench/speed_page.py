@@ -1,5 +1,5 @@
 """The page on speed, written from the JSON files of `python -m bench.attention`, `training`, `retrain`,
-`encoder`, `answer`, `cypher`, `diversity`, `search` and `scale`.
+`encoder`, `answer`, `cypher`, `diversity`, `search`, `cold` and `scale`.
 
 It measures nothing itself; no figure of it is typed by hand.
 """
@@ -153,6 +153,33 @@ def _times(row: Mapping[str, Any]) -> tuple[str, str]:
     return f"{row['p50_ms']:.1f}", f"{row['p99_ms']:.1f}"
 
 
+def _cold(result: Mapping[str, Any], name: str) -> str:
+    ranking, arrival = result["cold"]["ranking"], result["cold"]["arrival"]
+    text = (
+        f"{_machine(result)}. Of {ranking['num_products'] + ranking['num_held_out']:,} products "
+        f"{ranking['num_held_out']:,} with events are held out and come in as newcomers (seed {result['seed']}): how "
+        f"many of those that a user had are among the user's {ranking['k']} best of them, over {ranking['num_users']} "
+        f"users, with 95% intervals; and how many of them stand among the {ranking['k']} best of all products, a user."
+    )
+    rows = [
+        (
+            row["by"],
+            f"{row['recall']:.3f} [{row['low']:.3f}, {row['high']:.3f}]",
+            "" if row["in_top"] is None else f"{row['in_top']:.2f}",
+        )
+        for row in ranking["rows"]
+    ]
+    columns = ("ranked by", f"recall@{ranking['k']} of newcomers", f"newcomers in the {ranking['k']} best of all")
+    found = _section(f"{name}: ranking", text, columns, rows)
+    text = (
+        f"{_machine(result)}. Seconds from `POST /v1/products` until each of {arrival['processes']} processes shows "
+        f"the product; {arrival['count']} products one by one, {arrival['num_products']:,} in the catalogue. A "
+        "first one, which has the local graph server started, is not counted."
+    )
+    took = [(row["surface"], f"{row['median_s']:.1f}", f"{row['max_s']:.1f}") for row in arrival["rows"]]
+    return found + "\n" + _section(f"{name}: arrival", text, ("surface", "median s", "longest s"), took)
+
+
 def _scale(result: Mapping[str, Any], name: str) -> str:
     sizes, far = result["scale"], result["to"]
     columns = ["stage", *(f"{int(events):,}" for events in sizes), "exponent", f"{far:,} (fitted)"]
@@ -192,6 +219,7 @@ SECTIONS = (
     ("cypher_beside", "An answer beside Cypher", _cypher),
     ("diversity", "Varied lists", _diversity),
     ("searches", "Search", _search),
+    ("cold", "Cold products", _cold),
     ("scale", "How it grows", _scale),
 )
 """Key that tells a kind of result, heading, and what writes it."""

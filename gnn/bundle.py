@@ -11,7 +11,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -62,6 +62,8 @@ class BundleContent:
     """Folder with the ONNX encoder of query texts; its files are linked, not copied. None: text search is off."""
     events_applied: int
     """Last number of the event log whose event is in the snapshot."""
+    products_applied: int = 0
+    """Last number of the product log whose row is in the snapshot."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,17 @@ class Bundle:
         return int(self.manifest["events_applied"])
 
     @property
+    def products_applied(self) -> int:
+        """Last number of the product log whose row is in the snapshot; bundles of older releases have none."""
+        return int(self.manifest.get("products_applied", 0))
+
+    def revised(self, snapshot: Snapshot, scorer: Scorer, text_vectors: Float[np.ndarray, "product dim"]) -> "Bundle":
+        """Return the bundle with other content in memory; what is on the disk stays."""
+        other = replace(self, snapshot=snapshot, scorer=scorer)
+        vars(other)["text_vectors"] = text_vectors
+        return other
+
+    @property
     def created_at(self) -> datetime:
         """When the bundle was written, UTC."""
         return datetime.fromisoformat(self.manifest["created_at"])
@@ -107,6 +120,7 @@ def unwritten(content: BundleContent) -> Bundle:
         "created_at": datetime.now(UTC).isoformat(),
         "exclude_seen": content.exclude_seen,
         "events_applied": content.events_applied,
+        "products_applied": content.products_applied,
     }
     bundle = Bundle(Path(), manifest, content.snapshot, content.scorer, content.report)
     vars(bundle)["text_vectors"] = content.text_vectors
@@ -301,6 +315,7 @@ def _manifest(content: BundleContent, files: Mapping[str, str], made: datetime) 
         "cutoff_ms": content.snapshot.cutoff_ms,
         "exclude_seen": content.exclude_seen,
         "events_applied": content.events_applied,
+        "products_applied": content.products_applied,
         "kernels": [kernel.name for kernel in content.scorer.kernels],
         "packages": dict(content.packages),
         "files": dict(files),

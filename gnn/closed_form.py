@@ -12,6 +12,7 @@ from jaxtyping import Float
 from scipy.sparse.linalg import svds
 
 from gnn.errors import ConfigError
+from gnn.texts import FLOOR
 from kg.kernels import EmbeddingKernel, NeighbourKernel
 
 _PRIMAL_LIMIT = 16_000
@@ -100,7 +101,7 @@ def nearest_texts(
     boost: Float[np.ndarray, " product"],
     *,
     top_k: int = 100,
-    floor: float = 0.3,
+    floor: float = FLOOR,
 ) -> NeighbourKernel:
     """Return the products with the nearest texts, weighted by cosine above `floor` and by a boost of the candidate.
 

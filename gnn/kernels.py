@@ -8,6 +8,7 @@ from jaxtyping import Float
 from gnn.closed_form import fit_ease, fit_smooth, nearest_texts
 from gnn.config import KernelConfig
 from gnn.stopwatch import Stopwatch
+from gnn.texts import text_boost
 from gnn.words import nearest_words, word_matrix
 from kg.kernels import TEXT_KERNELS, HabitKernel, Kernel, NeighbourKernel
 from kg.operators import build_operators, chain, interactions, popularity
@@ -65,7 +66,7 @@ def _text_kernels(
     snapshot: Snapshot, text_vectors: Float[np.ndarray, "product dim"], config: KernelConfig, clock: Stopwatch
 ) -> list[NeighbourKernel]:
     """Products that mean the same, and products that say the same words."""
-    boost, found = np.log(2.0 + popularity(snapshot)) ** 0.3, []
+    boost, found = text_boost(snapshot), []
     if np.any(text_vectors):
         with clock.lap("text"):
             found.append(nearest_texts(text_vectors, boost, top_k=config.text_neighbours))

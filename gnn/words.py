@@ -7,6 +7,7 @@ weighted by tf-idf; one that only one product has says nothing about others, one
 import html
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
@@ -31,21 +32,44 @@ def word_matrix(snapshot: Snapshot) -> sp.csr_array:
     Returns:
         A matrix without columns when no two products share a word.
     """
-    texts = _texts(snapshot)
-    vectoriser = TfidfVectorizer(
+    found = WordModel.fit(snapshot)
+    return sp.csr_array((snapshot.num_nodes("Product"), 0), dtype=np.float32) if found is None else found.matrix
+
+
+@dataclass(frozen=True, slots=True)
+class WordModel:
+    """How much each word says, learned from the products of one snapshot."""
+
+    matrix: sp.csr_array
+    """Of those products; rows of length 1, [product word], float32."""
+    vectoriser: TfidfVectorizer
+
+    @classmethod
+    def fit(cls, snapshot: Snapshot) -> "WordModel | None":
+        """Learn from a snapshot; None when no two products share a word."""
+        texts = _texts(snapshot)
+        vectoriser = _vectoriser(len(texts))
+        try:
+            return cls(sp.csr_array(vectoriser.fit_transform(texts)), vectoriser)
+        except ValueError:  # nothing is left: no text, or no word that two products share
+            return None
+
+    def of_later(self, snapshot: Snapshot) -> sp.csr_array:
+        """Return the same of the products that a larger snapshot has at its end: [product word], float32."""
+        return sp.csr_array(self.vectoriser.transform(_texts(snapshot)[self.matrix.shape[0] :]))
+
+
+def _vectoriser(num_texts: int) -> TfidfVectorizer:
+    return TfidfVectorizer(
         tokenizer=_tokens,
         token_pattern=None,
         lowercase=False,
         ngram_range=(1, 2),
         min_df=2,
-        max_df=max(_MAX_SHARE, 2.0 / max(1, len(texts))),
+        max_df=max(_MAX_SHARE, 2.0 / max(1, num_texts)),
         sublinear_tf=True,
         dtype=np.float32,
     )
-    try:
-        return sp.csr_array(vectoriser.fit_transform(texts))
-    except ValueError:  # nothing is left: no text, or no word that two products share
-        return sp.csr_array((len(texts), 0), dtype=np.float32)
 
 
 def nearest_words(words: sp.csr_array, boost: Float[np.ndarray, " product"], *, top_k: int = 100) -> NeighbourKernel:

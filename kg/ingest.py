@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from cypher.catalogue import Query, load_query
 from cypher.errors import QueryError
+from kg.additions import Additions
 from kg.difference import changed_rows, new_rows
 from kg.errors import TableError
 from kg.extract import read_edges, read_events, read_nodes
@@ -124,6 +125,46 @@ def write_nodes(store: GraphStore, schema: GraphSchema, *, label: str, nodes: pa
     return _Writer(store, batch_rows, silent).write(merge, nodes.to_pylist(), step=label)
 
 
+def write_additions(store: GraphStore, schema: GraphSchema, additions: Additions) -> None:
+    """Write products with the brands and categories that they are linked to; links are added and never taken away.
+
+    Args:
+        store: an open graph whose schema has been created.
+        schema: kinds in use.
+        additions: checked rows.
+    """
+    for label, named in additions.nodes.items():
+        key = schema.nodes[label].key
+        rows = {node: {} if name is None else {"name": name} for node, name in named.items()}
+        _write_rows(store, schema, label=label, key=key, rows=rows)
+    _write_rows(store, schema, label="Product", key=schema.nodes["Product"].key, rows=additions.products)
+    writer = _Writer(store, 1_000, silent)
+    for name, pairs in additions.edges.items():
+        edges = [{"from_id": source, "to_id": target, "at": None, "weight": None} for source, target in pairs]
+        writer.write(_merge_edges(schema, schema.relation(name)), edges, step=name)
+
+
+def _write_rows(
+    store: GraphStore, schema: GraphSchema, *, label: str, key: str, rows: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """Write nodes that have different properties: those with the same ones together, as a null would remove one."""
+    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for node, fields in rows.items():
+        groups.setdefault(tuple(sorted(fields)), []).append({key: node, **fields})
+    for group in groups.values():
+        write_nodes(store, schema, label=label, nodes=pa.Table.from_pylist(group))
+
+
+def _merge_edges(schema: GraphSchema, kind: RelationKind) -> Query:
+    return load_query("merge_edges").bind(
+        relation=kind.name,
+        source=kind.source,
+        source_key=schema.nodes[kind.source].key,
+        target=kind.target,
+        target_key=schema.nodes[kind.target].key,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class _Writer:
     """Writes rows in batches and reports how far it is."""
@@ -176,19 +217,12 @@ def _import_nodes(writer: _Writer, kind: NodeKind, *, tables: Tables) -> int:
 
 
 def _import_edges(writer: _Writer, kind: RelationKind, *, tables: Tables) -> int:
-    wanted, nodes = tables.edges[kind.name], tables.schema.nodes
+    wanted = tables.edges[kind.name]
     if not wanted.num_rows:
         return 0
     there = read_edges(writer.store, kind, schema=tables.schema)
     rows = _new_or_changed(wanted, there, key=("from_id", "to_id")).to_pylist()
-    merge = load_query("merge_edges").bind(
-        relation=kind.name,
-        source=kind.source,
-        source_key=nodes[kind.source].key,
-        target=kind.target,
-        target_key=nodes[kind.target].key,
-    )
-    return writer.write(merge, rows, step=kind.name, skipped=wanted.num_rows - len(rows))
+    return writer.write(_merge_edges(tables.schema, kind), rows, step=kind.name, skipped=wanted.num_rows - len(rows))
 
 
 def _import_events(writer: _Writer, kind: EventKind, *, tables: Tables) -> int:

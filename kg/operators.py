@@ -132,6 +132,22 @@ def category_levels(snapshot: Snapshot) -> list[sp.csr_array]:
     return levels
 
 
+def level_name(depth: int) -> str:
+    """Return the name of the kernel of the categories at a depth; 0 is that of the roots."""
+    return f"category_{depth + 1}"
+
+
+def entity_boost(users: Float[np.ndarray, " product"], relation: str) -> Float[np.ndarray, " product"]:
+    """Return how strongly an entity points to its products, by their users: of what is shared, more to what is wanted.
+
+    Args:
+        users: number of users of each product.
+        relation: of the products to the entity; categories, which are large, tell popular products apart less.
+    """
+    boost = np.log(2.0 + users)
+    return np.asarray(np.sqrt(boost) if relation == "IN_CATEGORY" else boost)
+
+
 def top_k_product(left: sp.csr_array, right: sp.csr_array, *, top_k: int) -> sp.csr_array:
     """Return `left @ right` without its diagonal, the `top_k` largest positive entries of each row kept; float32.
 
@@ -194,24 +210,24 @@ def _build_all(snapshot: Snapshot, config: OperatorConfig) -> Iterator[Neighbour
         yield next_purchase(snapshot, config)
         yield next_step(snapshot, config)
         yield same_basket(snapshot, config)
-    yield from _entity_kernels(snapshot, config, np.log(2.0 + popularity(snapshot)))
+    yield from _entity_kernels(snapshot, config, popularity(snapshot))
     yield from _relation_kernels(snapshot, config)
 
 
 def _entity_kernels(
-    snapshot: Snapshot, config: OperatorConfig, boost: Float[np.ndarray, " product"]
+    snapshot: Snapshot, config: OperatorConfig, users: Float[np.ndarray, " product"]
 ) -> Iterator[EntityKernel]:
-    brand = _to_entity(snapshot, snapshot.schema.relation("MADE_BY"))
+    boost = entity_boost(users, "MADE_BY")
+    brand = to_entity(snapshot, snapshot.schema.relation("MADE_BY"))
     yield _entity_kernel("brand", ("MADE_BY", "Brand"), brand, damping=config.brand_damping, boost=boost)
+    flat = entity_boost(users, "IN_CATEGORY")
     for depth, member in enumerate(category_levels(snapshot)):
-        name = f"category_{depth + 1}"
-        yield _entity_kernel(
-            name, ("IN_CATEGORY", "Category"), member, damping=config.category_damping, boost=np.sqrt(boost)
-        )
+        link = ("IN_CATEGORY", "Category")
+        yield _entity_kernel(level_name(depth), link, member, damping=config.category_damping, boost=flat)
     for relation in snapshot.schema.relations.values():
         ends = {relation.source, relation.target}
         if "Product" in ends and len(ends) == 2 and relation.name not in ("MADE_BY", "IN_CATEGORY"):
-            member, label = _to_entity(snapshot, relation), (ends - {"Product"}).pop()
+            member, label = to_entity(snapshot, relation), (ends - {"Product"}).pop()
             yield _entity_kernel(
                 relation.name.lower(), (relation.name, label), member, damping=config.brand_damping, boost=boost
             )
@@ -254,7 +270,8 @@ def _direct(snapshot: Snapshot, relation: RelationKind) -> sp.csr_array:
     return sp.csr_array(matrix.maximum(matrix.T)) if relation.symmetric else matrix
 
 
-def _to_entity(snapshot: Snapshot, relation: RelationKind) -> sp.csr_array:
+def to_entity(snapshot: Snapshot, relation: RelationKind) -> sp.csr_array:
+    """Return which products a relation links to which nodes of the other kind, whatever its direction; float32."""
     edges = snapshot.edges[relation.name]
     product, entity = (edges.source, edges.target) if relation.source == "Product" else (edges.target, edges.source)
     label = relation.target if relation.source == "Product" else relation.source

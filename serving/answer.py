@@ -29,6 +29,8 @@ class Reason(StrEnum):
     """Many customers choose it of late."""
     NEW = "NEW"
     """It is new in the shop."""
+    EXPLORATION = "EXPLORATION"
+    """It is new, nobody had it yet, and a place was kept for such a product."""
     MATCH = "MATCH"
     """It fits the words of a search."""
 
@@ -82,6 +84,8 @@ class RecommendRequest:
     filter: Filter = field(default_factory=Filter)
     diversity: float = 0.0
     """How much unlike each other the items are to be; 0: the best ones, whatever they are like, to 1."""
+    new_every: int = 0
+    """One of so many places is kept for a new product; 0: none."""
     paths: int = 0
     """Paths shown an item at most; 0 leaves explanations out."""
     language: str | None = None

@@ -26,8 +26,9 @@ from gnn.bundle import BundleStore
 from kg.files import hash_text, sync_folder
 from kg.progress import Progress, silent
 from serving.answer import Filter, Item, RecommendRequest
+from serving.arrivals import ready_with_arrivals
 from serving.events import EventLog
-from serving.ready import Ready, prepare
+from serving.ready import Ready
 from serving.reason_config import ReasonConfig
 from serving.recommend import recommend
 
@@ -210,7 +211,7 @@ def _start(source: Source) -> None:
 
 def _open(source: Source) -> None:
     bundle = BundleStore(source.bundles).load(source.version)
-    _HERE.update(ready=prepare(bundle, source.reasons), log=EventLog.open(source.state))
+    _HERE.update(ready=ready_with_arrivals(bundle, source.state, source.reasons), log=EventLog.open(source.state))
 
 
 def _write_part(path: Path, users: Sequence[str], job: BatchJob) -> None:

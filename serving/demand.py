@@ -4,10 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from kg.operators import event_weights
 from kg.snapshot import DAY_MS, Snapshot
+
+NEW_DAYS = 30
+"""How long a product that nobody had is new."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +21,8 @@ class Demand:
     """What all events with a product weigh at the last moment of the snapshot, each halved after its half-life."""
     came_at_ms: Float[np.ndarray, " product"]
     """When a product came: `created_at`, else its first event; NaN where nothing says so."""
+    is_new: Bool[np.ndarray, " product"]
+    """What came in the last NEW_DAYS before the newest product and nobody has had to do with."""
     weights: Mapping[str, float]
     """What one event of each type weighs when it is new; 0 for a dislike or a return."""
 
@@ -39,4 +44,6 @@ def build_demand(snapshot: Snapshot) -> Demand:
     if "created_at" in products.column_names:
         stated = products["created_at"].cast("double").to_numpy()
         came = np.where(np.isnan(stated), came, stated)
-    return Demand(np.bincount(events.product, weights=weight, minlength=num), came, weights)
+    fresh = np.nan_to_num(came, nan=-np.inf) > np.nanmax(came, initial=0.0) - NEW_DAYS * DAY_MS
+    is_new = fresh & (np.bincount(events.product, minlength=num) == 0)
+    return Demand(np.bincount(events.product, weights=weight, minlength=num), came, is_new, weights)

@@ -6,6 +6,7 @@ or swapped.
 """
 
 import bisect
+import copy
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -65,6 +66,12 @@ class Lexicon:
             self._bm25.index([[term.stem for term in terms] for terms in told], show_progress=False)
             self._stems = self._bm25.vocab_dict
 
+    def padded(self, num_products: int) -> "Lexicon":
+        """Return the same words for a catalogue with further products at its end, of which nothing is known."""
+        other = copy.copy(self)
+        other.num_products = num_products
+        return other
+
     def knows(self, stem: str) -> bool:
         """Return whether a product has a word with this stem."""
         return stem in self._stems
@@ -73,7 +80,8 @@ class Lexicon:
         """Return how much a stem says for each product; above 0 exactly for those that have it."""
         if self._bm25 is None or stem not in self._stems:
             return np.zeros(self.num_products, dtype=np.float32)
-        return np.asarray(self._bm25.get_scores([stem]))
+        found = np.asarray(self._bm25.get_scores([stem]))
+        return np.pad(found, (0, self.num_products - len(found)))
 
     def options(self, term: Term, *, is_last: bool = False) -> list[Option]:
         """Return the words that a word of a search may stand for, the likeliest first; none if nothing is near.

@@ -65,6 +65,7 @@ def setup_logging(level: Level = "info", *, json: bool | None = None, stream: Te
     handler.set_name("whycart")
     as_json = not target.isatty() if json is None else json
     handler.setFormatter(JsonFormatter() if as_json else TextFormatter())
+    handler.addFilter(_is_heard)
     root = logging.getLogger()
     for old in [known for known in root.handlers if known.get_name() == "whycart"]:
         root.removeHandler(old)
@@ -72,6 +73,11 @@ def setup_logging(level: Level = "info", *, json: bool | None = None, stream: Te
     root.setLevel(max(logging.WARNING, getattr(logging, level.upper())))
     for room in _ROOMS:
         logging.getLogger(room).setLevel(level.upper())
+
+
+def _is_heard(record: logging.LogRecord) -> bool:
+    """Whether a line is one of ours, or grave enough: some libraries set a level of their own when they are loaded."""
+    return record.levelno >= logging.WARNING or record.name.partition(".")[0] in _ROOMS
 
 
 def _traceback(formatter: logging.Formatter, record: logging.LogRecord) -> str:

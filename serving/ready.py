@@ -13,6 +13,7 @@ from kg.paths import PathFinder
 from kg.schema import GraphSchema
 from kg.snapshot import Snapshot
 from serving.answer import Filter, PathNode, Surface
+from serving.bundle_encoder import BundleEncoder
 from serving.demand import Demand, build_demand
 from serving.errors import ConfigError, UnknownProduct
 from serving.index import ProductIndex
@@ -113,12 +114,13 @@ class Ready:
         return row
 
 
-def prepare(bundle: Bundle, reasons: ReasonConfig | None = None) -> Ready:
+def prepare(bundle: Bundle, reasons: ReasonConfig | None = None, encoder: BundleEncoder | None = None) -> Ready:
     """Make a bundle ready; takes about a second for some ten thousand products.
 
     Args:
         bundle: a loaded bundle.
         reasons: what reasons may say; None: the defaults.
+        encoder: of the bundle, where it is open already.
 
     Raises:
         ConfigError: a category that must never be mentioned is not in the shop.
@@ -143,7 +145,7 @@ def prepare(bundle: Bundle, reasons: ReasonConfig | None = None) -> Ready:
         _telling_entities(members, hidden, reasons, num_products=snapshot.num_nodes("Product")),
         Languages(reasons.wording),
         build_demand(snapshot),
-        SearchIndex(shelf, bundle),
+        SearchIndex(shelf, encoder or BundleEncoder(bundle.folder)),
     )
 
 

@@ -1,8 +1,10 @@
-"""How an answer comes about, as a story: history -> score -> filter -> rank -> vary -> explain.
+"""How an answer comes about, as a story: history -> score -> filter -> rank -> vary -> keep places -> explain.
 
 Everything is read from one bundle; there is no call to a database and no torch. Business rules will appear here as a
 step with a name of its own.
 """
+
+from dataclasses import replace
 
 from gnn.score import top_products
 from kg.kernels import EmbeddingKernel
@@ -19,6 +21,7 @@ from serving.answer import (
 from serving.explain import explain_items
 from serving.history import EventReader, past_of
 from serving.ready import Ready
+from serving.slots import with_new
 from serving.variety import POOL, vary
 from serving.words import Words, describe_item
 
@@ -46,13 +49,20 @@ def recommend(ready: Ready, events: EventReader, request: RecommendRequest, *, n
     wanted = request.offset + request.n
     if request.diversity:
         pool = top_products(spread.scores, allowed, k=max(POOL, wanted))
-        ranked = vary(ready, pool, spread.scores, diversity=request.diversity, k=wanted)[request.offset :]
+        ranked = vary(ready, pool, spread.scores, diversity=request.diversity, k=wanted)
     else:
-        ranked = top_products(spread.scores, allowed, k=wanted)[request.offset :]
-    items = explain_items(
-        ready, ranked, spread, user=past.user, paths=request.paths, first_rank=request.offset + 1, words=words
-    )
+        ranked = top_products(spread.scores, allowed, k=wanted)
+    ranked, kept = with_new(ranked, spread.scores, new=allowed & ready.demand.is_new, every=request.new_every)
+    ranked, first = ranked[request.offset :], request.offset + 1
+    items = explain_items(ready, ranked, spread, user=past.user, paths=request.paths, first_rank=first, words=words)
+    if kept:
+        items = tuple(_kept(item) if row in kept else item for item, row in zip(items, ranked.tolist(), strict=True))
     return Answer(items, bundle.version, bundle.snapshot.hash, len(history), removed)
+
+
+def _kept(item: Item) -> Item:
+    """An item on a place that was kept for something new."""
+    return replace(item, reasons=(Reason.EXPLORATION, *item.reasons))
 
 
 def similar(

@@ -45,20 +45,20 @@ class Replay:
     differences: tuple[Difference, ...]
 
 
-def replay(record: Record, log: EventLog, bundles: BundleStore, *, open_bundle: Callable[[str], Ready]) -> Replay:
+def replay(record: Record, log: EventLog, bundles: BundleStore, *, open_bundle: Callable[[str, str], Ready]) -> Replay:
     """Compute a recorded list again and compare.
 
     Args:
         record: the list.
         log: the event log it was made from.
         bundles: the bundles that are still there.
-        open_bundle: makes one of them ready to answer.
+        open_bundle: makes one of them ready to answer, by its version and the graph version of the list.
     """
     version = record.model_version
     if version not in bundles.versions():
         return _not_possible(f"model {version} is deleted, so the list cannot be computed again; its record stays")
     try:
-        ready = open_bundle(version)
+        ready = open_bundle(version, record.graph_version)
     except BundleError:
         return _not_possible(
             f"model {version} is damaged, so the list cannot be computed again; "

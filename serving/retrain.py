@@ -33,6 +33,7 @@ from serving.errors import GateRefused
 from serving.events import APPLIED, PENDING, REFUSED, EventLog, apply_events, retry_refused
 from serving.gate import GateConfig, Verdict, judge
 from serving.overview import make_overview, overview_to_json
+from serving.products import ProductLog, apply_products
 from serving.ready import prepare
 from serving.reason_config import ReasonConfig
 from serving.reason_quality import ReasonReport, measure_reasons, reason_sentence, reasons_to_json
@@ -79,6 +80,16 @@ class RetrainConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class Applied:
+    """How much of the logs a snapshot holds."""
+
+    events: int = 0
+    """Last number of the event log."""
+    products: int = 0
+    """Last number of the product log; what the graph refused of it is not there."""
+
+
+@dataclass(frozen=True, slots=True)
 class Retrained:
     """The outcome of a retraining."""
 
@@ -95,7 +106,7 @@ def retrain(
     *,
     config: RetrainConfig,
     cache: Path,
-    events_applied: int = 0,
+    applied: Applied | None = None,
     progress: Progress = silent,
     step_done: StepDone | None = None,
 ) -> Retrained:
@@ -106,7 +117,7 @@ def retrain(
         bundles: where the bundle goes.
         config: settings.
         cache: folder of vectors and of the exported encoder; it may be deleted at any time.
-        events_applied: last number of the event log that is in the snapshot.
+        applied: what of the logs is in the snapshot; None: nothing.
         progress: called as work moves.
         step_done: called after each step.
 
@@ -114,7 +125,7 @@ def retrain(
         GateRefused: the model was measured and is not good enough; the bundle is kept for study.
         TooLittleData: the events do not suffice to learn or to measure.
     """
-    clock = Stopwatch()
+    clock, applied = Stopwatch(), applied or Applied()
     steps = Steps(clock, step_done)
     with steps.step("encode"):
         encoder, vectors, encoded = encode_nodes(snapshot, config.encoder, cache=cache, progress=progress)
@@ -141,7 +152,8 @@ def retrain(
             packages=package_versions(),
             card=model_card(report, snapshot, config, overview),
             encoder=exported_encoder(encoder, cache),
-            events_applied=events_applied,
+            events_applied=applied.events,
+            products_applied=applied.products,
         )
         steps.says(f"{len(content.scorer.kernels)} kernels carry weight")
     content, reasons = explain(content, config, steps=steps, progress=progress)
@@ -185,34 +197,37 @@ def snapshot_with_events(
     schema: GraphSchema,
     *,
     log: EventLog,
+    products: ProductLog,
     known: Snapshot | None = None,
     cutoff: datetime | None = None,
     progress: Progress = silent,
-) -> tuple[Snapshot, int]:
-    """Write the waiting events of the log to the graph, then read the whole graph and cut it at a time.
+) -> tuple[Snapshot, Applied]:
+    """Write the waiting products and events of the logs to the graph, then read the whole graph and cut it at a time.
 
     Args:
         store: an open graph.
         schema: kinds in use.
         log: events that came in since the last model.
-        known: an earlier snapshot of the same shop; None: the graph is read one time more when events wait.
+        products: what was said of products.
+        known: an earlier snapshot of the same shop; None: the graph is read one time more when something waits.
         cutoff: as for `snapshot_of_graph`.
         progress: called as work moves.
 
     Returns:
-        The snapshot, and the number of the log's last event that is in it.
+        The snapshot, and what of the logs is in it.
 
     Raises:
         GraphBusyError: another process writes the same events and does not end.
     """
     with log.applying():
-        if log.count(PENDING) or log.count(REFUSED):
+        if products.waiting() or log.count(PENDING) or log.count(REFUSED):
             known = known or snapshot_of_graph(store, schema)
+            apply_products(products, store, known)
             apply_events(log, store, known)
             retry_refused(log, store, known)
-        last = log.applied_seq()
+        last, said = log.applied_seq(), products.last_seq()
         snapshot = snapshot_of_graph(store, schema, cutoff=cutoff, progress=progress)
-    return snapshot, last if cutoff is None else _last_before(log, cutoff, last)
+    return snapshot, Applied(last if cutoff is None else _last_before(log, cutoff, last), said)
 
 
 def _last_before(log: EventLog, cutoff: datetime, last: int) -> int:

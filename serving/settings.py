@@ -35,6 +35,7 @@ SECTIONS = (
         "serve",
         "reasons",
         "audit",
+        "lists",
     ),
 )
 """Tables that `whycart.toml` may hold; `serving.cli.config` names the dataclass of each."""

@@ -2,7 +2,7 @@
 
 It says which tables there are, opens the file so that a commit is on the disk when it returns, and turns the
 database's errors into ours. What the tables mean is said by their users (`serving.events`, `serving.records`,
-`serving.keys`, `serving.runs`); no model and no graph is kept here.
+`serving.keys`, `serving.runs`, `serving.products`); no model and no graph is kept here.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 
 from serving.errors import StateError
 
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 """Format of the file, kept in SQLite's `user_version`; an older file is brought up when it is opened."""
 BUSY_TIMEOUT_S = 10.0
 """How long a writer waits for another process's transaction."""
@@ -91,7 +91,21 @@ RUNS = sa.Table(
     sa.Column("steps", sa.Text, nullable=False),
 )
 """Runs of the retraining job; `config` and `steps` are JSON."""
-_STEPS: tuple[tuple[sa.Table, ...], ...] = ((EVENTS,), (RECOMMENDATIONS,), (API_KEYS,), (RUNS,))
+PRODUCTS = sa.Table(
+    "products",
+    METADATA,
+    sa.Column("seq", sa.Integer, primary_key=True),
+    sa.Column("product_id", sa.Text, nullable=False),
+    sa.Column("fields", sa.Text, nullable=False),
+    sa.Column("received_at_ms", sa.Integer, nullable=False),
+    sa.Column("state", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("note", sa.Text),
+    sa.Index("rows_of_product", "product_id", "seq"),
+    sqlite_autoincrement=True,
+)
+"""What was said of products, in the order of arrival; `fields` is JSON, `state` as that of events."""
+sa.Index("products_by_state", PRODUCTS.c.state, PRODUCTS.c.seq, sqlite_where=PRODUCTS.c.state != 1)
+_STEPS: tuple[tuple[sa.Table, ...], ...] = ((EVENTS,), (RECOMMENDATIONS,), (API_KEYS,), (RUNS,), (PRODUCTS,))
 """Tables that each format version added, version 1 first."""
 
 

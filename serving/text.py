@@ -8,17 +8,27 @@ from kg.snapshot import Snapshot
 
 def node_sentences(snapshot: Snapshot) -> dict[str, list[str]]:
     """Return the sentence of every node by label, in the order of the rows; users have no text."""
-    edges = {name: _edge_table(snapshot, name) for name in ("MADE_BY", "IN_CATEGORY", "CHILD_OF")}
-    links = product_links(snapshot.nodes, edges)
     result = {}
     for label, table in snapshot.nodes.items():
-        if label != "User":
-            linked = links if label == "Product" else None
-            result[label] = sentences(table, snapshot.schema.nodes[label].text, linked=linked)
+        if label == "Product":
+            result[label] = product_sentences(snapshot)
+        elif label != "User":
+            result[label] = sentences(table, snapshot.schema.nodes[label].text)
     return result
 
 
-def _edge_table(snapshot: Snapshot, relation: str) -> pa.Table:
+def product_sentences(snapshot: Snapshot, *, first: int = 0) -> list[str]:
+    """Return the sentences of the products from a row on, in the order of the rows."""
+    edges = {name: _edge_table(snapshot, name, first=first) for name in ("MADE_BY", "IN_CATEGORY")}
+    links = product_links(snapshot.nodes, edges | {"CHILD_OF": _edge_table(snapshot, "CHILD_OF")})
+    kind = snapshot.schema.nodes["Product"]
+    return sentences(snapshot.nodes["Product"].slice(first), kind.text, linked=links)
+
+
+def _edge_table(snapshot: Snapshot, relation: str, *, first: int = 0) -> pa.Table:
+    """The edges of a relation by ids, those that start at a row or later."""
     kind, edges = snapshot.schema.relation(relation), snapshot.edges[relation]
     sources, targets = snapshot.nodes[kind.source].column(0), snapshot.nodes[kind.target].column(0)
-    return pa.table({"from_id": sources.take(pa.array(edges.source)), "to_id": targets.take(pa.array(edges.target))})
+    keep = edges.source >= first
+    ends = (sources.take(pa.array(edges.source[keep])), targets.take(pa.array(edges.target[keep])))
+    return pa.table({"from_id": ends[0], "to_id": ends[1]})

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from gnn.bundle import BundleStore
 from kg.snapshot import Snapshot
 from kg.store import GraphStore
-from serving.api import recommendations, search, surfaces
+from serving.api import catalogue, recommendations, search, surfaces
 from serving.api.applier import EventApplier
 from serving.api.current import CHECK_EVERY_S, CurrentBundle
 from serving.api.edge import Edge
@@ -25,8 +25,10 @@ from serving.api.services import Services
 from serving.audit_config import AuditConfig
 from serving.events import EventLog
 from serving.keys import KeyLog
+from serving.products import ProductLog
 from serving.reason_config import ReasonConfig
 from serving.records import RecordLog
+from serving.slots import ListsConfig
 
 _DESCRIPTION = "Recommendations for a shop, each with the graph paths that carried its score."
 
@@ -45,7 +47,7 @@ class RecommendationAPI(FastAPI):
         return super().openapi()
 
 
-def create_app(
+def create_app(  # noqa: PLR0913  # each is one part of the process, set apart from the others
     bundles: BundleStore,
     log: EventLog,
     *,
@@ -54,6 +56,7 @@ def create_app(
     reasons: ReasonConfig | None = None,
     audit: AuditConfig | None = None,
     guard: Guard | None = None,
+    lists: ListsConfig | None = None,
 ) -> FastAPI:
     """Return the API; its background threads live from the app's start to its end, which also closes the log.
 
@@ -65,18 +68,22 @@ def create_app(
         reasons: what reasons may say; None: the defaults.
         audit: which lists are recorded beside the log; None: the defaults.
         guard: what is asked of those who ask; None: a key where there ever was one.
+        lists: what lists hold beside the best; None: the defaults.
     """
     metrics = Metrics()
-    current = CurrentBundle(bundles, metrics, check_every_s=check_every_s, reasons=reasons)
+    products = ProductLog.open(log.path)
+    current = CurrentBundle(bundles, metrics, check_every_s=check_every_s, reasons=reasons, products=products)
 
     def snapshot() -> Snapshot | None:
         served = current.loaded
         return None if served is None else served.bundle.snapshot
 
-    applier = None if open_graph is None else EventApplier(log, open_graph, snapshot=snapshot)
+    applier = None if open_graph is None else EventApplier(log, products, open_graph, snapshot=snapshot)
     recorder = Recorder(RecordLog.open(log.path, audit or AuditConfig()), metrics)
     keyring = Keyring(KeyLog.open(log.path), guard or Guard())
-    services = Services(current, log, metrics, applier, recorder, keyring, Recent(log))
+    services = Services(
+        current, log, products, metrics, applier, recorder, keyring, Recent(log), lists or ListsConfig()
+    )
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -95,11 +102,8 @@ def create_app(
         redoc_url=None,
     )
     app.state.services = services
-    app.include_router(router)
-    app.include_router(surfaces.router)
-    app.include_router(search.router)
-    app.include_router(recommendations.router)
-    app.include_router(health)
+    for routes in (router, surfaces.router, search.router, catalogue.router, recommendations.router, health):
+        app.include_router(routes)
     install_problems(app)
     app.add_middleware(Edge, metrics=metrics)
     return app
@@ -118,4 +122,5 @@ def _stop(services: Services) -> None:
     services.current.stop()
     services.recorder.stop()
     services.keyring.close()
+    services.products.close()
     services.log.close()

@@ -1,4 +1,4 @@
-"""Writes logged events to the graph in the background, and keeps trying while the graph is away.
+"""Writes logged products and events to the graph in the background, and keeps trying while the graph is away.
 
 The graph is opened when the first event waits, so an API that only reads never needs one.
 """
@@ -12,6 +12,7 @@ from kg.errors import GraphBusyError
 from kg.snapshot import Snapshot
 from kg.store import GraphStore
 from serving.events import PENDING, REFUSED, EventLog, apply_events, retry_refused
+from serving.products import ProductLog, apply_products
 
 logger = logging.getLogger(__name__)
 POLL_S = 2.0
@@ -27,12 +28,14 @@ class EventApplier:
     def __init__(
         self,
         log: EventLog,
+        products: ProductLog,
         open_graph: Callable[[], GraphStore],
         *,
         snapshot: Callable[[], Snapshot | None],
         poll_s: float = POLL_S,
     ) -> None:
-        """Take events of `log` to the graph that `open_graph` opens, once there is a snapshot that names the kinds."""
+        """Take what the logs hold to the graph that `open_graph` opens, once a snapshot names the kinds."""
+        self._products = products
         self._log, self._open_graph, self._snapshot, self._poll_s = log, open_graph, snapshot, poll_s
         self._store: GraphStore | None = None
         self._retried: str | None = None
@@ -87,9 +90,13 @@ class EventApplier:
             return
         # What the graph refused may have its product by now: tried again once a bundle.
         refused = self._retried != snapshot.hash and self._log.count(REFUSED) > 0
-        if not refused and not self._log.read(PENDING, limit=1):
+        said = self._products.waiting(limit=1)
+        if not said and not refused and not self._log.read(PENDING, limit=1):
             return
         store = self._opened(snapshot)
+        if said:
+            with self._log.applying(wait_s=0):
+                apply_products(self._products, store, snapshot)
         if refused:
             retry_refused(self._log, store, snapshot, wait_s=0)
         self._retried = snapshot.hash

@@ -1,19 +1,24 @@
 """The bundle that is served: loaded once, replaced when another one is published, kept when the new one is broken.
 
-A background thread looks at the pointer; a request takes what is there and keeps it to its end. What a bundle is and
+A background thread looks at the pointer and at the product log, and lays over the bundle what the log says; a request
+takes what is there and keeps it to its end. What a bundle is and
 how it is checked is `gnn.bundle`'s.
 """
 
 import gc
 import logging
 import threading
+import time
 from dataclasses import dataclass
 
 from cypher.errors import WhycartError
 from gnn.bundle import Bundle, BundleStore
+from kg.additions import base_hash
 from serving.api.cards import Cards
 from serving.api.metrics import Metrics
+from serving.arrivals import Arrivals
 from serving.errors import NoBundleError
+from serving.products import ProductLog
 from serving.ready import Ready, prepare
 from serving.reason_config import ReasonConfig
 
@@ -44,10 +49,13 @@ class CurrentBundle:
         *,
         check_every_s: float = CHECK_EVERY_S,
         reasons: ReasonConfig | None = None,
+        products: ProductLog | None = None,
     ) -> None:
-        """Watch `bundles`; nothing is loaded before `start`."""
+        """Watch `bundles` and `products`; nothing is loaded before `start`."""
         self._bundles, self._metrics, self._check_every_s = bundles, metrics, check_every_s
-        self._reasons = reasons
+        self._reasons, self._products = reasons, products
+        self._arrivals: Arrivals | None = None
+        self._seen, self._rest_until, self._behind = 0, 0.0, False
         self._served: Served | None = None
         self._failed_version: str | None = None
         self._failed = False
@@ -58,6 +66,11 @@ class CurrentBundle:
     def failed(self) -> bool:
         """Whether a newer bundle is published that cannot be loaded."""
         return self._failed
+
+    @property
+    def behind(self) -> bool:
+        """Whether what was said of products last could not be taken in."""
+        return self._behind
 
     @property
     def loaded(self) -> Served | None:
@@ -80,16 +93,23 @@ class CurrentBundle:
         """All bundles, the one in use and others."""
         return self._bundles
 
-    def open_bundle(self, version: str) -> Ready:
-        """Return any bundle ready to answer; the one in use is at hand, another one is loaded for the caller.
+    def open_bundle(self, version: str, graph_version: str) -> Ready:
+        """Return what a list was answered from; the one in use is at hand, another one is loaded for the caller.
+
+        Args:
+            version: of the bundle.
+            graph_version: of the list, which says how much was known of products.
 
         Raises:
             BundleError: there is no such version, or it cannot be used.
         """
         served = self._served
-        if served is not None and served.bundle.version == version:
+        if served is not None and (served.bundle.version, served.bundle.snapshot.hash) == (version, graph_version):
             return served.ready
-        return prepare(self._bundles.load(version), self._reasons)
+        bundle = self._bundles.load(version)
+        if self._products is None:
+            return prepare(bundle, self._reasons)
+        return Arrivals(bundle, self._products).ready(base_hash(graph_version)[1], self._reasons)
 
     def start(self) -> None:
         """Load the published bundle, if there is one, and watch for the next."""
@@ -107,10 +127,11 @@ class CurrentBundle:
         gc.unfreeze()
 
     def check(self) -> None:
-        """Look at the pointer once, and load what it names when that is not in use."""
+        """Look once at the pointer, and load what it names when that is not in use; else look at the product log."""
         try:
             version = self._bundles.current_version()
             if version is None or self._is_known(version):
+                self._catch_up()
                 return
             self._use(self._bundles.load(version))
         except Exception as err:  # the edge of a thread: whatever is wrong with a bundle, the old one stays
@@ -132,11 +153,40 @@ class CurrentBundle:
         return False
 
     def _use(self, bundle: Bundle) -> None:
-        self._served = Served(prepare(bundle, self._reasons), Cards(bundle.snapshot))
-        _set_aside()
+        if self._products is None:
+            self._serve(prepare(bundle, self._reasons))
+        else:
+            arrivals, number = Arrivals(bundle, self._products), self._products.last_seq()
+            self._serve(arrivals.ready(number, self._reasons))
+            self._arrivals, self._seen, self._behind = arrivals, number, False
         self._failed, self._failed_version = False, None
-        self._metrics.set_model(bundle.version, bundle.snapshot.hash)
         logger.info("bundle in use", extra={"model_version": bundle.version})
+
+    def _catch_up(self) -> None:
+        """Take in what the product log says since the last look; then rest half as long as it took."""
+        started = time.monotonic()
+        if self._arrivals is None or self._products is None or started < self._rest_until:
+            return
+        try:
+            number = self._products.last_seq()
+            if number != self._seen:
+                self._seen = number
+                self._serve(self._arrivals.ready(number, self._reasons))
+                now = time.monotonic()
+                self._behind, self._rest_until = False, now + (now - started) / 2
+                logger.info("products taken in", extra={"products_until": number})
+        except Exception as err:  # the edge of a thread: whatever is wrong with a row, what is served stays
+            self._behind = True
+            logger.warning("products cannot be taken in: %s", err, exc_info=not isinstance(err, WhycartError))
+
+    def _serve(self, ready: Ready) -> None:
+        before = self._served
+        if before is not None and before.bundle.version == ready.bundle.version:
+            ready.search.follow(before.ready.search)
+        self._served = Served(ready, Cards(ready.bundle.snapshot))
+        ready.search.refresh()
+        _set_aside()
+        self._metrics.set_model(ready.bundle.version, ready.bundle.snapshot.hash)
 
     def _watch(self) -> None:
         while not self._stop.wait(self._check_every_s):

@@ -79,12 +79,16 @@ class Recorder:
             self._lose(1)
 
     def find(self, recommendation_id: str) -> Record:
-        """Return one record; for one that is not there yet SETTLE_S are waited, whichever process answered.
+        """Return one record, be it written or waiting here; for one of another process SETTLE_S are waited.
 
         Raises:
             UnknownRecommendation: no such record, or it has expired.
             StateError: the file cannot be read.
         """
+        with self._lock:
+            waiting = next((one for one in self._waiting if one.recommendation_id == recommendation_id), None)
+        if waiting is not None:
+            return waiting
         try:
             return self._records.find(recommendation_id)
         except UnknownRecommendation:

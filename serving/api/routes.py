@@ -90,7 +90,7 @@ health = APIRouter()
 )
 async def recommend_to_user(request: Request, user_id: UserPath, query: Annotated[RecommendQuery, Query()]) -> Response:
     """Return the best products for a user, with the graph paths that carried their score if `explain=paths`."""
-    return await _recommend(request, query.wish(user_id))
+    return await _recommend(request, query.wish(user_id, services_of(request).lists))
 
 
 @router.post(
@@ -104,7 +104,7 @@ async def recommend_to_user(request: Request, user_id: UserPath, query: Annotate
 async def recommend_to_session(request: Request, body: RecommendBody) -> Response:
     """Return the best products for a user, for the events of a session, or for both together."""
     _check_types(request, body.events)
-    return await _recommend(request, body.wish())
+    return await _recommend(request, body.wish(services_of(request).lists))
 
 
 @router.post(

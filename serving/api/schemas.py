@@ -280,6 +280,23 @@ class EventsAnswer(_Answer):
     rejected: list[RejectedEvent]
 
 
+class RejectedProduct(_Answer):
+    """A product that was not taken."""
+
+    index: int = Field(description="Place in the request; 0 is the first.", examples=[2])
+    product_id: str = Field(examples=["p12"])
+    reason: str = Field(examples=["price '-1.0' must be at least 0"])
+
+
+class ProductsAnswer(_Answer):
+    """What became of the products of a request; those accepted are on the disk."""
+
+    request_id: str = Field(examples=["0b9f6c1e5a3d4c1f8f0e7a6b5c4d3e2f"])
+    accepted: int = Field(description="Rows that say something new.", examples=[1])
+    unchanged: int = Field(description="Rows that say what is known; they changed nothing.", examples=[0])
+    rejected: list[RejectedProduct]
+
+
 class Live(_Answer):
     """The process answers."""
 
@@ -316,7 +333,9 @@ class Problem(BaseModel):
     detail: str = Field(examples=["the request cannot be used as it is"])
     request_id: str = Field(examples=["0b9f6c1e5a3d4c1f8f0e7a6b5c4d3e2f"])
     errors: list[FieldProblem] | None = Field(None, description="Only of an invalid request.")
-    rejected: list[RejectedEvent] | None = Field(None, description="Only when no event was taken.")
+    rejected: list[RejectedEvent | RejectedProduct] | None = Field(
+        None, description="Only when no event, or no product, was taken."
+    )
 
 
 def problem_schema() -> dict[str, Any]:

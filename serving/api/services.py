@@ -17,6 +17,8 @@ from serving.api.recent import Recent
 from serving.api.recorder import Recorder
 from serving.api.shape import Stamp
 from serving.events import EventLog
+from serving.products import ProductLog
+from serving.slots import ListsConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,8 @@ class Services:
 
     current: CurrentBundle
     log: EventLog
+    products: ProductLog
+    """What was said of products."""
     metrics: Metrics
     applier: EventApplier | None
     """None: events stay in the log until somebody else writes them to the graph."""
@@ -34,6 +38,8 @@ class Services:
     """Knows who may ask what."""
     recent: Recent
     """Counts what was done since the bundle was made."""
+    lists: ListsConfig
+    """What lists hold beside the best, where a request does not say."""
     turn: threading.Lock = field(default_factory=threading.Lock)
     """Held while a thread computes an answer: threads that compute at once take the interpreter from each other and all
     of them get slower. Events do not wait for it; more cores are used by more processes (`[serve] workers`)."""
@@ -46,6 +52,8 @@ class Services:
         found = []
         if self.current.failed:
             found.append("bundle-not-loadable")
+        if self.current.behind:
+            found.append("products-not-taken-in")
         if self.applier is not None and self.applier.failing:
             found.append("graph-unreachable")
         if self.recorder.failing:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchem
 from serving.answer import Filter, RecommendRequest, SessionEvent, Surface
 from serving.events import ID_LIMIT, MAX_EVENTS, NewEvent, new_event_id
 from serving.filters import MAX_LENGTH
+from serving.slots import ListsConfig
 
 MAX_N = 500
 MAX_OFFSET = 100_000
@@ -61,6 +62,17 @@ Mode = Annotated[
     Literal["discover", "again", "both"],
     Field(
         description="`discover`: what the user never had, `again`: only what the user had, `both`.", examples=["both"]
+    ),
+]
+
+
+NewEvery = Annotated[
+    int,
+    Field(
+        ge=0,
+        le=MAX_N,
+        description="One of so many places is kept for a new product; 0: none. Not given: as the shop set it.",
+        examples=[10],
     ),
 ]
 
@@ -126,6 +138,7 @@ class RecommendQuery(SimilarQuery):
     )
     mode: Mode | None = None
     diversity: Diversity = 0.0
+    new_every: NewEvery | None = None
     personalised: bool = Field(
         True, description="false: the list that everybody gets, whoever asks; the user's events are not read."
     )
@@ -136,14 +149,15 @@ class RecommendQuery(SimilarQuery):
         _check_mode(self.mode, exclude_seen=self.exclude_seen, personalised=self.personalised)
         return self
 
-    def wish(self, user_id: str) -> RecommendRequest:
-        """Return the request of a user."""
+    def wish(self, user_id: str, lists: ListsConfig) -> RecommendRequest:
+        """Return the request of a user; what it leaves open is as the shop set it."""
         return RecommendRequest(
             user_id=user_id if self.personalised else None,
             n=self.n,
             offset=self.offset,
             filter=in_mode(self.filter(exclude_seen=self.exclude_seen), self.mode),
             diversity=self.diversity,
+            new_every=_new_every(self.new_every, self.mode, lists),
             paths=DEFAULT_PATHS if self.explain == "paths" else 0,
             language=self.lang,
             surface=self.surface,
@@ -263,6 +277,7 @@ class RecommendBody(_ListBody):
     offset: int = Field(0, ge=0, le=MAX_OFFSET, description="How many of the best to skip.", examples=[0])
     mode: Mode | None = None
     diversity: Diversity = 0.0
+    new_every: NewEvery | None = None
     explain: ExplainIn | None = Field(None, description="Not given: no paths and no contributions.")
 
     @model_validator(mode="after")
@@ -270,10 +285,10 @@ class RecommendBody(_ListBody):
         _check_mode(self.mode, exclude_seen=self.exclude_seen, personalised=True)
         return self
 
-    def wish(self) -> RecommendRequest:
-        """Return the request of the user or session."""
-        wish = self.request(self.explain, offset=self.offset)
-        return replace(wish, filter=in_mode(wish.filter, self.mode), diversity=self.diversity)
+    def wish(self, lists: ListsConfig) -> RecommendRequest:
+        """Return the request of the user or session; what it leaves open is as the shop set it."""
+        wish, every = self.request(self.explain, offset=self.offset), _new_every(self.new_every, self.mode, lists)
+        return replace(wish, filter=in_mode(wish.filter, self.mode), diversity=self.diversity, new_every=every)
 
 
 class RankBody(Body):
@@ -358,6 +373,11 @@ def in_mode(wish: Filter, mode: Mode | None) -> Filter:
     if mode is None:
         return wish
     return replace(wish, exclude_seen=mode == "discover", only_seen=mode == "again")
+
+
+def _new_every(given: int | None, mode: Mode | None, lists: ListsConfig) -> int:
+    """How many places one is kept of; none in a list of what the user had."""
+    return 0 if mode == "again" else lists.new_every if given is None else given
 
 
 def _check_mode(mode: Mode | None, *, exclude_seen: bool | None, personalised: bool) -> None:

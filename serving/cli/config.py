@@ -18,6 +18,7 @@ from serving.gate import GateConfig
 from serving.reason_config import ReasonConfig
 from serving.sections import keys_of
 from serving.settings import HOME_NAME, ServeConfig, load_settings
+from serving.slots import ListsConfig
 
 CONFIGS: Mapping[str, type] = {
     "graph": GraphConfig,
@@ -32,6 +33,7 @@ CONFIGS: Mapping[str, type] = {
     "serve": ServeConfig,
     "reasons": ReasonConfig,
     "audit": AuditConfig,
+    "lists": ListsConfig,
 }
 """Config dataclass of every section, in the order of the example file."""
 DEFAULTS: Mapping[str, Mapping[str, object]] = {"graph": {"folder": f"{HOME_NAME}/graph"}}

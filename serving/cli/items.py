@@ -8,7 +8,8 @@ import typer
 from gnn.bundle import BundleStore
 from serving.api.cards import Cards
 from serving.api.shape import Stamp
-from serving.ready import Ready, prepare
+from serving.arrivals import ready_with_arrivals
+from serving.ready import Ready
 from serving.reason_config import read_reasons
 from serving.settings import Settings
 
@@ -16,19 +17,21 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON as the API does
 Lang = Annotated[str | None, typer.Option("--lang", help="Language of the reasons, such as en or zh-CN.")]
 
 
-def open_ready(settings: Settings, version: str | None = None) -> Ready:
+def open_ready(settings: Settings, version: str | None = None, graph_version: str | None = None) -> Ready:
     """Return a bundle of a project, ready to answer.
 
     Args:
         settings: of the project.
         version: which one; None: the published one.
+        graph_version: of an answer that is computed again; None: with all that is known of products by now.
 
     Raises:
         BundleError: none is published, or there is no such version.
         ConfigError: a setting of reasons cannot be used.
     """
     store = BundleStore(settings.bundles)
-    return prepare(store.current() if version is None else store.load(version), read_reasons(settings))
+    bundle = store.current() if version is None else store.load(version)
+    return ready_with_arrivals(bundle, settings.state, read_reasons(settings), graph_version=graph_version)
 
 
 def stamp_since(started: float, *, recommendation_id: str | None = None) -> Stamp:

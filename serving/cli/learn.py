@@ -38,8 +38,10 @@ from serving.cli.reasons import evaluate_reasons
 from serving.cli.training import tell_profile, tell_tuned, tuned_facts
 from serving.events import EventLog
 from serving.gate import GateConfig
+from serving.products import ProductLog
 from serving.reason_config import read_reasons
 from serving.retrain import (
+    Applied,
     RetrainConfig,
     Retrained,
     StepOutcome,
@@ -226,7 +228,7 @@ def retrain(data: Data = None, cutoff: Cutoff = None, split: Split = None, as_js
         recorded_run(settings.state, data=data, config=describe(config)) as record,
     ):
         started = time.perf_counter()
-        made, last = _newest_snapshot(settings, data, cutoff=until, progress=progress)
+        made, applied = _newest_snapshot(settings, data, cutoff=until, progress=progress)
         record.learned_from(made.hash)
         record.step("snapshot", time.perf_counter() - started, _counts_of(made))
 
@@ -240,7 +242,7 @@ def retrain(data: Data = None, cutoff: Cutoff = None, split: Split = None, as_js
             BundleStore(settings.bundles),
             config=config,
             cache=settings.cache,
-            events_applied=last,
+            applied=applied,
             progress=progress,
             step_done=step_done,
         )
@@ -340,15 +342,16 @@ def _read_snapshot(settings: Settings, data: Path | None, *, cutoff: datetime | 
 
 def _newest_snapshot(
     settings: Settings, data: Path | None, *, cutoff: datetime | None, progress: Progress
-) -> tuple[Snapshot, int]:
-    """Return the snapshot to retrain on, and the last number of the event log that is in it."""
+) -> tuple[Snapshot, Applied]:
+    """Return the snapshot to retrain on, and what of the logs is in it."""
     if data is not None or not settings.state.exists():
-        return _read_snapshot(settings, data, cutoff=cutoff, progress=progress), 0
-    with EventLog.open(settings.state) as log, GraphStore.open(settings.graph) as store:
-        made, last = snapshot_with_events(
-            store, settings.schema, log=log, known=_served_snapshot(settings), cutoff=cutoff, progress=progress
+        return _read_snapshot(settings, data, cutoff=cutoff, progress=progress), Applied()
+    known, state = _served_snapshot(settings), settings.state
+    with EventLog.open(state) as log, ProductLog.open(state) as products, GraphStore.open(settings.graph) as store:
+        made, applied = snapshot_with_events(
+            store, settings.schema, log=log, products=products, known=known, cutoff=cutoff, progress=progress
         )
-    return _not_empty(made), last
+    return _not_empty(made), applied
 
 
 def _served_snapshot(settings: Settings) -> Snapshot | None:

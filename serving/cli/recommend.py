@@ -23,6 +23,7 @@ from serving.events import EventLog
 from serving.recommend import recommend as recommend_products
 from serving.records import moment_of, new_recommendation_id, record_of
 from serving.settings import load_settings
+from serving.slots import ListsConfig
 
 
 def recommend(
@@ -50,10 +51,13 @@ def recommend(
     Example: whycart recommend u42 -n 5 --paths
     """
     settings = load_settings()
+    new_every = settings.section("lists", ListsConfig).new_every
     if everyone:
         if user is not None or out is None or as_json:
             raise InputError("--all writes the lists of every user to a file: give --out FILE, and no USER or --json")
-        wish = RecommendRequest(n=n, paths=3 if paths else 0, language=lang, filter=Filter(where=where))
+        wish = RecommendRequest(
+            n=n, paths=3 if paths else 0, language=lang, filter=Filter(where=where), new_every=new_every
+        )
         write_lists(settings, wish, out=out, only=users, workers=workers or os.cpu_count() or 1, restart=restart)
         return
     if user is None or out is not None or users is not None or workers is not None or restart:
@@ -63,7 +67,9 @@ def recommend(
     cards = Cards(ready.bundle.snapshot)
     with EventLog.open(settings.state) as log:
         shown_paths = 3 if paths or not as_json else 0
-        wish = RecommendRequest(user_id=user, n=n, paths=shown_paths, language=lang, filter=Filter(where=where))
+        wish = RecommendRequest(
+            user_id=user, n=n, paths=shown_paths, language=lang, filter=Filter(where=where), new_every=new_every
+        )
         moment = moment_of(log, user)
         answer = recommend_products(ready, moment, wish, now_ms=moment.now_ms)
     shown = shape_answer(answer, cards, stamp=stamp_since(started, recommendation_id=list_id))

@@ -31,6 +31,7 @@ from serving.keys import KeyLog
 from serving.logs import Level, setup_logging
 from serving.reason_config import read_reasons
 from serving.settings import Settings, load_settings
+from serving.slots import ListsConfig
 
 GRACE_S = 10
 """How long requests under way may take after SIGTERM."""
@@ -103,6 +104,7 @@ def build_app(settings: Settings, *, level: Level, json_lines: bool) -> FastAPI:
         open_graph=functools.partial(GraphStore.open, settings.graph),
         reasons=read_reasons(settings),
         audit=settings.section("audit", AuditConfig),
+        lists=settings.section("lists", ListsConfig),
         guard=Guard(always=not _is_loopback(settings.serve.host), per_minute=settings.serve.per_minute),
     )
 

@@ -31,7 +31,10 @@ READ: dict[str, tuple[str, str, Any]] = {
     "new": ("GET", "/v1/new", None),
     "metrics": ("GET", "/metrics", None),
 }
-WRITE: dict[str, tuple[str, str, Any]] = {"events": ("POST", "/v1/events", EVENT)}
+WRITE: dict[str, tuple[str, str, Any]] = {
+    "events": ("POST", "/v1/events", EVENT),
+    "products": ("POST", "/v1/products", {"products": [{"product_id": "p11", "title": "Oolong tea"}]}),
+}
 OPEN = ("/health/live", "/health/ready", "/openapi.json")
 
 

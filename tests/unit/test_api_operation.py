@@ -141,6 +141,7 @@ def test_the_document_describes_every_route_with_its_problems(client: TestClient
         ("POST", "/v1/explain"),
         ("GET", "/v1/recommendations/{recommendation_id}"),
         ("POST", "/v1/events"),
+        ("POST", "/v1/products"),
         ("GET", "/health/live"),
         ("GET", "/health/ready"),
         ("GET", "/metrics"),

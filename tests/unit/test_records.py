@@ -47,6 +47,7 @@ def make_version_1(path: Path) -> None:
         connection.execute("DROP TABLE recommendations")
         connection.execute("DROP TABLE api_keys")
         connection.execute("DROP TABLE runs")
+        connection.execute("DROP TABLE products")
         connection.execute("PRAGMA user_version = 1")
     connection.close()
 
