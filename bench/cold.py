@@ -183,13 +183,13 @@ def time_arrivals(home: Path, *, count: int) -> dict[str, Any]:
         command = [sys.executable, "-c", COMMAND, "serve", "--port", "0", "--workers", "2"]
         try:
             with running(command, {"WHYCART_HOME": str(own), "WHYCART_GRAPH_FOLDER": str(own / "graph")}) as server:
-                _ask(server.address, "POST", "/v1/products", {"products": [{"product_id": "first"}]})
+                ask_once(server.address, "POST", "/v1/products", {"products": [{"product_id": "first"}]})
                 time.sleep(WARM_UP_S)
                 for number in range(count):
                     like = ids[number * len(ids) // count]
                     product = _product(number, cards.card(like))
                     started = time.perf_counter()
-                    _ask(server.address, "POST", "/v1/products", {"products": [product]})
+                    ask_once(server.address, "POST", "/v1/products", {"products": [product]})
                     found = _until_shown(server.address, _paths(product, like), product["product_id"], since=started)
                     for surface, took in found.items():
                         seconds.setdefault(surface, []).append(took)
@@ -230,7 +230,7 @@ def _until_shown(
     while min(shown.values()) < IN_A_ROW and time.perf_counter() - since < BOUND_S:
         for surface, path in paths.items():
             asked = time.perf_counter()
-            items = _ask(address, "GET", path)["items"]
+            items = ask_once(address, "GET", path)["items"]
             is_there = any(item["product_id"] == product_id for item in items)
             time.sleep(PAUSE_S)
             shown[surface] = shown[surface] + 1 if is_there else 0
@@ -239,7 +239,8 @@ def _until_shown(
     return found
 
 
-def _ask(address: tuple[str, int], method: str, path: str, body: Any = None) -> Any:
+def ask_once(address: tuple[str, int], method: str, path: str, body: Any = None) -> Any:
+    """Return the answer to one request over a connection of its own; anything but a 200 is an error."""
     connection = http.client.HTTPConnection(*address, timeout=30)
     try:
         sent = None if body is None else json.dumps(body)

@@ -3,7 +3,7 @@
 Starts `whycart serve` on the published bundle with a key of its own, and lets schemathesis ask every route with values
 that fit the document and with values that do not: no answer may be a 5xx, differ from what the document says, take what
 it should refuse, or work without the key. A 422 for a request that fits the schema is foreseen: whether the shop has a
-brand, and whether a filter can be read, no schema says.
+brand, and whether a filter can be read, no schema says. A body that is too large is refused before it is read (413).
 """
 
 import argparse
@@ -27,8 +27,10 @@ from serving.keys import KeyLog
 SETTINGS = """\
 [checks.positive_data_acceptance]
 expected-statuses = ["2xx", 404, 422]
+[checks.negative_data_rejection]
+expected-statuses = [400, 401, 403, 404, 405, 413, 415, 422, 429]
 """
-ROUTES = 15
+ROUTES = 20
 """About how many there are; the number of cases follows from it."""
 _COUNT = re.compile(r"(\d+) generated")
 

@@ -1,5 +1,5 @@
 """The page on speed, written from the JSON files of `python -m bench.attention`, `training`, `retrain`,
-`encoder`, `answer`, `cypher`, `diversity`, `search`, `cold` and `scale`.
+`encoder`, `answer`, `cypher`, `diversity`, `search`, `cold`, `soak` and `scale`.
 
 It measures nothing itself; no figure of it is typed by hand.
 """
@@ -8,6 +8,8 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from bench.soak import figures as soak_figures
 
 INTRO = """\
 # Speed
@@ -180,6 +182,15 @@ def _cold(result: Mapping[str, Any], name: str) -> str:
     return found + "\n" + _section(f"{name}: arrival", text, ("surface", "median s", "longest s"), took)
 
 
+def _soak(result: Mapping[str, Any], name: str) -> str:
+    text = (
+        f"{_machine(result)}. `whycart serve` with {result['workers']} process(es) on {result['num_cpus']} cores that "
+        f"it shares with whoever asks: lists of {result['n']} with paths, an open loop at 70% of the most that closed "
+        "loops reached, while events and products come in and the model is exchanged twice; quiet: the same load alone."
+    )
+    return _section(name, text, ("what", "figure"), soak_figures(result["soak"]))
+
+
 def _scale(result: Mapping[str, Any], name: str) -> str:
     sizes, far = result["scale"], result["to"]
     columns = ["stage", *(f"{int(events):,}" for events in sizes), "exponent", f"{far:,} (fitted)"]
@@ -220,6 +231,7 @@ SECTIONS = (
     ("diversity", "Varied lists", _diversity),
     ("searches", "Search", _search),
     ("cold", "Cold products", _cold),
+    ("soak", "Under load for long", _soak),
     ("scale", "How it grows", _scale),
 )
 """Key that tells a kind of result, heading, and what writes it."""

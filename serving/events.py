@@ -166,6 +166,17 @@ class EventLog(StateFile):
         with translated(self.path), self._engine.connect() as connection:
             return tuple(EventCount(row.product_id, row.type, row.number) for row in connection.execute(statement))
 
+    def users(self, *, after: int, limit: int) -> tuple[str, ...]:
+        """Return the users with events with a sequence number above `after`, the latest first, at most `limit`.
+
+        Raises:
+            StateError: the file cannot be read.
+        """
+        last = sa.func.max(EVENTS.c.seq)
+        statement = sa.select(EVENTS.c.user_id).where(EVENTS.c.seq > after).group_by(EVENTS.c.user_id)
+        with translated(self.path), self._engine.connect() as connection:
+            return tuple(connection.execute(statement.order_by(last.desc()).limit(limit)).scalars())
+
     def last_seq(self) -> int:
         """Return the sequence number of the newest event; 0 when there is none."""
         return self._number(_LAST_SEQ)

@@ -93,6 +93,11 @@ def read_history(
     )
 
 
+def moment_of_ages(snapshot: Snapshot, now_ms: int | None) -> int:
+    """Return the moment that ages are counted from, epoch milliseconds; None: by the clock."""
+    return _end(snapshot, int(time.time() * 1000) if now_ms is None else now_ms)
+
+
 def _end(snapshot: Snapshot, clock: int) -> int:
     """The moment that ages are counted from: now, or the end of a data set that was recorded long ago."""
     end = snapshot.last_time

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from gnn.bundle import BundleStore
 from kg.snapshot import Snapshot
 from kg.store import GraphStore
-from serving.api import catalogue, recommendations, search, surfaces
+from serving.api import catalogue, people, recommendations, search, surfaces
 from serving.api.applier import EventApplier
 from serving.api.current import CHECK_EVERY_S, CurrentBundle
 from serving.api.edge import Edge
@@ -102,7 +102,8 @@ def create_app(  # noqa: PLR0913  # each is one part of the process, set apart f
         redoc_url=None,
     )
     app.state.services = services
-    for routes in (router, surfaces.router, search.router, catalogue.router, recommendations.router, health):
+    others = (surfaces.router, people.router, search.router, catalogue.router, recommendations.router)
+    for routes in (router, *others, health):
         app.include_router(routes)
     install_problems(app)
     app.add_middleware(Edge, metrics=metrics)

@@ -18,6 +18,8 @@ MAX_N = 500
 MAX_OFFSET = 100_000
 MAX_RANKED = 1000
 MAX_PATHS = 10
+MAX_EXCLUDED = 100
+"""Products that an address may exclude: servers and proxies refuse addresses of more than some ten thousand bytes."""
 DEFAULT_PATHS = 3
 _NO_CONTROL = r"^[^\x00-\x1f\x7f-\x9f]+$"
 
@@ -77,7 +79,7 @@ NewEvery = Annotated[
 ]
 
 
-class _Parameters(BaseModel):
+class Parameters(BaseModel):
     """Query parameters: texts that are read as what they say; an unknown one is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -89,7 +91,7 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-class _ListQuery(_Parameters):
+class _ListQuery(Parameters):
     """Which products may be in a list, and how many are."""
 
     n: int = Field(10, ge=1, le=MAX_N, description="How many products.", examples=[20])
@@ -107,7 +109,9 @@ class _ListQuery(_Parameters):
         examples=['price < 20 and not brand = "Acme"'],
     )
     in_stock: bool = Field(True, description="Leave out products that are not available.", examples=[True])
-    exclude_id: list[Id] = Field([], max_length=MAX_N, description="Products not wanted.", examples=[["p05"]])
+    exclude_id: list[Id] = Field(
+        [], max_length=MAX_EXCLUDED, description="Products not wanted; more of them by POST.", examples=[["p05"]]
+    )
     lang: Lang | None = None
     surface: Room = "long"
 

@@ -30,7 +30,10 @@ READ: dict[str, tuple[str, str, Any]] = {
     "search": ("GET", "/v1/search?q=tea", None),
     "new": ("GET", "/v1/new", None),
     "metrics": ("GET", "/metrics", None),
+    "profile": ("GET", "/v1/profile/u1", None),
+    "home": ("GET", "/v1/home/u1", None),
 }
+ADMIN: dict[str, tuple[str, str, Any]] = {"audiences": ("GET", "/v1/audiences?product=p02", None)}
 WRITE: dict[str, tuple[str, str, Any]] = {
     "events": ("POST", "/v1/events", EVENT),
     "products": ("POST", "/v1/products", {"products": [{"product_id": "p11", "title": "Oolong tea"}]}),
@@ -67,7 +70,7 @@ def test_every_route_is_asked_for_in_these_tests(bundles: BundleStore, tmp_path:
     paths = client(bundles, tmp_path).app.openapi()["paths"]  # type: ignore[attr-defined]
     guarded = {path for path, routes in paths.items() if any("security" in route for route in routes.values())}
 
-    asked = {path.partition("?")[0] for _, path, _ in (*READ.values(), *WRITE.values())}
+    asked = {path.partition("?")[0] for _, path, _ in (*READ.values(), *WRITE.values(), *ADMIN.values())}
     known = {path.partition("/{")[0] for path in guarded} - {"/v1/recommendations"}
     assert known == {"/" + "/".join(path.split("/")[1:3]) for path in asked}
     assert set(OPEN[:2]) == set(paths) - guarded
@@ -75,7 +78,7 @@ def test_every_route_is_asked_for_in_these_tests(bundles: BundleStore, tmp_path:
 
 def test_without_any_key_everybody_on_this_machine_may_ask(bundles: BundleStore, tmp_path: Path) -> None:
     with client(bundles, tmp_path) as api:
-        routes = (*READ.values(), *WRITE.values())
+        routes = (*READ.values(), *WRITE.values(), *ADMIN.values())
         assert [200] * len(routes) == [ask(api, route).status_code for route in routes]
 
 
@@ -86,9 +89,9 @@ def test_beyond_this_machine_a_key_is_needed_even_where_there_is_none(bundles: B
 
 
 def test_with_a_key_around_every_route_asks_for_one(bundles: BundleStore, tmp_path: Path, keys: KeyLog) -> None:
-    text = keys.create("shop", ["read", "write"], now_ms=now_ms()).text
+    text = keys.create("shop", ["read", "write", "admin"], now_ms=now_ms()).text
     with client(bundles, tmp_path) as api:
-        for route in (*READ.values(), *WRITE.values(), ("GET", "/v1/recommendations/nothing", None)):
+        for route in (*READ.values(), *WRITE.values(), *ADMIN.values(), ("GET", "/v1/recommendations/nothing", None)):
             answer = ask(api, route)
             assert (401, "unauthorized") == problem(answer)[:2]
             assert "whycart keys create" in problem(answer)[2]
@@ -106,8 +109,9 @@ def test_a_key_is_for_its_scopes_only(bundles: BundleStore, tmp_path: Path, keys
         assert [403] * len(READ) == [ask(api, route, X_API_Key=writes).status_code for route in READ.values()]
         refused = problem(ask(api, WRITE["events"], X_API_Key=reads))
         assert (403, "forbidden", True) == (*refused[:2], "the scope write; this one has read" in refused[2])
-        both = (READ["recommend"], WRITE["events"])
-        assert [200, 200] == [ask(api, route, X_API_Key=chief).status_code for route in both]
+        assert 403 == ask(api, ADMIN["audiences"], X_API_Key=reads).status_code
+        both = (READ["recommend"], WRITE["events"], ADMIN["audiences"])
+        assert [200, 200, 200] == [ask(api, route, X_API_Key=chief).status_code for route in both]
 
 
 def test_a_revoked_key_is_refused_within_a_moment_and_keys_stay_needed(
