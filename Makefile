@@ -10,6 +10,7 @@
 #   make neo4j      a Neo4j 5.26 server to try things on (needs Java 17 or 21 and Maven)
 #   make install    everything into .venv, where whycart then is   PYTHON=python3.12
 #   make constraints  pin the newest versions anew
+#   make openapi    freeze the OpenAPI document in docs/openapi.json; refused where that would break clients
 #   make clean      remove .venv and what tools left behind; .whycart, your data, stays
 
 VENV := .venv
@@ -21,7 +22,7 @@ PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
 FAST := $(wildcard tests/unit tests/contract tests/property tests/docs tests/package)
 COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
-.PHONY: install demo test check format bench bench-cpu bench-gpu serve neo4j clean constraints
+.PHONY: install demo test check format bench bench-cpu bench-gpu serve neo4j clean constraints openapi
 .DEFAULT_GOAL := install
 
 install: $(STAMP)
@@ -72,6 +73,9 @@ bench-gpu: $(STAMP)
 
 neo4j: $(STAMP)
 	@$(BIN)/python -m tests.support.neo4j_server
+
+openapi: $(STAMP)
+	$(BIN)/python -m bench.openapi
 
 constraints: $(STAMP)
 	$(COMPILE) --extra bench --extra demo --extra dev --upgrade --output-file constraints.txt --quiet

@@ -6,6 +6,7 @@ loads no learning library. This module does not log, print or create folders.
 """
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from serving.sections import Source, read_section, reject_unknown
 Config = TypeVar("Config")
 FILE_NAME = "whycart.toml"
 HOME_NAME = ".whycart"
+_ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?")
 SECTIONS = (
     *(
         "graph",
@@ -53,6 +55,8 @@ class ServeConfig:
     """API processes that share the port; at least 1."""
     per_minute: int = 0
     """Most requests that one key may send one process in a minute; 0: as many as it likes."""
+    cors_origins: tuple[str, ...] = ()
+    """Origins whose pages a browser lets ask, such as `https://shop.example`; empty: none."""
     tls_cert: Path | None = None
     """File with the certificate, for HTTPS; goes with `tls_key`."""
     tls_key: Path | None = None
@@ -65,6 +69,12 @@ class ServeConfig:
             raise ConfigError(f"[serve] workers must be at least 1, got {self.workers}")
         if self.per_minute < 0:
             raise ConfigError(f"[serve] per_minute must be 0 or more, got {self.per_minute}")
+        for origin in self.cors_origins:
+            if not _ORIGIN.fullmatch(origin):
+                raise ConfigError(
+                    f"[serve] cors_origins: {origin!r} is no origin; write scheme, host and port as in "
+                    "'https://shop.example' or 'http://localhost:3000', without a path, and each by itself (no *)"
+                )
         if (self.tls_cert is None) != (self.tls_key is None):
             raise ConfigError("[serve] tls_cert and tls_key go together; give both or neither")
         for file in (self.tls_cert, self.tls_key):

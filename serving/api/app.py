@@ -2,10 +2,12 @@
 
 import contextlib
 import importlib.metadata
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.gzip import GZipMiddleware
 
 from gnn.bundle import BundleStore
 from kg.snapshot import Snapshot
@@ -13,7 +15,7 @@ from kg.store import GraphStore
 from serving.api import catalogue, people, recommendations, search, surfaces
 from serving.api.applier import EventApplier
 from serving.api.current import CHECK_EVERY_S, CurrentBundle
-from serving.api.edge import Edge
+from serving.api.edge import HEADER, Edge
 from serving.api.keyring import Guard, Keyring
 from serving.api.metrics import Metrics
 from serving.api.problems import install_problems
@@ -30,6 +32,8 @@ from serving.reason_config import ReasonConfig
 from serving.records import RecordLog
 from serving.slots import ListsConfig
 
+COMPRESSED_FROM = 2048
+"""Bytes from which an answer is compressed for those who take it so."""
 _DESCRIPTION = "Recommendations for a shop, each with the graph paths that carried its score."
 
 
@@ -106,8 +110,23 @@ def create_app(  # noqa: PLR0913  # each is one part of the process, set apart f
     for routes in (router, *others, health):
         app.include_router(routes)
     install_problems(app)
-    app.add_middleware(Edge, metrics=metrics)
+    _wrap(app, metrics, (guard or Guard()).origins)
     return app
+
+
+def _wrap(app: FastAPI, metrics: Metrics, origins: Sequence[str]) -> None:
+    """Put around the routes what every request passes: compression, other origins where allowed, and the edge."""
+    app.add_middleware(GZipMiddleware, minimum_size=COMPRESSED_FROM, compresslevel=1)
+    if origins:
+        methods, headers = ["GET", "POST"], ["Authorization", "Content-Type", HEADER, "X-API-Key"]
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(origins),
+            allow_methods=methods,
+            allow_headers=headers,
+            expose_headers=[HEADER, "Retry-After", "Server-Timing"],
+        )
+    app.add_middleware(Edge, metrics=metrics)
 
 
 def _start(services: Services) -> None:

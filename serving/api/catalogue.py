@@ -28,7 +28,7 @@ class ProductIn(Body):
     title: Annotated[str, Field(min_length=1, max_length=_LINE)] | None = Field(None, examples=["Oolong tea"])
     description: Annotated[str, Field(max_length=_TEXT)] | None = Field(None, examples=["Rolled leaves, 100 g."])
     brand: Id | None = Field(None, description="Name; a brand that the shop does not have is added.", examples=["Acme"])
-    brand_id: Id | None = Field(None, description="Id of the brand, where it has one.")
+    brand_id: Id | None = Field(None, description="Id of the brand, where it has one.", examples=["acme"])
     categories: list[Path] = Field(
         [],
         max_length=20,
@@ -37,12 +37,12 @@ class ProductIn(Body):
     )
     price: Annotated[Number, Field(ge=0)] | None = Field(None, examples=[4.5])
     available: bool | None = Field(None, description="false: no longer recommended.", examples=[True])
-    image_url: Annotated[str, Field(max_length=_URL)] | None = None
+    image_url: Annotated[str, Field(max_length=_URL)] | None = Field(None, examples=["https://shop.example/p11.jpg"])
     created_at: Time | None = Field(
         None, description="When it came into the shop; not given: a new product came now.", examples=["2026-01-31"]
     )
     properties: dict[str, Value] = Field(
-        {}, max_length=50, description="Other properties, of those that the shop's products have."
+        {}, max_length=50, description="Other properties, of those that the shop's products have.", examples=[{}]
     )
 
     def fields(self) -> dict[str, Any]:
@@ -65,7 +65,7 @@ class ProductsBody(Body):
     "/products",
     summary="Add products, or change them",
     response_model=ProductsAnswer,
-    responses=problems_of(400, 413, 415, 422, 503),
+    responses=problems_of(400, 408, 413, 415, 422, 503),
     dependencies=[needs("write"), Depends(require_json)],
 )
 def take_products(request: Request, body: ProductsBody) -> Response:

@@ -4,6 +4,7 @@ An ASGI wrapper around the whole app. It knows no route; it logs the route's tem
 because those name people.
 """
 
+import asyncio
 import json
 import logging
 import re
@@ -22,6 +23,9 @@ logger = logging.getLogger(__name__)
 MAX_BODY_BYTES = 1024 * 1024
 HEADER = "X-Request-ID"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+BODY_S = 30.0
+"""How long a body may take to come."""
+_TOO_SLOW = f"the body did not come within {BODY_S:.0f} seconds; send it again"
 _TOO_LARGE = f"the body is larger than {MAX_BODY_BYTES:,} bytes; send it in several requests"
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
 
@@ -51,6 +55,8 @@ class _Exchange:
         self._started = time.perf_counter()
         self._status: int | None = None
         self._received_bytes = 0
+        self._body_until = time.monotonic() + BODY_S
+        self._is_whole = False
         given = self._headers.get(HEADER, "")
         self._request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
 
@@ -75,11 +81,20 @@ class _Exchange:
         return int(given) if given.isdecimal() and len(given) < 16 else 0
 
     async def _receive(self) -> Message:
-        message = await self._receive_raw()
+        message = await (self._receive_raw() if self._is_whole else self._receive_in_time())
         self._received_bytes += len(message.get("body", b""))
+        self._is_whole = not message.get("more_body", False)
         if self._received_bytes > MAX_BODY_BYTES:
             raise HTTPException(413, _TOO_LARGE)
         return message
+
+    async def _receive_in_time(self) -> Message:
+        """The next part of the body; a client that sends it drop by drop does not hold a place for ever."""
+        try:
+            async with asyncio.timeout(self._body_until - time.monotonic()):
+                return await self._receive_raw()
+        except TimeoutError as err:
+            raise HTTPException(408, _TOO_SLOW) from err
 
     async def _send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -88,6 +103,7 @@ class _Exchange:
             headers[HEADER] = self._request_id
             headers["X-Content-Type-Options"] = "nosniff"
             headers["Cache-Control"] = "no-store"
+            headers["Server-Timing"] = f"app;dur={(time.perf_counter() - self._started) * 1000:.2f}"
         await self._send_raw(message)
 
     async def _answer(self, problem: dict[str, Any]) -> None:

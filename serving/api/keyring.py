@@ -28,6 +28,8 @@ class Guard:
     """Whether a key is needed even where none was ever made."""
     per_minute: int = 0
     """Most requests of a key in a minute; 0: as many as it likes."""
+    origins: tuple[str, ...] = ()
+    """Origins whose pages a browser lets ask; empty: none but the API's own."""
 
 
 class Keyring:

@@ -53,6 +53,7 @@ def problems_of(*statuses: int, keyed: bool = True) -> dict[int | str, dict[str,
         401: "A key is needed, and none that is good was given.",
         403: "The key is not for such requests.",
         404: "No such product, or no such list.",
+        408: "The body did not come within 30 seconds.",
         413: "The body is larger than 1 MiB.",
         415: "The body is not sent as application/json.",
         429: "The key has been used too often; Retry-After says when to ask again.",
@@ -98,7 +99,7 @@ async def recommend_to_user(request: Request, user_id: UserPath, query: Annotate
     tags=["recommend"],
     summary="Recommend products to a user or to the visitor of a session",
     response_model=RecommendAnswer,
-    responses=problems_of(400, 413, 415, 422, 503),
+    responses=problems_of(400, 408, 413, 415, 422, 503),
     dependencies=[_READ, _BODY],
 )
 async def recommend_to_session(request: Request, body: RecommendBody) -> Response:
@@ -112,7 +113,7 @@ async def recommend_to_session(request: Request, body: RecommendBody) -> Respons
     tags=["recommend"],
     summary="Put products in order for a user or for the visitor of a session",
     response_model=RankAnswer,
-    responses=problems_of(400, 413, 415, 422, 503),
+    responses=problems_of(400, 408, 413, 415, 422, 503),
     dependencies=[_READ, _BODY],
 )
 async def rank_products(request: Request, body: RankBody) -> Response:
@@ -168,7 +169,7 @@ def explain_product(request: Request, query: Annotated[ExplainQuery, Query()]) -
     tags=["recommend"],
     summary="Say why a product is, or is not, recommended to a user or to the visitor of a session",
     response_model=ExplainAnswer,
-    responses=problems_of(400, 404, 413, 415, 422, 503),
+    responses=problems_of(400, 404, 408, 413, 415, 422, 503),
     dependencies=[_READ, _BODY],
 )
 def explain_product_to_session(request: Request, body: ExplainBody) -> Response:
@@ -182,7 +183,7 @@ def explain_product_to_session(request: Request, body: ExplainBody) -> Response:
     tags=["events"],
     summary="Take in what users did",
     response_model=EventsAnswer,
-    responses=problems_of(400, 413, 415, 422, 503),
+    responses=problems_of(400, 408, 413, 415, 422, 503),
     dependencies=[_WRITE, _BODY],
 )
 def take_events(request: Request, body: EventsBody) -> Response:

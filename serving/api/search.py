@@ -28,7 +28,9 @@ class SearchQuery(SimilarQuery):
         description="What is searched for, in the customer's words.",
         examples=["acme coffee under $8"],
     )
-    user: Id | None = Field(None, description="Of equally fitting products those first that this user likes.")
+    user: Id | None = Field(
+        None, description="Of equally fitting products those first that this user likes.", examples=["u1"]
+    )
     debug: bool = Field(False, description="Say what was read off the search.", examples=[True])
 
 

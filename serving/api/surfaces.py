@@ -88,7 +88,7 @@ async def together_with(
     "/bought-together",
     summary="What customers had together with the products of a basket",
     response_model=SurfaceAnswer,
-    responses=problems_of(400, 404, 413, 415, 422, 503),
+    responses=problems_of(400, 404, 408, 413, 415, 422, 503),
     dependencies=[_READ, Depends(require_json)],
 )
 async def together_with_basket(request: Request, body: BasketBody) -> Response:

@@ -234,7 +234,9 @@ class _ListBody(Body):
         [], max_length=MAX_EVENTS, description="Events of the session, oldest first; newer than the user's history."
     )
     n: int = Field(10, ge=1, le=MAX_N, description="How many products.", examples=[20])
-    categories: list[Id] = Field([], max_length=20, description="A product must be in or below each.")
+    categories: list[Id] = Field(
+        [], max_length=20, description="A product must be in or below each.", examples=[["Tea"]]
+    )
     brand: Id | None = Field(None, description="Brand id or name.", examples=["Acme"])
     price_max: Annotated[Number, Field(ge=0)] | None = Field(None, description="Highest price.", examples=[9.5])
     where: Where | None = Field(
@@ -244,7 +246,7 @@ class _ListBody(Body):
         examples=['price < 20 and not brand = "Acme"'],
     )
     in_stock: bool = Field(True, description="Leave out products that are not available.")
-    exclude_ids: list[Id] = Field([], max_length=MAX_N, description="Products not wanted.")
+    exclude_ids: list[Id] = Field([], max_length=MAX_N, description="Products not wanted.", examples=[["p05"]])
     exclude_seen: bool | None = Field(None, description="Leave out what the user had before.")
 
     @model_validator(mode="after")

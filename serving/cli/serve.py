@@ -105,7 +105,11 @@ def build_app(settings: Settings, *, level: Level, json_lines: bool) -> FastAPI:
         reasons=read_reasons(settings),
         audit=settings.section("audit", AuditConfig),
         lists=settings.section("lists", ListsConfig),
-        guard=Guard(always=not _is_loopback(settings.serve.host), per_minute=settings.serve.per_minute),
+        guard=Guard(
+            always=not _is_loopback(settings.serve.host),
+            per_minute=settings.serve.per_minute,
+            origins=settings.serve.cors_origins,
+        ),
     )
 
 
