@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,38 @@ def test_every_field_that_is_sent_has_an_example_or_names_its_values(document: D
         if not _is_shown(document, schema)
     ]
     assert [] == lacking
+
+
+def test_every_parameter_and_field_has_a_limit(document: Document) -> None:
+    parameters = [
+        (f"{path} {one['name']}", one["schema"])
+        for path, routes in document["paths"].items()
+        for route in routes.values()
+        for one in route.get("parameters", ())
+    ]
+    fields = [
+        (f"{name}.{field}", one)
+        for name in sorted(_sent(document))
+        for field, one in document["components"]["schemas"][name].get("properties", {}).items()
+    ]
+    unbounded = [name for name, one in (*parameters, *fields) if not _is_bounded(one)]
+
+    # Finite numbers that are compared with or stored, whatever they are.
+    assert {"price_max", "budget", "price", "quantity", "value"} >= {re.split(r"[ .]", name)[-1] for name in unbounded}
+
+
+def _is_bounded(one: Document) -> bool:
+    if "anyOf" in one and "type" not in one:
+        return all(_is_bounded(option) for option in one["anyOf"])
+    kind = one.get("type", "object")
+    is_bounded = {
+        "integer": {"maximum", "minimum"} <= one.keys(),
+        "number": {"maximum", "minimum"} <= one.keys(),
+        "string": bool({"maxLength", "enum", "const", "format"} & one.keys()),
+        "array": "maxItems" in one and _is_bounded(one["items"]),
+        "object": "additionalProperties" not in one or "maxProperties" in one,
+    }
+    return is_bounded.get(kind, True)
 
 
 def _is_shown(document: Document, schema: Document) -> bool:

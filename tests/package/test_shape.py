@@ -81,6 +81,12 @@ def test_the_online_path_neither_draws_nor_fits_trees(module: str) -> None:
     assert [] == [name for name in ("sklearn", "matplotlib") if name in loaded_by(module)]
 
 
+def test_the_api_loads_nothing_that_asks_other_servers() -> None:
+    clients = {"requests", "httpx", "aiohttp", "urllib3", "huggingface_hub", "fsspec"}
+
+    assert set() == clients & {name.partition(".")[0] for name in loaded_by("serving.api.app")}
+
+
 @pytest.mark.parametrize("room", ["cypher", "kg"])
 def test_the_graph_rooms_load_no_learning_library(room: str) -> None:
     modules = [

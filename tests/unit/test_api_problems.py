@@ -150,3 +150,19 @@ def test_an_answer_is_not_kept_by_caches(client: TestClient) -> None:
     headers = client.get("/v1/recommend/u1").headers
 
     assert ("no-store", "nosniff") == (headers["cache-control"], headers["x-content-type-options"])
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", "/v1/recommend/u1?color=red", None),
+        ("POST", "/v1/recommend", {"user_id": "u1", "admin": True}),
+        ("POST", "/v1/events", {"events": [{"user_id": "u1", "product_id": "p01", "state": 1}]}),
+        ("POST", "/v1/products", {"products": [{"product_id": "p01", "seq": 1}]}),
+    ],
+)
+def test_what_is_not_described_is_refused(method: str, path: str, body: Any, client: TestClient) -> None:
+    status, kind, detail = problem(client.request(method, path, json=body))
+
+    assert (422, "invalid-request") == (status, kind)
+    assert "Extra inputs are not permitted" in detail
