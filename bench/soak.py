@@ -1,9 +1,10 @@
 """`python -m bench.soak --home .whycart`: ten minutes of load with events coming in and two new models on the way.
 
-Starts `whycart serve` on a copy of the published bundle. First the most that closed loops reach, then the same open
-loop twice at a share of it: quiet, and for the whole time with events and products handed in and the model exchanged
-after a third and two thirds. Told are failed requests, the 99th percentile of both, and the memory of all processes in
-the first and the last tenth of the time. The server and the one who asks share the machine.
+Starts `whycart serve` on a copy of the published bundle. First the most that closed loops reach while events come in;
+then the same open loop twice at a share of it: quiet, and for the whole time with events coming in and the model
+exchanged after a third and two thirds; with `--products` products are handed in as well. Told are failed requests, the
+99th percentile of both, and the memory of all processes in the first and the last tenth of the time. The server and
+the one who asks share the machine.
 """
 
 import argparse
@@ -38,6 +39,7 @@ CLIENTS = 8
 PEAK_S, QUIET_S = 10.0, 60.0
 SAMPLE_S = 1.0
 EVENTS_PER_S = 10.0
+EVENT_SENDERS = 4
 PRODUCT_EVERY_S = 15.0
 WARM_UP_S = 20.0
 
@@ -45,8 +47,11 @@ WARM_UP_S = 20.0
 class Companions:
     """What happens beside the load: events, products, new models, and a look at the memory every second."""
 
-    def __init__(self, server: Server, store: BundleStore, twin: str, *, seconds: float, seed: int) -> None:
+    def __init__(
+        self, server: Server, store: BundleStore, twin: str, *, seconds: float, seed: int, products: bool
+    ) -> None:
         """Begin nothing yet; `twin` is the version that is published and taken back."""
+        self._has_products = products
         self._server, self._store, self._seconds = server, store, seconds
         self._versions = (twin, str(store.current_version()))
         self._random = random.Random(seed)
@@ -58,9 +63,12 @@ class Companions:
         self.memory_mib: list[float] = []
 
     @contextlib.contextmanager
-    def beside(self) -> Iterator[None]:
-        """Run all of it for as long as the block takes."""
-        threads = [threading.Thread(target=self._guarded, args=(work,)) for work in self._works()]
+    def beside(self, *, only_events: bool = False) -> Iterator[None]:
+        """Run all of it, or only the events, for as long as the block takes."""
+        works = self._works()[: EVENT_SENDERS if only_events else None]
+        self._stop.clear()
+        self.events = 0
+        threads = [threading.Thread(target=self._guarded, args=(work,)) for work in works]
         for thread in threads:
             thread.start()
         try:
@@ -71,7 +79,8 @@ class Companions:
                 thread.join()
 
     def _works(self) -> tuple[Any, ...]:
-        return (self._send_events, self._send_products, self._swap, self._watch)
+        others = (self._swap, self._watch, *((self._send_products,) if self._has_products else ()))
+        return (*(self._send_events for _ in range(EVENT_SENDERS)), *others)
 
     def _guarded(self, work: Any) -> None:
         try:
@@ -80,7 +89,7 @@ class Companions:
             self.errors.append(f"{work.__name__}: {err}")
 
     def _send_events(self) -> None:
-        while not self._stop.wait(1 / EVENTS_PER_S):
+        while not self._stop.wait(EVENT_SENDERS / EVENTS_PER_S):
             event = {"user_id": self._random.choice(self._users), "product_id": self._random.choice(self._products)}
             ask_once(self._server.address, "POST", "/v1/events", {"events": [{**event, "type": "viewed"}]})
             self.events += 1
@@ -121,7 +130,7 @@ def write_twin(bundle: Bundle, folder: Path) -> str:
     return write_bundle(content, folder, now=datetime.now(UTC)).name
 
 
-def run_soak(home: Path, *, minutes: float, n: int, seed: int, workers: int) -> dict[str, Any]:
+def run_soak(home: Path, *, minutes: float, n: int, seed: int, workers: int, products: bool = False) -> dict[str, Any]:
     """Measure and return everything as plain values.
 
     Args:
@@ -130,10 +139,15 @@ def run_soak(home: Path, *, minutes: float, n: int, seed: int, workers: int) -> 
         n: products an answer.
         seed: of what is drawn.
         workers: API processes.
+        products: whether products are handed in as well.
     """
     with tempfile.TemporaryDirectory() as folder:
         own = Path(folder)
         shutil.copytree(home / "bundles", own / "bundles")
+        if (
+            home / "graph"
+        ).is_dir():  # without it there is nothing that events could be written to, and each is refused
+            shutil.copytree(home / "graph", own / "graph", ignore=shutil.ignore_patterns("*.lock"))
         store = BundleStore(own / "bundles")
         bundle = store.current()
         twin = write_twin(bundle, store.folder)
@@ -149,21 +163,23 @@ def run_soak(home: Path, *, minutes: float, n: int, seed: int, workers: int) -> 
             with running([sys.executable, "-c", COMMAND, "serve", "--port", "0"], environment) as server:
                 first = {"events": [{"user_id": users[0], "product_id": bundle.snapshot.ids("Product")[0]}]}
                 ask_once(server.address, "POST", "/v1/events", first)
-                time.sleep(WARM_UP_S)  # the local graph server starts, which has the first event brought to it
-                return _measure(server, store, twin, paths, seconds=60 * minutes, seed=seed)
+                ask_once(
+                    server.address, "POST", "/v1/products", {"products": [{"product_id": "first", "title": "One"}]}
+                )
+                time.sleep(WARM_UP_S)  # the local graph server starts, and the encoder is opened
+                beside = Companions(server, store, twin, seconds=60 * minutes, seed=seed, products=products)
+                return _measure(server, beside, paths, seconds=60 * minutes)
         finally:
             local_server.stop(own / "graph")  # the API starts one for the events and leaves it to others
 
 
-def _measure(
-    server: Server, store: BundleStore, twin: str, paths: Sequence[str], *, seconds: float, seed: int
-) -> dict[str, Any]:
+def _measure(server: Server, beside: Companions, paths: Sequence[str], *, seconds: float) -> dict[str, Any]:
     asyncio.run(closed_loop(server.address, paths, clients=CLIENTS, seconds=PEAK_S))
-    tally, took = asyncio.run(closed_loop(server.address, paths, clients=CLIENTS, seconds=PEAK_S))
+    with beside.beside(only_events=True):
+        tally, took = asyncio.run(closed_loop(server.address, paths, clients=CLIENTS, seconds=PEAK_S))
     peak = len(tally.took_ms) / took
     rate = peak * OPEN_LOOP_SHARE
     quiet, _ = asyncio.run(open_loop(server.address, paths, rate=rate, seconds=min(QUIET_S, seconds)))
-    beside = Companions(server, store, twin, seconds=seconds, seed=seed)
     with beside.beside():
         loaded, took = asyncio.run(open_loop(server.address, paths, rate=rate, seconds=seconds))
     tenth = max(1, len(beside.memory_mib) // 10)
@@ -195,7 +211,7 @@ def figures(found: Mapping[str, Any]) -> list[tuple[str, str]]:
     grown = found["memory_last_mib"] / found["memory_first_mib"] - 1
     return [
         ("requests", f"{found['requests']:,} in {found['seconds']:,.0f} s, {found['rate_per_s']:.0f} a second"),
-        ("beside them", f"{found['events']:,} events, {found['products']} products, 2 models"),
+        ("beside them", f"{found['events']:,} events, {found['products']} products, 2 new models"),
         ("failed requests", str(found["errors"])),
         ("median", f"{loaded['p50_ms']:.1f} ms ({quiet['p50_ms']:.1f} quiet)"),
         ("99th percentile", f"{loaded['p99_ms']:.1f} ms ({quiet['p99_ms']:.1f} quiet)"),
@@ -214,6 +230,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--minutes", type=float, default=10.0, help="length of the loaded run")
     parser.add_argument("-n", type=int, default=20, help="products an answer")
     parser.add_argument("--workers", type=int, default=1, help="API processes")
+    parser.add_argument("--products", action="store_true", help="hand in a product every fifteen seconds")
     parser.add_argument("--seed", type=int, default=0, help="of what is drawn")
     parser.add_argument("--json", type=Path, default=None, help="write the figures there")
     options = parser.parse_args(argv)

@@ -186,7 +186,8 @@ def _soak(result: Mapping[str, Any], name: str) -> str:
     text = (
         f"{_machine(result)}. `whycart serve` with {result['workers']} process(es) on {result['num_cpus']} cores that "
         f"it shares with whoever asks: lists of {result['n']} with paths, an open loop at 70% of the most that closed "
-        "loops reached, while events and products come in and the model is exchanged twice; quiet: the same load alone."
+        "loops reached with events coming in, while events come in and the model is exchanged twice; quiet: the same "
+        "load alone."
     )
     return _section(name, text, ("what", "figure"), soak_figures(result["soak"]))
 

@@ -4,9 +4,11 @@ Only fixed meta-paths are looked for; none is ever made up. Another user appears
 name. Words and scores are not known here.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any, TypeVar
+from weakref import WeakMethod
 
 import numpy as np
 import scipy.sparse as sp
@@ -21,6 +23,7 @@ MOST_COMPANIONS = 100
 """Companions of a product that are kept."""
 _KEPT = 20_000
 """Answers of each kind that are remembered; those asked for longest ago are forgotten."""
+Answer = TypeVar("Answer")
 OTHERS = "others"
 """Name of the aggregated edge from other users to a product they had to do with."""
 
@@ -75,6 +78,21 @@ class GraphPath:
         return self.nodes[1 + len(rising)]
 
 
+def _remembered(method: Callable[..., Answer]) -> Callable[..., Answer]:
+    """A method whose answers are kept with its object, and which does not keep the object itself: it goes at once when
+    the last who holds it lets go."""
+    weakly = WeakMethod(method)
+
+    @lru_cache(maxsize=_KEPT)
+    def ask(*question: Any) -> Answer:
+        found = weakly()
+        if found is None:
+            raise ReferenceError("the finder is gone")
+        return found(*question)
+
+    return ask
+
+
 class PathFinder:
     """Looks paths up in one snapshot. Building it sorts the edges once; every question is then a few array look-ups."""
 
@@ -95,15 +113,14 @@ class PathFinder:
             ones = np.ones(len(edges), dtype=np.int8)
             self._out[name] = sp.csr_array((ones, (edges.source, edges.target)), shape=shape)
             self._out[name].sort_indices()
-        remembered = lru_cache(maxsize=_KEPT)
-        self._fans = remembered(self._find_fans)
-        self._targets = remembered(self._find_targets)
-        self._pointed = remembered(self._find_pointed)
-        self._degrees = remembered(self._count_pointing)
-        self._categories_of = remembered(self._find_categories)
-        self._entities = remembered(self._find_entities)
-        self._companions = remembered(self._count)
-        self._climb_tree = remembered(self._find_climb)
+        self._fans = _remembered(self._find_fans)
+        self._targets = _remembered(self._find_targets)
+        self._pointed = _remembered(self._find_pointed)
+        self._degrees = _remembered(self._count_pointing)
+        self._categories_of = _remembered(self._find_categories)
+        self._entities = _remembered(self._find_entities)
+        self._companions = _remembered(self._count)
+        self._climb_tree = _remembered(self._find_climb)
 
     def through_users(self, product: int, target: int, *, user: int | None, at_least: int = 1) -> GraphPath | None:
         """Return the path over the other users who did the same with both products.

@@ -177,6 +177,13 @@ class EventLog(StateFile):
         with translated(self.path), self._engine.connect() as connection:
             return tuple(connection.execute(statement.order_by(last.desc()).limit(limit)).scalars())
 
+    def waiting_since_ms(self) -> int | None:
+        """Return when the oldest event that is not yet in the graph came, epoch milliseconds; None: none waits."""
+        statement = sa.select(sa.func.min(EVENTS.c.received_at_ms)).where(EVENTS.c.state == PENDING)
+        with translated(self.path), self._engine.connect() as connection:
+            found = connection.execute(statement).scalar_one()
+        return None if found is None else int(found)
+
     def last_seq(self) -> int:
         """Return the sequence number of the newest event; 0 when there is none."""
         return self._number(_LAST_SEQ)
@@ -242,7 +249,7 @@ def judge_events(
 
     Args:
         events: at most MAX_EVENTS.
-        snapshot: knows products and event types.
+        snapshot: knows event types.
         now_ms: the moment that "in the future" is counted from.
 
     Raises:
@@ -261,15 +268,17 @@ def judge_events(
 
 
 def reject_reason(event: NewEvent, snapshot: Snapshot, *, now_ms: int) -> str | None:
-    """Return why an event cannot be taken, None when it can."""
+    """Return why an event cannot be taken, None when it can.
+
+    An event with a product that is not there yet can: it is kept aside, by those who read the log and by the graph,
+    and counts when the product has arrived.
+    """
     for name in ("event_id", "user_id", "product_id"):
         value = getattr(event, name)
         if not 1 <= len(value) <= ID_LIMIT or _CONTROL.search(value):
             return f"{name} must have 1 to {ID_LIMIT} characters without control characters"
     if event.type not in snapshot.schema.events:
         return unknown_type(event.type, snapshot)
-    if snapshot.row("Product", event.product_id) is None:
-        return f"product {event.product_id!r} is not known to the served model"
     if event.at_ms > now_ms + FUTURE_MS:
         return "at lies more than one day in the future"
     if event.at_ms < 0:

@@ -17,6 +17,9 @@ from serving.products import ProductLog, apply_products
 logger = logging.getLogger(__name__)
 POLL_S = 2.0
 """How often events of other processes are looked for."""
+GATHER_S = 1.0
+"""How long events gather after some were written: many in a transaction cost the graph and this process little more
+than one."""
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
 STOP_WAIT_S = 5.0
@@ -64,7 +67,9 @@ class EventApplier:
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            self._step()
+            has_written = self._step()
+            if has_written:
+                self._stop.wait(GATHER_S)
             if self._failures:
                 self._stop.wait(min(FIRST_PAUSE_S * 2 ** (self._failures - 1), LONGEST_PAUSE_S))
             else:
@@ -72,27 +77,31 @@ class EventApplier:
             self._wake.clear()
         self._close()
 
-    def _step(self) -> None:
+    def _step(self) -> bool:
+        """Write what waits; return whether anything was written."""
         try:
-            self._apply()
+            has_written = self._apply()
             self._failures = 0
         except GraphBusyError:  # another process is at it
             self._failures = 0
+            return False
         except Exception as err:  # the edge of a thread: events wait in the log, whatever happened
             self._failures = min(self._failures + 1, 30)
             ours = isinstance(err, WhycartError)
             logger.warning("events wait, the graph was not written: %s", err, exc_info=not ours)
             self._close()
+            return False
+        return has_written
 
-    def _apply(self) -> None:
+    def _apply(self) -> bool:
         snapshot = self._snapshot()
         if snapshot is None:
-            return
+            return False
         # What the graph refused may have its product by now: tried again once a bundle.
         refused = self._retried != snapshot.hash and self._log.count(REFUSED) > 0
         said = self._products.waiting(limit=1)
         if not said and not refused and not self._log.read(PENDING, limit=1):
-            return
+            return False
         store = self._opened(snapshot)
         if said:
             with self._log.applying(wait_s=0):
@@ -102,6 +111,7 @@ class EventApplier:
         self._retried = snapshot.hash
         written = apply_events(self._log, store, snapshot, wait_s=0)
         logger.info("events written to the graph", extra={"num_events": written})
+        return True
 
     def _opened(self, snapshot: Snapshot) -> GraphStore:
         if self._store is None:

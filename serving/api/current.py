@@ -5,10 +5,14 @@ takes what is there and keeps it to its end. What a bundle is and
 how it is checked is `gnn.bundle`'s.
 """
 
+import ctypes
+import functools
 import gc
 import logging
+import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from cypher.errors import WhycartError
@@ -24,6 +28,9 @@ from serving.reason_config import ReasonConfig
 
 logger = logging.getLogger(__name__)
 CHECK_EVERY_S = 1.0
+TRIM_EVERY_S = 60.0
+LET_GO_S = 2.0
+"""After so long nobody answers from what was served before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +63,7 @@ class CurrentBundle:
         self._reasons, self._products = reasons, products
         self._arrivals: Arrivals | None = None
         self._seen, self._rest_until, self._behind = 0, 0.0, False
+        self._tidy_at = self._trim_at = float("inf")
         self._served: Served | None = None
         self._failed_version: str | None = None
         self._failed = False
@@ -114,6 +122,7 @@ class CurrentBundle:
     def start(self) -> None:
         """Load the published bundle, if there is one, and watch for the next."""
         self.check()
+        self._tidy()
         self._stop.clear()
         self._thread = threading.Thread(target=self._watch, name="bundle-watch", daemon=True)
         self._thread.start()
@@ -128,6 +137,7 @@ class CurrentBundle:
 
     def check(self) -> None:
         """Look once at the pointer, and load what it names when that is not in use; else look at the product log."""
+        self._tidy()
         try:
             version = self._bundles.current_version()
             if version is None or self._is_known(version):
@@ -141,6 +151,16 @@ class CurrentBundle:
                 err,
                 exc_info=not isinstance(err, WhycartError),
             )
+
+    def _tidy(self) -> None:
+        """Set aside what is served, once nobody holds any more what was served before; hand freed memory back."""
+        now = time.monotonic()
+        if now >= self._tidy_at:
+            self._tidy_at, self._trim_at = float("inf"), now
+            _set_aside()
+        if now >= self._trim_at:
+            self._trim_at = now + TRIM_EVERY_S
+            _hand_back()
 
     def _is_known(self, version: str) -> bool:
         """Return whether a version is in use or was tried in vain, as a broken bundle is not read every second."""
@@ -157,8 +177,9 @@ class CurrentBundle:
             self._serve(prepare(bundle, self._reasons))
         else:
             arrivals, number = Arrivals(bundle, self._products), self._products.last_seq()
-            self._serve(arrivals.ready(number, self._reasons))
+            ready = arrivals.ready(number, self._reasons)
             self._arrivals, self._seen, self._behind = arrivals, number, False
+            self._serve(ready)
         self._failed, self._failed_version = False, None
         logger.info("bundle in use", extra={"model_version": bundle.version})
 
@@ -185,8 +206,9 @@ class CurrentBundle:
             ready.search.follow(before.ready.search)
         self._served = Served(ready, Cards(ready.bundle.snapshot))
         ready.search.refresh()
-        _set_aside()
-        self._metrics.set_model(ready.bundle.version, ready.bundle.snapshot.hash)
+        self._tidy_at = time.monotonic() + (0.0 if before is None else LET_GO_S)
+        bundle = ready.bundle
+        self._metrics.set_model(bundle.version, bundle.snapshot.hash, created_s=bundle.created_at.timestamp())
 
     def _watch(self) -> None:
         while not self._stop.wait(self._check_every_s):
@@ -194,8 +216,21 @@ class CurrentBundle:
 
 
 def _set_aside() -> None:
-    """Have the garbage collector pass over what is there now: a look at all of a bundle stops an answer for as long as
-    ten answers take. What was set aside for the bundle before is looked at once more."""
-    gc.unfreeze()
+    """Have the garbage collector pass over what is served from now on.
+
+    A look at all of a bundle would stop answers for as long as many of them take; what is set aside is not looked at
+    again, and goes by itself when the last who holds it lets go, as nothing in it holds itself.
+    """
     gc.collect()
     gc.freeze()
+
+
+def _hand_back() -> None:
+    """Have glibc hand back what was freed, which stays with the process in pieces else; a few milliseconds."""
+    if (trim := _trimmer()) is not None:
+        trim(0)
+
+
+@functools.cache
+def _trimmer() -> Callable[[int], int] | None:
+    return getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None

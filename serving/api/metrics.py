@@ -3,6 +3,9 @@
 Every app has a registry of its own. With several API processes a scrape reads the process that answers it.
 """
 
+from collections import Counter as Counts
+from collections.abc import Iterable
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 _BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -23,6 +26,15 @@ class Metrics:
         self._events = Counter("whycart_events", "Events handed in.", ("result",), registry=self.registry)
         self._records = Counter("whycart_records", "Lists to record.", ("result",), registry=self.registry)
         self._waiting = Gauge("whycart_events_waiting", "Events not yet in the graph.", registry=self.registry)
+        self._lag = Gauge(
+            "whycart_event_lag_seconds", "Age of the oldest event not yet in the graph.", registry=self.registry
+        )
+        self._items = Counter(
+            "whycart_items", "Products listed, by the reason that carried most.", ("reason",), registry=self.registry
+        )
+        self._made = Gauge(
+            "whycart_model_created_timestamp_seconds", "When the model in use was made.", registry=self.registry
+        )
         self._degraded = Gauge("whycart_degraded", "1 while answers are degraded.", registry=self.registry)
         self._model = Gauge(
             "whycart_model_info", "The model in use.", ("model_version", "graph_version"), registry=self.registry
@@ -45,18 +57,26 @@ class Metrics:
         for result, number in (("written", written), ("lost", lost)):
             self._records.labels(result).inc(number)
 
-    def set_model(self, model_version: str, graph_version: str) -> None:
-        """Say which model is in use from now on."""
+    def count_items(self, reasons: Iterable[str]) -> None:
+        """Count the products of one list by their first reason."""
+        for reason, number in Counts(reasons).items():
+            self._items.labels(reason).inc(number)
+
+    def set_model(self, model_version: str, graph_version: str, *, created_s: float) -> None:
+        """Say which model is in use from now on, and when it was made (seconds since 1970)."""
+        self._made.set(created_s)
         self._model.clear()
         self._model.labels(model_version, graph_version).set(1)
 
-    def render(self, *, waiting: int, degraded: bool) -> bytes:
+    def render(self, *, waiting: int, lag_s: float, degraded: bool) -> bytes:
         """Return everything in Prometheus' text format.
 
         Args:
             waiting: events that are not yet in the graph.
+            lag_s: age of the oldest of them; 0 without one.
             degraded: whether answers are degraded now.
         """
         self._waiting.set(waiting)
+        self._lag.set(lag_s)
         self._degraded.set(degraded)
         return generate_latest(self.registry)

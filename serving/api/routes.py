@@ -189,8 +189,9 @@ def explain_product_to_session(request: Request, body: ExplainBody) -> Response:
 def take_events(request: Request, body: EventsBody) -> Response:
     """Take in events; those accepted are on the disk, and the next recommendation takes them into account.
 
-    An event with an unknown product or type, or too far in the future, is rejected with its reason while the others
-    are taken. Sending the same `event_id` again changes nothing.
+    An event of an unknown type, or too far in the future, is rejected with its reason while the others are taken. One
+    with a product that is not known yet is kept aside and counts when the product has arrived. Sending the same
+    `event_id` again changes nothing.
     """
     services = services_of(request)
     now_ms = int(time.time() * 1000)
@@ -198,6 +199,7 @@ def take_events(request: Request, body: EventsBody) -> Response:
     snapshot: Snapshot = services.current.get().bundle.snapshot
     good, bad = judge_events(events, snapshot, now_ms=now_ms)
     appended = services.log.append(good)
+    aside = sum(snapshot.row("Product", event.product_id) is None for event in good)
     services.metrics.count_events(accepted=appended.accepted, duplicates=appended.duplicates, rejected=len(bad))
     rejected = [{"index": entry.index, "event_id": entry.event_id, "reason": entry.reason} for entry in bad]
     request_id = request_id_of(request)
@@ -213,6 +215,7 @@ def take_events(request: Request, body: EventsBody) -> Response:
             "request_id": request_id,
             "accepted": appended.accepted,
             "duplicates": appended.duplicates,
+            "kept_aside": aside,
             "event_ids": [event.event_id for event in events],
             "rejected": rejected,
         }
@@ -259,7 +262,12 @@ def ready(request: Request) -> Response:
 def metrics(request: Request) -> Response:
     """Return the metrics of this process."""
     services = services_of(request)
-    text = services.metrics.render(waiting=services.log.count(PENDING), degraded=bool(services.causes))
+    since_ms = services.log.waiting_since_ms()
+    text = services.metrics.render(
+        waiting=services.log.count(PENDING),
+        lag_s=0.0 if since_ms is None else max(0.0, time.time() - since_ms / 1000),
+        degraded=bool(services.causes),
+    )
     return Response(text, media_type=CONTENT_TYPE_LATEST)
 
 
@@ -313,6 +321,7 @@ def _list(
     stamp = services.stamp(request, recommendation_id=list_id)
     response = as_json(shape_answer(answer, served.cards, stamp=stamp) | more)
     sent = bytes(response.body)
+    services.metrics.count_items(item.reasons[0] for item in answer.items)
     services.recorder.add(record_of(wish, answer, sent, list_id=list_id, bundle=served.bundle, moment=moment))
     return response
 

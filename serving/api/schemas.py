@@ -267,7 +267,7 @@ class RejectedEvent(_Answer):
 
     index: int = Field(description="Place in the request; 0 is the first.", examples=[1])
     event_id: str = Field(examples=["order-17-line-2"])
-    reason: str = Field(examples=["product 'p99' is not known to the served model"])
+    reason: str = Field(examples=["no event type is named 'bougth'; did you mean 'bought'?"])
 
 
 class EventsAnswer(_Answer):
@@ -276,6 +276,9 @@ class EventsAnswer(_Answer):
     request_id: str = Field(examples=["0b9f6c1e5a3d4c1f8f0e7a6b5c4d3e2f"])
     accepted: int = Field(examples=[1])
     duplicates: int = Field(description="Known by their event_id; they changed nothing.", examples=[0])
+    kept_aside: int = Field(
+        description="Events taken whose product is not known yet; they count when it has arrived.", examples=[0]
+    )
     event_ids: list[str] = Field(description="Id of each event of the request, in its order.")
     rejected: list[RejectedEvent]
 

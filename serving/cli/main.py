@@ -70,6 +70,8 @@ COMMANDS = (
         _SERVE,
     ),
     Entry("explain", "explain", "explain", "Say why a product is, or is not, recommended to a user.", _SERVE),
+    Entry("search", "search", "search", "Search for products as a customer would.", _SERVE),
+    Entry("profile", "profile", "profile", "Say what a user likes.", _SERVE),
     Entry("keys", "keys", "app", "Make, list, rotate and revoke keys of the API.", _CARE),
     Entry("recommendations", "recommendations", "app", "Forget the recorded lists of a user.", _CARE),
     Entry("config", "config", "app", "Show the settings in use, or an example file with every setting.", _CARE),

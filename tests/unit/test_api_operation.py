@@ -98,7 +98,10 @@ def test_metrics_count_requests_by_route_and_name_the_model(client: TestClient, 
     client.get("/v1/recommend/u2")
     client.get("/v1/similar/p99")
     client.get("/nowhere/u1")
-    client.post("/v1/events", json={"events": [{"user_id": "u1", "product_id": key} for key in ("p01", "p99")]})
+    client.post(
+        "/v1/events",
+        json={"events": [{"user_id": "u1", "product_id": "p01", "type": kind} for kind in ("bought", "sold")]},
+    )
 
     lines = client.get("/metrics").text.splitlines()
 
