@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import scipy.sparse as sp
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
 from gnn.bundle import Bundle
 from gnn.score import Scorer
 from gnn.texts import FLOOR, boost_of, text_boost
 from kg.kernels import EmbeddingKernel, EntityKernel, HabitKernel, Kernel, NeighbourKernel
-from kg.operators import category_levels, entity_boost, level_name, to_entity
+from kg.operators import category_levels, entity_boost, level_name, strongest, to_entity
 from kg.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Newcomers:
             own = Scorer(scorer.kernels, scorer.priors, scorer.blend)
             return bundle.revised(snapshot, own, known)
         near = _likeness(known, vectors)
-        entries = {"text": self._entries("text", near)}
+        entries = {"text": self._entries("text", near)} if "text" in self._kernels else {}
         if "words" in self._kernels:
             entries["words"] = self._entries("words", self._words_in_common(snapshot, num_new))
         members = _members(snapshot)
@@ -95,18 +95,13 @@ class Newcomers:
 
     def _entries(self, name: str, likeness: sp.csr_array) -> _Entries:
         """Entries in both directions from how alike newcomers and all products are, as the kernel keeps them."""
-        kernel, num_known, boost = self._kernels.get(name), len(self._boost), float(boost_of(np.zeros(1))[0])
-        row = np.repeat(np.arange(likeness.shape[0]), np.diff(likeness.indptr))
-        others = likeness.indices != row + num_known
-        likeness = sp.csr_array((likeness.data * others, likeness.indices, likeness.indptr), shape=likeness.shape)
+        matrix, num_known, boost = self._kernels[name].matrix, len(self._boost), float(boost_of(np.zeros(1))[0])
         factor = np.concatenate([self._boost, np.full(likeness.shape[0], boost)])
         from_new = sp.csr_array(likeness @ sp.diags_array(factor))
         to_new = sp.csr_array(likeness[:, :num_known].T * boost)
-        if kernel is None:
-            return _Entries(to_new, from_new)
-        counts = np.diff(kernel.matrix.indptr)
-        width = int(counts.max(initial=0))
-        return _Entries(_above(to_new, _least(kernel.matrix, width)), _strongest(from_new, width))
+        width = int(np.diff(matrix.indptr).max(initial=0))
+        kept = strongest(from_new, top_k=width, first_row=num_known)  # a newcomer does not point to itself
+        return _Entries(_above(to_new, _least(matrix, width)), kept)
 
 
 def _members(snapshot: Snapshot) -> dict[str, sp.csr_array]:
@@ -146,7 +141,7 @@ def _with_members(kernel: EntityKernel, member: sp.csr_array, num_new: int) -> E
 
 def _with_stand_ins(kernel: EmbeddingKernel, near: sp.csr_array) -> EmbeddingKernel:
     """A newcomer's vectors are the mean of those of the nearest texts, by how near they are."""
-    near = _strongest(near, _NEAREST)
+    near = strongest(near, top_k=_NEAREST, first_row=near.shape[1])
     total = np.asarray(near.sum(axis=1))
     shares = sp.csr_array(sp.diags_array(1.0 / np.where(total > 0, total, 1.0)) @ near)
     query, target = (np.asarray(shares @ table, dtype=table.dtype) for table in (kernel.query, kernel.target))
@@ -186,20 +181,6 @@ def _least(matrix: sp.csr_array, width: int) -> Float[np.ndarray, " product"]:
 
 def _above(matrix: sp.csr_array, least: Float[np.ndarray, " row"]) -> sp.csr_array:
     row = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
-    return _without_zeros(matrix, keep=matrix.data >= least[row])
-
-
-def _strongest(matrix: sp.csr_array, width: int) -> sp.csr_array:
-    """The largest entries of each row."""
-    keep = np.ones(matrix.nnz, dtype=bool)
-    for row in np.flatnonzero(np.diff(matrix.indptr) > width).tolist():
-        place = slice(matrix.indptr[row], matrix.indptr[row + 1])
-        data = matrix.data[place]
-        keep[place] = data >= np.partition(data, len(data) - width)[len(data) - width]
-    return _without_zeros(matrix, keep=keep)
-
-
-def _without_zeros(matrix: sp.csr_array, *, keep: Bool[np.ndarray, " entry"]) -> sp.csr_array:
-    found = sp.csr_array((matrix.data * keep, matrix.indices, matrix.indptr), shape=matrix.shape, copy=True)
+    found = sp.csr_array((matrix.data * (matrix.data >= least[row]), matrix.indices, matrix.indptr), shape=matrix.shape)
     found.eliminate_zeros()
     return found

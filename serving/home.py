@@ -87,9 +87,11 @@ def home_of(
     found, shown = list[Row](), set[str]()
     for row in page.rows():
         items = tuple(item for item in row.items if item.product_id not in shown)[: request.n]
-        if items and len(found) < rows:
+        if items:
             shown |= {item.product_id for item in items}
             found.append(replace(row, items=_ranked(items)))
+        if len(found) == rows:
+            break
     return Home(tuple(found), len(page.history))
 
 
@@ -116,11 +118,11 @@ class _Page:
     def rows(self) -> Iterator[Row]:
         """Every row that there may be, in order, longer than wanted, as others may take some of its products."""
         wanted = replace(self.request, n=min(500, self.request.n * 3))
-        if len(self.history):
+        if len(self.history):  # what the user had and what not: these two share no product, and are as long as wanted
             discover = replace(self.request.filter, exclude_seen=True)
-            yield self._row("for_you", self._recommend(replace(wanted, filter=discover)))
+            yield self._row("for_you", self._recommend(replace(self.request, filter=discover)))
             again = replace(self.request.filter, exclude_seen=False, only_seen=True)
-            yield self._row("again", self._recommend(replace(wanted, filter=again, new_every=0)))
+            yield self._row("again", self._recommend(replace(self.request, filter=again, new_every=0)))
             yield from self._because(wanted)
         yield from self._new(wanted)
         hot = trending(self.ready, self.since, n=wanted.n, filter=_for_anybody(wanted.filter), words=self.words)

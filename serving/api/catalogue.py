@@ -77,19 +77,15 @@ def take_products(request: Request, body: ProductsBody) -> Response:
     """
     services = services_of(request)
     snapshot = services.current.get().bundle.snapshot
-    rows = [{"product_id": product.product_id, **product.fields()} for product in body.products]
-    _, bad = check_products(rows, snapshot)
+    said = [(product.product_id, product.fields()) for product in body.products]
+    _, bad = check_products([{"product_id": key, **fields} for key, fields in said], snapshot)
     reasons = {row.index: row.reason for row in bad}
-    good = [
-        (product.product_id, product.fields()) for place, product in enumerate(body.products) if place not in reasons
-    ]
+    good = [row for place, row in enumerate(said) if place not in reasons]
     known = {key for key, _ in good if snapshot.row("Product", key) is not None}
     taken = services.products.append(good, known=known)
-    rejected = [
-        {"index": row.index, "product_id": body.products[row.index].product_id, "reason": row.reason} for row in bad
-    ]
+    rejected = [{"index": row.index, "product_id": said[row.index][0], "reason": row.reason} for row in bad]
     if not good:
-        detail = f"none of the {len(rows)} products can be taken; the first: {bad[0].reason}"
+        detail = f"none of the {len(said)} products can be taken; the first: {bad[0].reason}"
         return problem_response(
             problem_body(422, detail, request_id=request_id_of(request), slug="products-rejected", rejected=rejected)
         )

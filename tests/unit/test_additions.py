@@ -10,6 +10,7 @@ from gnn.bundle import Bundle
 from gnn.newcomers import Newcomers
 from gnn.score import user_history
 from kg.additions import Additions, base_hash, check_products, with_additions
+from kg.operators import strongest
 from kg.snapshot import Snapshot, build_snapshot
 from tests.support.tiny_bundle import publish_tiny_bundle
 from tests.worlds import tiny_shop, tiny_shop_with_materials
@@ -173,12 +174,12 @@ def test_a_newcomer_without_text_and_links_is_there_and_says_nothing(bundle: Bun
 def test_full_rows_take_only_what_is_stronger(tmp_path: Path) -> None:
     import scipy.sparse as sp
 
-    from gnn.newcomers import _above, _least, _strongest
+    from gnn.newcomers import _above, _least
 
     matrix = sp.csr_array(np.array([[0.5, 0.9, 0.0], [0.2, 0.0, 0.0]], dtype=np.float32))
     least = _least(matrix, 2)
     assert [0.5, 0.0] == least.tolist()
     kept = _above(sp.csr_array(np.array([[0.4, 0.6], [0.1, 0.0]], dtype=np.float32)), least).toarray()
     np.testing.assert_allclose(kept, [[0.0, 0.6], [0.1, 0.0]])
-    np.testing.assert_allclose(_strongest(matrix, 1).toarray(), [[0.0, 0.9, 0.0], [0.2, 0.0, 0.0]])
+    np.testing.assert_allclose(strongest(matrix, top_k=1, first_row=3).toarray(), [[0.0, 0.9, 0.0], [0.2, 0.0, 0.0]])
     np.testing.assert_allclose(matrix.toarray(), [[0.5, 0.9, 0.0], [0.2, 0.0, 0.0]])
