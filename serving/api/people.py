@@ -19,8 +19,8 @@ from serving.api.people_answers import (
     shape_home,
     shape_profile,
 )
-from serving.api.routes import UserPath, as_json, problems_of
-from serving.api.services import Services, compute, services_of
+from serving.api.routes import UserPath, answered, problems_of
+from serving.api.services import Services
 from serving.api.wishes import MAX_OFFSET, Id, Parameters, RecommendQuery
 from serving.audience import MOST, Target, audience_of
 from serving.history import past_of
@@ -120,12 +120,8 @@ async def audiences(request: Request, query: Annotated[AudienceQuery, Query()]) 
 
 
 async def _answer(request: Request, find: Callable[[Services, Served], dict[str, Any]], *, is_short: bool) -> Response:
-    services = services_of(request)
-    served = services.current.get()
+    def shaped(services: Services, served: Served) -> dict[str, Any]:
+        found, bundle = find(services, served), served.bundle
+        return about(services.stamp(request), model_version=bundle.version, graph_version=bundle.snapshot.hash) | found
 
-    def work() -> Response:
-        found = find(services, served)
-        version, graph = served.bundle.version, served.bundle.snapshot.hash
-        return as_json(about(services.stamp(request), model_version=version, graph_version=graph) | found)
-
-    return await compute(services, work, is_short=is_short)
+    return await answered(request, shaped, is_short=is_short)

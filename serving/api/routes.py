@@ -6,7 +6,7 @@ problems in `serving.api.problems`.
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
@@ -19,7 +19,7 @@ from serving.api.admission import needs
 from serving.api.current import Served
 from serving.api.problems import MEDIA_TYPE, problem_body, problem_response, request_id_of
 from serving.api.schemas import EventsAnswer, ExplainAnswer, Live, RankAnswer, Ready, RecommendAnswer
-from serving.api.services import compute, services_of
+from serving.api.services import Services, compute, services_of
 from serving.api.shape import shape_answer, shape_explanation
 from serving.api.wishes import (
     EventsBody,
@@ -324,6 +324,19 @@ def _list(
     services.metrics.count_items(item.reasons[0] for item in answer.items)
     services.recorder.add(record_of(wish, answer, sent, list_id=list_id, bundle=served.bundle, moment=moment))
     return response
+
+
+async def answered(request: Request, find: Callable[[Services, Served], dict[str, Any]], *, is_short: bool) -> Response:
+    """Answer with what is found in the bundle in use; no record is kept.
+
+    Args:
+        request: the request under way.
+        find: gives the body.
+        is_short: whether it takes a few milliseconds at most.
+    """
+    services = services_of(request)
+    served = services.current.get()
+    return await compute(services, lambda: as_json(find(services, served)), is_short=is_short)
 
 
 def as_json(body: dict[str, Any]) -> Response:

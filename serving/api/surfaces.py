@@ -5,7 +5,7 @@ ordered by stands in `serving.surfaces`.
 """
 
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -15,9 +15,9 @@ from pydantic import Field
 from serving.answer import Answer, Filter, RecommendRequest
 from serving.api.admission import needs
 from serving.api.current import Served
-from serving.api.routes import ProductPath, as_json, problems_of, require_json
+from serving.api.routes import ProductPath, answered, problems_of, require_json
 from serving.api.schemas import SurfaceAnswer
-from serving.api.services import Services, compute, services_of
+from serving.api.services import Services
 from serving.api.shape import shape_surface
 from serving.api.wishes import MAX_N, MAX_OFFSET, Body, Id, Lang, Room, SimilarQuery, Where
 from serving.history import past_of
@@ -159,11 +159,7 @@ async def _together(request: Request, basket: Basket, asked: TogetherQuery | Bas
 
 
 async def _answer(request: Request, find: Callable[[Services, Served], Answer]) -> Response:
-    services = services_of(request)
-    served = services.current.get()
+    def shaped(services: Services, served: Served) -> dict[str, Any]:
+        return shape_surface(find(services, served), served.cards, stamp=services.stamp(request))
 
-    def work() -> Response:
-        found = find(services, served)
-        return as_json(shape_surface(found, served.cards, stamp=services.stamp(request)))
-
-    return await compute(services, work, is_short=True)
+    return await answered(request, shaped, is_short=True)
