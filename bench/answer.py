@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from bench.figures import commit_name, processor_name
-from gnn.bundle import BundleStore
+from gnn.bundles import BundleStore
 from gnn.score import top_products
 from serving.answer import RecommendRequest
 from serving.cli.output import print_table

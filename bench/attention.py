@@ -23,7 +23,7 @@ from torch import Tensor
 
 from bench.figures import commit_name, processor_name
 from gnn.attention import RelationAttention
-from gnn.bundle import BundleStore
+from gnn.bundles import BundleStore
 from gnn.graph import build_graph
 from gnn.typed_graph import TypedGraph, flatten_graph, lay_out
 

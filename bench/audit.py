@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.serving import COMMAND, MAX_SECONDS, WARM_UP, Load, Tally, closed_loop, running
-from gnn.bundle import BundleStore
+from gnn.bundles import BundleStore
 from serving.cli.output import print_table
 
 CLIENTS = (1, 4)

@@ -29,7 +29,8 @@ from jaxtyping import Bool, Float, Int
 
 from bench.figures import commit_name, processor_name
 from bench.serving import COMMAND, running
-from gnn.bundle import Bundle, BundleStore
+from gnn.bundle import Bundle
+from gnn.bundles import BundleStore
 from gnn.config import KernelConfig
 from gnn.kernels import build_kernels, build_priors
 from gnn.newcomers import Newcomers

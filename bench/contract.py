@@ -20,7 +20,7 @@ from pathlib import Path
 from schemathesis.cli import schemathesis
 
 from bench.serving import COMMAND, running
-from gnn.bundle import BundleStore
+from gnn.bundles import BundleStore
 from kg import local_server
 from serving.keys import KeyLog
 

@@ -23,7 +23,7 @@ import numpy as np
 from bench.figures import commit_name, processor_name
 from bench.serving import COMMAND, Connection, running
 from cypher.catalogue import load_query
-from gnn.bundle import BundleStore
+from gnn.bundles import BundleStore
 from kg.progress import Progress
 from kg.store import GraphStore
 from serving.cli.output import print_table, progress_bars

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from bench.figures import commit_name, processor_name
-from gnn.bundle import BundleStore
+from gnn.bundles import BundleStore
 from serving.answer import RecommendRequest
 from serving.cli.output import print_table
 from serving.history import NoEvents

@@ -16,7 +16,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from gnn.bundle import BundleStore
+from gnn.bundles import BundleStore
 from serving.api.app import create_app
 from serving.events import EventLog
 

@@ -17,16 +17,18 @@ from pathlib import Path as FilePath
 import numpy as np
 import pyarrow as pa
 
-from gnn.bundle import Bundle, BundleStore
+from gnn.bundle import Bundle
+from gnn.bundles import BundleStore
 from kg.snapshot import build_snapshot
 from kg.sources.generated import GeneratedShop, generated_shop
 from kg.tables import Tables
 from serving.answer import Item, Path, Reason, RecommendRequest
-from serving.gate import GateConfig
+from serving.gate.config import GateConfig
 from serving.history import NoEvents
 from serving.ready import prepare
 from serving.recommend import recommend
-from serving.retrain import RetrainConfig, retrain
+from serving.retrain import Place, retrain
+from serving.retrain_config import RetrainConfig
 
 PATHS = 3
 """Paths asked for, as the API gives by default."""
@@ -195,7 +197,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _learn(tables: Tables, room: FilePath) -> Bundle:
     # The gate would rightly refuse a model of a shop without sense.
     config = RetrainConfig(gate=GateConfig(tolerance=1.0))
-    return retrain(build_snapshot(tables), BundleStore(room / "bundles"), config=config, cache=room / "cache").bundle
+    return retrain(build_snapshot(tables), Place(BundleStore(room / "bundles"), room / "cache"), config=config).bundle
 
 
 if __name__ == "__main__":

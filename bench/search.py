@@ -30,8 +30,8 @@ from gnn.score import Blend, Decay, Scorer
 from kg.reader import read_folder
 from kg.snapshot import Snapshot, build_snapshot
 from serving.cli.output import print_table
+from serving.node_vectors import encode_nodes, exported_encoder
 from serving.ready import Ready, prepare
-from serving.retrain import encode_nodes, exported_encoder
 from serving.search import search
 from serving.shelf import Shelf
 from serving.terms import terms_of

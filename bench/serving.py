@@ -26,7 +26,8 @@ from typing import Any, TypeVar
 import numpy as np
 import psutil
 
-from gnn.bundle import Bundle, BundleStore
+from gnn.bundle import Bundle
+from gnn.bundles import BundleStore
 from serving.cli.output import print_table
 
 Result = TypeVar("Result")

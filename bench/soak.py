@@ -31,7 +31,8 @@ from bench.cold import ask_once
 from bench.figures import commit_name, processor_name
 from bench.serving import COMMAND, OPEN_LOOP_SHARE, Server, Tally, closed_loop, open_loop, running
 from cypher.errors import WhycartError
-from gnn.bundle import Bundle, BundleContent, BundleStore, write_bundle
+from gnn.bundle import Bundle, BundleContent, write_bundle
+from gnn.bundles import BundleStore
 from kg import local_server
 from serving.cli.output import print_table
 

@@ -16,12 +16,14 @@ from pathlib import Path
 import numpy as np
 
 from bench.figures import commit_name, processor_name
-from gnn.bundle import Bundle, BundleStore
+from gnn.bundle import Bundle
+from gnn.bundles import BundleStore
 from kg.snapshot import Snapshot, select_events
-from serving.gate import GateConfig
+from serving.gate.config import GateConfig
 from serving.ready import prepare
 from serving.reason_stability import agreement
-from serving.retrain import RetrainConfig, retrain
+from serving.retrain import Place, retrain
+from serving.retrain_config import RetrainConfig
 
 
 def without_last(snapshot: Snapshot, share: float) -> Snapshot:
@@ -42,7 +44,7 @@ def train_anew(snapshot: Snapshot, *, seed: int, cache: Path, folder: Path) -> B
     learn = replace(
         config.learn, train=replace(config.learn.train, seed=seed), fuse=replace(config.learn.fuse, seed=seed)
     )
-    return retrain(snapshot, BundleStore(folder), config=replace(config, learn=learn), cache=cache).bundle
+    return retrain(snapshot, Place(BundleStore(folder), cache), config=replace(config, learn=learn)).bundle
 
 
 def main(argv: Sequence[str] | None = None) -> int:

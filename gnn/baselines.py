@@ -17,7 +17,7 @@ from jaxtyping import Float
 
 from gnn.climb import Settings, make_judge
 from gnn.closed_form import fit_ease
-from gnn.entrant import Entrant, Recommender
+from gnn.entrant import Baseline, Recommender
 from gnn.history_baseline import Family, HistoryBaseline, Mix
 from gnn.ials import IALS
 from gnn.lightgcn import LightGcnBaseline
@@ -37,7 +37,7 @@ _BLOCK_ENTRIES = 16_000_000
 _EASE_ENTRIES = 24_000_000
 
 
-def make_baseline(name: BaselineName, *, k: int, seed: int) -> Entrant:
+def make_baseline(name: BaselineName, *, k: int, seed: int) -> Baseline:
     """Return a baseline, ready to be tuned.
 
     Args:
@@ -70,6 +70,10 @@ class PopularityBaseline:
         values = [judge(popular_scorer(trial.seen, half_life_days=way)) for way in ways]
         self._half_life_days = ways[int(np.argmax(values))]
         return {"half_life_days": self._half_life_days, "value": max(values)}
+
+    def recall(self, chosen: Mapping[str, Any]) -> None:
+        """Take over what an earlier tuning chose."""
+        self._half_life_days = chosen["half_life_days"]
 
     def fit(self, seen: Snapshot) -> Recommender:
         """Count."""

@@ -1,17 +1,17 @@
 """Bundles: everything one model version needs to be served, in one folder that is there whole or not at all.
 
 A bundle holds its own snapshot and id maps, so a model and the ids it was learned with cannot drift apart. Files are
-hashed; a tampered or half written bundle is refused. Written to a temporary folder, synced, renamed; the pointer moves
-last. Formats are JSON, npy, Parquet and safetensors; nothing is pickled. This module imports no torch.
+hashed; a tampered or half written bundle is refused. The model is written first, as a draft that can be looked at; what
+was measured of it is added when it is sealed. Everything is written to a temporary folder, synced, renamed. Formats are
+JSON, npy, Parquet and safetensors; nothing is pickled. This module imports no torch.
 """
 
 import json
 import os
-import re
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -21,8 +21,9 @@ import numpy as np
 from jaxtyping import Float
 from safetensors.numpy import save_file
 
+from gnn.decision import Decision, blend_from_json, blend_to_json, decision_from_json, decision_to_json
 from gnn.errors import BundleError
-from gnn.score import Blend, Decay, Scorer
+from gnn.score import Scorer
 from kg.errors import SnapshotError
 from kg.files import hash_file, hash_text, load_array, sync_folder
 from kg.kernel_files import load_kernel, save_kernel
@@ -31,9 +32,10 @@ from kg.snapshot_files import load_snapshot, save_snapshot
 
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
-POINTER = "current"
-HISTORY = "published"
-_VERSION = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
+CARD = "card.md"
+_REPORT, _DECISION, _DRAFT = "report.json", "decision.json", "draft.json"
+_MEASURED = (_REPORT, CARD)
+"""Files that say what was measured; in them are seconds, which no two runs share."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,20 +52,22 @@ class BundleContent:
     """Text vector of each product, for products alike."""
     network: Mapping[str, np.ndarray]
     """Parameters of the network by name, for a warm start."""
-    report: Mapping[str, Any]
-    """What was measured."""
     config: Mapping[str, Any]
     """Settings, seed included."""
     packages: Mapping[str, str]
     """Versions of the libraries that took part."""
-    card: str
-    """Model card, Markdown."""
     encoder: Path | None
     """Folder with the ONNX encoder of query texts; its files are linked, not copied. None: text search is off."""
     events_applied: int
     """Last number of the event log whose event is in the snapshot."""
     products_applied: int = 0
     """Last number of the product log whose row is in the snapshot."""
+    decision: Decision | None = None
+    """What validation decided, for a later run that tunes nothing; None: it is not known."""
+    report: Mapping[str, Any] = field(default_factory=dict)
+    """What was measured; a draft leaves it out."""
+    card: str = ""
+    """Model card, Markdown; a draft leaves it out."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +107,29 @@ class Bundle:
         return other
 
     @property
+    def model_hash(self) -> str | None:
+        """Hash of the model without what was measured of it; the same seed, data and packages give the same on a CPU.
+
+        None in bundles of older releases.
+        """
+        found = self.manifest.get("model_hash")
+        return None if found is None else str(found)
+
+    @property
+    def decision(self) -> Decision | None:
+        """What validation decided; None where the bundle does not say.
+
+        Raises:
+            BundleError: it cannot be read.
+        """
+        try:
+            return decision_from_json(json.loads((self.folder / _DECISION).read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            return None
+        except (OSError, KeyError, TypeError, ValueError) as err:
+            raise BundleError(f"{self.folder / _DECISION} cannot be read: {err}; publish another bundle") from err
+
+    @property
     def created_at(self) -> datetime:
         """When the bundle was written, UTC."""
         return datetime.fromisoformat(self.manifest["created_at"])
@@ -113,20 +140,6 @@ class Bundle:
         return load_array(self.folder / "text.npy")
 
 
-def unwritten(content: BundleContent) -> Bundle:
-    """Return the bundle that `write_bundle` would write, to look at before it is: it has no folder and no files."""
-    manifest = {
-        "version": "unwritten",
-        "created_at": datetime.now(UTC).isoformat(),
-        "exclude_seen": content.exclude_seen,
-        "events_applied": content.events_applied,
-        "products_applied": content.products_applied,
-    }
-    bundle = Bundle(Path(), manifest, content.snapshot, content.scorer, content.report)
-    vars(bundle)["text_vectors"] = content.text_vectors
-    return bundle
-
-
 def write_bundle(content: BundleContent, folder: Path, *, now: datetime | None = None) -> Path:
     """Write a bundle as a new folder below `folder` and return it. Nothing points to it yet.
 
@@ -135,24 +148,82 @@ def write_bundle(content: BundleContent, folder: Path, *, now: datetime | None =
         folder: home of all bundles.
         now: aware time of making; None: the clock.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    room = Path(tempfile.mkdtemp(prefix=".bundle.", dir=folder))
+    draft = write_draft(content, folder / f".draft.{os.getpid()}")
+    try:
+        return seal(draft, folder, report=content.report, card=content.card, now=now)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def write_draft(content: BundleContent, draft: Path) -> Path:
+    """Write all of a bundle but what is measured of it, as a folder that is there whole or not at all.
+
+    Args:
+        content: what goes in; report and card are left out.
+        draft: the folder; one that is there is replaced. It must be on the file system of the bundles.
+    """
+    draft.parent.mkdir(parents=True, exist_ok=True)
+    room = Path(tempfile.mkdtemp(prefix=".bundle.", dir=draft.parent))
     try:
         _write_files(content, room)
-        files = {
-            path.relative_to(room).as_posix(): hash_file(path) for path in sorted(room.rglob("*")) if path.is_file()
-        }
-        made = (now or datetime.now(UTC)).astimezone(UTC).replace(microsecond=0)
-        manifest = _manifest(content, files, made)
-        (room / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True), encoding="utf-8")
+        (room / _DRAFT).write_text(json.dumps(_facts(content), sort_keys=True), encoding="utf-8")
         sync_folder(room)
-        final = folder / str(manifest["version"])
-        if final.exists():
-            raise BundleError(f"{final} is already there: the same bundle was written in this second; nothing to do")
-        os.rename(room, final)
-        sync_folder(folder, recurse=False)
+        shutil.rmtree(draft, ignore_errors=True)
+        os.rename(room, draft)
+        sync_folder(draft.parent, recurse=False)
     finally:
         shutil.rmtree(room, ignore_errors=True)
+    return draft
+
+
+def open_draft(draft: Path) -> Bundle:
+    """Read a draft, to look at what is going to be sealed; its version is `draft` and its report empty.
+
+    Raises:
+        BundleError: it cannot be read.
+    """
+    try:
+        facts = json.loads((draft / _DRAFT).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as err:
+        raise BundleError(f"{draft} holds no draft of a bundle: {err}") from err
+    return _read(draft, facts | {"version": "draft", "created_at": datetime.now(UTC).isoformat()}, report={})
+
+
+def seal(draft: Path, folder: Path, *, report: Mapping[str, Any], card: str, now: datetime | None = None) -> Path:
+    """Make a bundle of a draft by adding what was measured, and return its folder. Nothing points to it yet.
+
+    Args:
+        draft: what `write_draft` returned; it is gone afterwards.
+        folder: home of all bundles.
+        report: what was measured.
+        card: model card, Markdown.
+        now: aware time of making; None: the clock.
+
+    Raises:
+        BundleError: the same bundle was written in this second.
+    """
+    facts = json.loads((draft / _DRAFT).read_text(encoding="utf-8"))
+    (draft / _REPORT).write_text(json.dumps(report, indent=1, sort_keys=True, default=str), encoding="utf-8")
+    (draft / CARD).write_text(card, encoding="utf-8")
+    paths = {path.relative_to(draft).as_posix(): path for path in sorted(draft.rglob("*")) if path.is_file()}
+    files = {name: hash_file(path) for name, path in paths.items() if name not in (MANIFEST, _DRAFT)}
+    made = (now or datetime.now(UTC)).astimezone(UTC).replace(microsecond=0)
+    digest = hash_text(json.dumps(files, sort_keys=True))
+    manifest = facts | {
+        "version": f"{made:%Y%m%dT%H%M%SZ}-{digest[:8]}",
+        "hash": digest,
+        "model_hash": hash_text(json.dumps({n: h for n, h in files.items() if n not in _MEASURED}, sort_keys=True)),
+        "created_at": made.isoformat(),
+        "files": files,
+    }
+    (draft / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True), encoding="utf-8")
+    final = folder / str(manifest["version"])
+    if final.exists():
+        raise BundleError(f"{final} is already there: the same bundle was written in this second; nothing to do")
+    sync_folder(draft)
+    os.rename(draft, final)
+    (final / _DRAFT).unlink()
+    sync_folder(folder, recurse=False)
     return final
 
 
@@ -170,111 +241,21 @@ def load_bundle(folder: Path, *, verify: bool = True) -> Bundle:
     if verify:
         _verify(folder, manifest["files"])
     try:
+        report = json.loads((folder / _REPORT).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as err:
+        raise BundleError(f"bundle {folder} cannot be read: {err}; publish another one") from err
+    return _read(folder, manifest, report=report)
+
+
+def _read(folder: Path, manifest: Mapping[str, Any], *, report: Mapping[str, Any]) -> Bundle:
+    try:
         snapshot = load_snapshot(folder / "snapshot", verify=False)
         kernels = tuple(load_kernel(folder / "kernels" / name) for name in manifest["kernels"])
         blend = blend_from_json(json.loads((folder / "blend.json").read_text(encoding="utf-8")))
         priors = load_array(folder / "priors.npy")
-        report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     except (SnapshotError, OSError, KeyError, ValueError) as err:
         raise BundleError(f"bundle {folder} cannot be read: {err}; publish another one") from err
     return Bundle(folder, manifest, snapshot, Scorer(kernels, priors, blend), report)
-
-
-class BundleStore:
-    """The bundles of one project and the pointer to the one that is served."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def versions(self) -> list[str]:
-        """Return the versions that are there, oldest first."""
-        if not self.folder.is_dir():
-            return []
-        return sorted(path.name for path in self.folder.iterdir() if _VERSION.fullmatch(path.name))
-
-    def current_version(self) -> str | None:
-        """Return the published version, None before the first publish. Reads one small file."""
-        try:
-            return (self.folder / POINTER).read_text(encoding="utf-8").strip() or None
-        except FileNotFoundError:
-            return None
-
-    def current(self) -> Bundle:
-        """Return the published bundle.
-
-        Raises:
-            BundleError: nothing was published yet, or the bundle cannot be used.
-        """
-        version = self.current_version()
-        if version is None:
-            raise BundleError(f"no model is published in {self.folder}; run 'whycart retrain' first")
-        return self.load(version)
-
-    def load(self, version: str) -> Bundle:
-        """Return one bundle.
-
-        Raises:
-            BundleError: there is no such version, or it cannot be used.
-        """
-        if version not in self.versions():
-            known = ", ".join(self.versions()[-5:]) or "none"
-            raise BundleError(f"no bundle {version!r} in {self.folder}; the latest are: {known}")
-        return load_bundle(self.folder / version)
-
-    def previous_version(self) -> str:
-        """Return the newest version before the current one that was published at some time; refused ones never were.
-
-        Raises:
-            BundleError: there is none.
-        """
-        current, there = self.current_version(), set(self.versions())
-        try:
-            published = set((self.folder / HISTORY).read_text(encoding="utf-8").split())
-        except FileNotFoundError:
-            published = set()
-        older = sorted(version for version in published & there if current is not None and version < current)
-        if not older:
-            raise BundleError(f"no version before {current or 'the first one'} was published in {self.folder}")
-        return older[-1]
-
-    def publish(self, version: str) -> None:
-        """Point to a version, after reading it once to be sure that it can be served.
-
-        Raises:
-            BundleError: the bundle cannot be used; the pointer stays where it was.
-        """
-        self.load(version)
-        with (self.folder / HISTORY).open("a", encoding="utf-8") as history:
-            history.write(version + "\n")
-            history.flush()
-            os.fsync(history.fileno())
-        handle, name = tempfile.mkstemp(prefix=".pointer.", dir=self.folder)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(version + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, self.folder / POINTER)
-        sync_folder(self.folder, recurse=False)
-
-
-def blend_to_json(blend: Blend) -> dict[str, Any]:
-    """Return a blend as plain values; an endless decay is null."""
-    return {
-        "kernels": list(blend.kernels),
-        "decays": [{"unit": d.unit, "scale": None if np.isinf(d.scale) else d.scale} for d in blend.decays],
-        "weights": blend.weights.tolist(),
-        "priors": list(blend.priors),
-        "prior_weights": blend.prior_weights.tolist(),
-        "mass_power": blend.mass_power,
-    }
-
-
-def blend_from_json(entry: Mapping[str, Any]) -> Blend:
-    """Return the blend that `blend_to_json` described."""
-    decays = tuple(Decay(d["unit"], float("inf") if d["scale"] is None else d["scale"]) for d in entry["decays"])
-    weights = np.array(entry["weights"], dtype=np.float64).reshape(len(entry["kernels"]), len(decays))
-    priors = np.array(entry["prior_weights"], dtype=np.float64)
-    return Blend(tuple(entry["kernels"]), decays, weights, tuple(entry["priors"]), priors, entry["mass_power"])
 
 
 def _write_files(content: BundleContent, room: Path) -> None:
@@ -288,11 +269,10 @@ def _write_files(content: BundleContent, room: Path) -> None:
     )
     for name, value in (
         ("blend.json", blend_to_json(content.scorer.blend)),
-        ("report.json", content.report),
         ("config.json", content.config),
+        *([] if content.decision is None else [(_DECISION, decision_to_json(content.decision))]),
     ):
         (room / name).write_text(json.dumps(value, indent=1, sort_keys=True, default=str), encoding="utf-8")
-    (room / "card.md").write_text(content.card, encoding="utf-8")
     if content.encoder is not None:
         shutil.copytree(content.encoder, room / "encoder", copy_function=_link_or_copy)
 
@@ -304,13 +284,10 @@ def _link_or_copy(source: str, target: str) -> None:
         shutil.copyfile(source, target)
 
 
-def _manifest(content: BundleContent, files: Mapping[str, str], made: datetime) -> dict[str, Any]:
-    digest = hash_text(json.dumps(files, sort_keys=True))
+def _facts(content: BundleContent) -> dict[str, Any]:
+    """What a manifest says of a model, whatever is measured of it."""
     return {
         "format_version": FORMAT_VERSION,
-        "version": f"{made:%Y%m%dT%H%M%SZ}-{digest[:8]}",
-        "hash": digest,
-        "created_at": made.isoformat(),
         "snapshot": content.snapshot.hash,
         "cutoff_ms": content.snapshot.cutoff_ms,
         "exclude_seen": content.exclude_seen,
@@ -318,7 +295,6 @@ def _manifest(content: BundleContent, files: Mapping[str, str], made: datetime) 
         "products_applied": content.products_applied,
         "kernels": [kernel.name for kernel in content.scorer.kernels],
         "packages": dict(content.packages),
-        "files": dict(files),
     }
 
 

@@ -40,3 +40,14 @@ class Entrant(Protocol):
 
     def fit(self, seen: Snapshot) -> Recommender:
         """Fit on all that may be seen with the settings that `tune` chose."""
+
+
+class Baseline(Entrant, Protocol):
+    """An entrant whose whole tuning is the few settings it returns, so that they can be written down."""
+
+    def recall(self, chosen: Mapping[str, Any]) -> None:
+        """Take over what an earlier tuning chose; `fit` then does as after that tuning.
+
+        Args:
+            chosen: what `tune` returned, as it is or read from JSON.
+        """

@@ -6,12 +6,12 @@ decays in equal shares. Which models there are is `gnn.baselines`.
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic
+from typing import Any, Generic, cast
 
 from gnn.climb import Judge, Ladders, Model, Settings, climb, make_judge
 from gnn.entrant import Recommender
 from gnn.fuse import default_decays
-from gnn.score import Decay
+from gnn.score import Decay, DecayUnit
 from gnn.split import Trial
 from kg.snapshot import Snapshot
 
@@ -64,6 +64,11 @@ class HistoryBaseline(Generic[Model]):
         self._settings, self._mix = found.settings, pair if after > before else single
         return {**self._settings, "decay": describe(self._mix), "value": max(before, after)}
 
+    def recall(self, chosen: Mapping[str, Any]) -> None:
+        """Take over what an earlier tuning chose."""
+        self._settings = {name: float(chosen[name]) for name in self._family.start}
+        self._mix = mix_of(chosen["decay"])
+
     def fit(self, seen: Snapshot) -> Recommender:
         """Fit with the chosen settings."""
         return self._family.recommend(self._family.fit(seen, self._settings, self._seed), self._mix, seen)
@@ -96,3 +101,17 @@ def describe(mix: Mix) -> str:
         'rank 3 + age 30'
     """
     return " + ".join(decay.unit if decay.unit == "declared" else f"{decay.unit} {decay.scale:g}" for decay in mix)
+
+
+def mix_of(text: str) -> Mix:
+    """Return the decays that `describe` put into words.
+
+    Example:
+        >>> describe(mix_of("rank 3 + age 30 + declared"))
+        'rank 3 + age 30 + declared'
+    """
+    decays = []
+    for part in text.split(" + "):
+        unit, _, scale = part.partition(" ")
+        decays.append(Decay("declared") if unit == "declared" else Decay(cast(DecayUnit, unit), float(scale)))
+    return tuple(decays)

@@ -1,7 +1,8 @@
 """The whole of learning in three stages: tune on validation, measure on test once, fit on everything for serving.
 
-Each stage fits the kernels and the network anew on what it may see. What stays the same from stage to stage are the few
-numbers of the blend, and how long the network is trained. Nothing is written to disk here.
+Each stage fits the kernels and the network anew on what it may see. What stays the same from stage to stage is the
+decision (`gnn.decision`): the few numbers of the blend, and how long the network is trained. Nothing is written to disk
+here.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,7 +15,7 @@ from jaxtyping import Float
 from gnn.baselines import CHEAP_BASELINES, make_baseline
 from gnn.climb import make_judge
 from gnn.config import LearnConfig
-from gnn.entrant import Entrant
+from gnn.decision import Decision
 from gnn.examples import make_examples
 from gnn.fuse import Fused, fuse, settle
 from gnn.graph import build_graph
@@ -60,19 +61,14 @@ class NetworkPlan:
 
 @dataclass(frozen=True, slots=True)
 class Tuned:
-    """What validation decided; it holds for every later fit."""
+    """A tuning: what it decided, and what it decided that on."""
 
     split: DataSplit
-    exclude_seen: bool
-    """Whether products of the history are left out of rankings."""
     stage: Stage
     """Fitted on the training part."""
-    blends: Mapping[str, Fused]
-    """Learned blend of the whole model and of the model without the network."""
-    baselines: tuple[Entrant, ...]
-    """Baselines, tuned."""
-    baselines_chose: Mapping[str, Mapping[str, Any]]
-    """Settings that each baseline chose, by its name."""
+    fused: Mapping[str, Fused]
+    """Learned blend of the whole model and of the model without the network, with what they reached."""
+    decision: Decision
 
 
 def tune(
@@ -89,16 +85,31 @@ def tune(
     Raises:
         TooLittleData: the events do not suffice for a split.
     """
-    parts = split_snapshot(snapshot, name=split, share=config.share, seed=config.train.seed)
+    parts = split_for(snapshot, config=config, split=split)
     exclude_seen = repeat_share(parts.train, parts.valid) < config.repeats_from
     trial = Trial(parts.train, parts.valid, exclude_seen)
-    stage, blends = tune_kernels(trial, vectors, config=config, clock=clock, progress=progress)
-    baselines = tuple(make_baseline(name, k=config.k, seed=config.train.seed) for name in CHEAP_BASELINES)
-    chose = {}
-    for entrant in baselines:
-        with clock.lap(f"baseline {entrant.name}"):
-            chose[entrant.name] = entrant.tune(trial)
-    return Tuned(parts, exclude_seen, stage, blends, baselines, chose)
+    stage, fused = tune_kernels(trial, vectors, config=config, clock=clock, progress=progress)
+    chose: dict[str, Mapping[str, Any]] = {}
+    for name in CHEAP_BASELINES:
+        with clock.lap(f"baseline {name}"):
+            chose[name] = dict(make_baseline(name, k=config.k, seed=config.train.seed).tune(trial))
+    decision = Decision(
+        exclude_seen=exclude_seen,
+        follows=parts.test.follows,
+        epochs=network_epochs(stage, fused[WHOLE].blend),
+        blends={name: found.blend for name, found in fused.items()},
+        baselines=chose,
+    )
+    return Tuned(parts, stage, fused, decision)
+
+
+def split_for(snapshot: Snapshot, *, config: LearnConfig, split: SplitName | None = None) -> DataSplit:
+    """Return the split that a job with these settings tunes and measures on.
+
+    Raises:
+        TooLittleData: the events do not suffice for a split.
+    """
+    return split_snapshot(snapshot, name=split, share=config.share, seed=config.train.seed)
 
 
 def tune_kernels(
@@ -143,46 +154,62 @@ def tune_kernels(
 
 
 def measure(
-    tuned: Tuned, vectors: Vectors, *, config: LearnConfig, clock: Stopwatch, progress: Progress = silent
+    split: DataSplit,
+    decision: Decision,
+    vectors: Vectors,
+    *,
+    config: LearnConfig,
+    clock: Stopwatch,
+    rivals: Mapping[str, Blend] | None = None,
+    progress: Progress = silent,
 ) -> tuple[Stage, Report]:
     """Fit again with the validation part and rank the test targets: the only time they are looked at.
 
+    Args:
+        split: where the parts come from.
+        decision: what was decided on the validation part.
+        vectors: text vectors.
+        config: settings.
+        clock: has the seconds of the tuning, and counts those of the fit.
+        rivals: other blends to rank on the same kernels, by name.
+        progress: called as work moves.
+
     Returns:
-        The stage, and the report of the whole model, the model without the network and every baseline.
+        The stage, and the report of the whole model, the model without the network, the rivals and every baseline.
     """
-    split, seen = tuned.split, tuned.split.train_valid
-    plan = later_plan(tuned.stage, tuned.blends[WHOLE], follows=split.test.follows)
-    stage = fit_stage(seen, vectors, config=config, clock=clock, network=plan, progress=progress)
+    seen = split.train_valid
+    stage = fit_stage(seen, vectors, config=config, clock=clock, network=later_plan(decision), progress=progress)
     fitted = []
-    trial = Trial(seen, split.test, tuned.exclude_seen)
-    for name, fused in tuned.blends.items():
-        scorer = scorer_of(fused.blend, stage.kernels, stage.priors)
+    trial = Trial(seen, split.test, decision.exclude_seen)
+    for name, blend in {**decision.blends, **(rivals or {})}.items():
+        scorer = scorer_of(blend, stage.kernels, stage.priors)
         ranking = rank_users(scorer, trial, users=split.test.users, k=config.k, progress=progress)
         fitted.append(Fitted(name, ranking, clock.seconds(_fit_laps(name, stage)), describe_blend(scorer.blend)))
-    for entrant in tuned.baselines:
-        lap = f"baseline {entrant.name}"
+    for name in CHEAP_BASELINES:
+        lap, entrant = f"baseline {name}", make_baseline(name, k=config.k, seed=config.train.seed)
+        entrant.recall(decision.baselines[name])
         with clock.lap(lap):
             recommender = entrant.fit(seen)
         ranking = rank_users(recommender, trial, users=split.test.users, k=config.k, progress=progress)
-        fitted.append(Fitted(entrant.name, ranking, clock.seconds([lap]), tuned.baselines_chose[entrant.name]))
+        fitted.append(Fitted(name, ranking, clock.seconds([lap]), decision.baselines[name], is_baseline=True))
     return stage, make_report(
-        fitted, split=split, snapshot=seen, exclude_seen=tuned.exclude_seen, k=config.k, seed=config.train.seed
+        fitted, split=split, snapshot=seen, exclude_seen=decision.exclude_seen, k=config.k, seed=config.train.seed
     )
 
 
 def finish(
     snapshot: Snapshot,
     vectors: Vectors,
-    tuned: Tuned,
+    decision: Decision,
     *,
     config: LearnConfig,
     clock: Stopwatch,
     progress: Progress = silent,
 ) -> tuple[Stage, Scorer]:
     """Fit on every event there is, with the blend that validation chose: the model that is served."""
-    plan = later_plan(tuned.stage, tuned.blends[WHOLE], follows=tuned.split.test.follows)
+    plan = later_plan(decision)
     stage = fit_stage(snapshot, vectors, config=config, clock=clock, network=plan, progress=progress)
-    return stage, scorer_of(tuned.blends[WHOLE].blend, stage.kernels, stage.priors)
+    return stage, scorer_of(decision.blends[WHOLE], stage.kernels, stage.priors)
 
 
 def fit_stage(
@@ -213,12 +240,15 @@ def fit_stage(
     return Stage((*kernels, trained.kernel), priors, trained)
 
 
-def later_plan(stage: Stage, fused: Fused, *, follows: bool) -> NetworkPlan | None:
+def network_epochs(stage: Stage, blend: Blend) -> int | None:
+    """Return after how many epochs the network of a stage was best; None where the blend gives it no weight."""
+    names = [name for name, row in zip(blend.kernels, blend.weights, strict=True) if row.any()]
+    return None if stage.trained is None or NETWORK not in names else stage.trained.best_epoch
+
+
+def later_plan(decision: Decision) -> NetworkPlan | None:
     """Return how a later stage trains the network: anew, as long as was best; None where it has no weight."""
-    names = [name for name, row in zip(fused.blend.kernels, fused.blend.weights, strict=True) if row.any()]
-    if stage.trained is None or NETWORK not in names:
-        return None
-    return NetworkPlan(follows, epochs=stage.trained.best_epoch)
+    return None if decision.epochs is None else NetworkPlan(decision.follows, epochs=decision.epochs)
 
 
 def network_scorer(kernel: EmbeddingKernel, priors: Float[np.ndarray, "prior product"], *, follows: bool) -> Scorer:

@@ -99,6 +99,10 @@ class LightGcnBaseline:
         self._settings, self._steps = found.settings, found.model.steps
         return {**self._settings, "steps": self._steps, "value": found.value}
 
+    def recall(self, chosen: Mapping[str, Any]) -> None:
+        """Take over what an earlier tuning chose."""
+        self._settings, self._steps = {name: float(chosen[name]) for name in START}, int(chosen["steps"])
+
     def fit(self, seen: Snapshot) -> Recommender:
         """Train anew with the chosen settings and number of steps."""
         steps = descend(interactions(seen), self._settings, seed=self._seed)

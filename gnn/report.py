@@ -1,16 +1,20 @@
 """What was measured, as values, JSON and two plain sentences: the same report on the terminal and in the bundle."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 
-from gnn.measure import Measured, Ranking, metric_values, paired_difference, summarise
+from gnn.beyond import Backdrop, make_backdrop, total_values
+from gnn.measure import Measured, Ranking, intervals, metric_values, paired_difference, summarise
 from gnn.score import Blend
+from gnn.slices import category_groups, keep_targets, slice_ranking
 from gnn.split import DataSplit
 from kg.snapshot import Snapshot
 
+_LEAST_USERS = 10
+"""A slice with fewer users says nothing."""
 WHOLE, WITHOUT_NETWORK = "whycart", "whycart without the network"
 
 
@@ -24,6 +28,8 @@ class Fitted:
     """Seconds to fit and tune it."""
     chosen: Mapping[str, Any]
     """What validation chose."""
+    is_baseline: bool = False
+    """Whether it is one of those that the best one is told of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +42,16 @@ class ModelResult:
     score_ms_per_user: float
     chosen: dict[str, Any]
     """Weights and decays that validation chose."""
+
+
+@dataclass(frozen=True, slots=True)
+class SliceResult:
+    """The whole model on a part of the targets."""
+
+    num_users: int
+    """Users with such a target."""
+    ndcg: Measured
+    """At the cut-off of the report."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +70,8 @@ class Report:
     paired: dict[str, dict[str, Measured]]
     """Difference of two models by metric, as `first-second`."""
     best_baseline: str
+    slices: dict[str, SliceResult]
+    """By kind of product, length of history and large root category; those that too few users have are not there."""
 
     @property
     def main_metric(self) -> str:
@@ -88,7 +106,7 @@ def make_report(
     """Return the report of models ranked on the same users.
 
     Args:
-        fitted: the whole model, the model without the network, then baselines.
+        fitted: the whole model, the model without the network, then others, baselines among them.
         split: where train and test come from.
         snapshot: what was fitted on.
         exclude_seen: whether products of the history were left out.
@@ -97,18 +115,19 @@ def make_report(
     """
     num_products = snapshot.num_nodes("Product")
     values = {model.name: metric_values(model.ranking, k) for model in fitted}
+    backdrop = make_backdrop(snapshot)
     rows = tuple(
         ModelResult(
             model.name,
-            summarise(model.ranking, k, num_products=num_products, seed=seed),
+            summarise(model.ranking, k, num_products=num_products, seed=seed) | _lift(model.ranking, backdrop, k),
             model.fit_s,
             1000 * model.ranking.took_s / max(1, len(model.ranking.users)),
             dict(model.chosen),
         )
         for model in fitted
     )
-    rivals = [row for row in rows if row.name not in (WHOLE, WITHOUT_NETWORK)]
-    best = max(rivals, key=lambda row: row.metrics[f"ndcg@{k}"].mean).name
+    baselines = {model.name for model in fitted if model.is_baseline}
+    best = max((row for row in rows if row.name in baselines), key=lambda row: row.metrics[f"ndcg@{k}"].mean).name
     names = [f"{metric}@{k}" for metric in ("ndcg", "recall", "hit")]
     paired = {
         f"{WHOLE}-{other}": {
@@ -118,8 +137,35 @@ def make_report(
         if other != WHOLE
     }
     return Report(
-        split.name, k, seed, len(split.test.users), num_products, len(snapshot.events), exclude_seen, rows, paired, best
+        split=split.name,
+        k=k,
+        seed=seed,
+        num_users=len(split.test.users),
+        num_products=num_products,
+        num_train_events=len(snapshot.events),
+        exclude_seen=exclude_seen,
+        models=rows,
+        paired=paired,
+        best_baseline=best,
+        slices=_slices_of(next(model.ranking for model in fitted if model.name == WHOLE), snapshot, k=k, seed=seed),
     )
+
+
+def _lift(ranking: Ranking, backdrop: Backdrop, k: int) -> dict[str, Measured]:
+    """How many times more popular than the users' own products the recommended ones are; not where nobody had any."""
+    name = f"popularity_lift@{k}"
+    value = total_values(ranking, backdrop, k)[name]
+    return {name: Measured(value, value, value)} if np.isfinite(value) else {}
+
+
+def _slices_of(ranking: Ranking, seen: Snapshot, *, k: int, seed: int) -> dict[str, SliceResult]:
+    parts = slice_ranking(ranking, seen, ks=[k])
+    parts |= {name: keep_targets(ranking, chosen, ks=[k]) for name, chosen in category_groups(seen).items()}
+    return {
+        name: SliceResult(len(part.users), intervals(part.values, seed=seed)[f"ndcg@{k}"])
+        for name, part in parts.items()
+        if len(part.users) >= _LEAST_USERS
+    }
 
 
 def describe_blend(blend: Blend) -> dict[str, Any]:
@@ -161,8 +207,38 @@ def report_to_json(report: Report) -> dict[str, Any]:
             pair: {metric: {"diff": value.mean, "low": value.low, "high": value.high} for metric, value in row.items()}
             for pair, row in report.paired.items()
         },
+        "slices": {
+            name: {"num_users": part.num_users, "ndcg": _plain(part.ndcg)} for name, part in report.slices.items()
+        },
         "says": [first, second],
     }
+
+
+def report_from_json(entry: Mapping[str, Any]) -> Report:
+    """Return the report that `report_to_json` described, but for digits of seconds.
+
+    Raises:
+        KeyError, TypeError: it is none.
+    """
+    models = tuple(
+        ModelResult(
+            name,
+            {metric: Measured(**value) for metric, value in row["metrics"].items()},
+            row["fit_s"],
+            row["score_ms_per_user"],
+            row["chosen"],
+        )
+        for name, row in entry["models"].items()
+    )
+    paired = {
+        pair: {metric: Measured(value["diff"], value["low"], value["high"]) for metric, value in row.items()}
+        for pair, row in entry["paired"].items()
+    }
+    slices = {
+        name: SliceResult(part["num_users"], Measured(**part["ndcg"])) for name, part in entry.get("slices", {}).items()
+    }
+    made: dict[str, Any] = {"models": models, "paired": paired, "slices": slices}
+    return Report(**made, **{field.name: entry[field.name] for field in fields(Report) if field.name not in made})
 
 
 def _plain(value: Measured) -> dict[str, float]:

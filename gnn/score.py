@@ -63,11 +63,14 @@ class History:
         return History(self.product[keep], self.weight[keep], self.rank[keep], age, *others)
 
 
+DecayUnit = Literal["rank", "age", "declared"]
+
+
 @dataclass(frozen=True, slots=True)
 class Decay:
     """How an event's say fades: with the steps since (`rank`), with time (`age`), or as its type declares."""
 
-    unit: Literal["rank", "age", "declared"]
+    unit: DecayUnit
     scale: float = float("inf")
     """Steps after which it falls to 1/e, or days after which it halves; inf: it never fades."""
 

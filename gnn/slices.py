@@ -8,16 +8,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.sparse as sp
 from jaxtyping import Bool, Float, Int
 
 from gnn.measure import Ranking
 from gnn.metrics import ndcg_at_k, recall_at_k
+from kg.operators import category_levels
 from kg.snapshot import Snapshot
 
 COLD, NEW = "cold products", "new products"
 AMONG_COLD = "among cold products"
 """Name of the slice in which nothing but cold products was ranked."""
 _NEW_USERS = 5
+_LARGE_CATEGORY, _MOST_CATEGORIES = 0.02, 30
+"""Part of the events from which on a root category is looked at by itself, and how many are."""
 _HEAD, _TAIL = 0.5, 0.8
 _LENGTHS = (("history 0", 0, 0), ("history 1-4", 1, 4), ("history 5-19", 5, 19), ("history 20+", 20, None))
 
@@ -51,6 +55,21 @@ def product_groups(seen: Snapshot) -> dict[str, Bool[np.ndarray, " product"]]:
         "middle products": sold & (before >= _HEAD) & (before < _TAIL),
         "tail products": sold & (before >= _TAIL),
     }
+
+
+def category_groups(seen: Snapshot) -> dict[str, Bool[np.ndarray, " product"]]:
+    """Return which products are in or below each large root category, as `category ID`: the largest ones of many."""
+    levels = category_levels(seen)
+    if not levels or not len(seen.events):
+        return {}
+    member, ids = sp.csc_array(levels[0]), seen.ids("Category")
+    events = member.T @ np.bincount(seen.events.product, minlength=member.shape[0])
+    order = np.argsort(-events, kind="stable")[:_MOST_CATEGORIES]
+    found = {}
+    for row in order[events[order] >= _LARGE_CATEGORY * len(seen.events)].tolist():
+        found[f"category {ids[row]}"] = np.zeros(member.shape[0], dtype=bool)
+        found[f"category {ids[row]}"][member.indices[member.indptr[row] : member.indptr[row + 1]]] = True
+    return found
 
 
 def user_groups(seen: Snapshot) -> dict[str, Bool[np.ndarray, " user"]]:

@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from threadpoolctl import threadpool_limits
 
 from cypher.errors import InputError, WhycartError
-from gnn.bundle import BundleStore
+from gnn.bundles import BundleStore
 from kg.files import hash_text, sync_folder
 from kg.progress import Progress, silent
 from serving.answer import Filter, Item, RecommendRequest

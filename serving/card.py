@@ -5,15 +5,23 @@ from typing import TYPE_CHECKING
 
 from gnn.report import WHOLE, Report
 from kg.snapshot import Snapshot
+from serving.gate.verdict import Verdict, verdict_rows, verdict_to_json
 from serving.overview import LENGTH, NEW, TOP, Overview
 from serving.reason_quality import ReasonReport, reason_rows, reason_sentence
 
 if TYPE_CHECKING:
-    from serving.retrain import RetrainConfig
+    from serving.retrain_config import RetrainConfig
 
 
-def model_card(report: Report, snapshot: Snapshot, config: "RetrainConfig", overview: Overview) -> str:
-    """Return the card as Markdown."""
+def model_card(report: Report, snapshot: Snapshot, config: "RetrainConfig", *, further: str) -> str:
+    """Return the card as Markdown.
+
+    Args:
+        report: what was measured.
+        snapshot: what was learned from.
+        config: what the job was told.
+        further: other parts that go before the limits, Markdown.
+    """
     lines = [
         "# Model card",
         "",
@@ -23,17 +31,29 @@ def model_card(report: Report, snapshot: Snapshot, config: "RetrainConfig", over
         "",
         *_blend(report),
         "",
-        *_lists(overview),
+        further.rstrip(),
         "",
         *_limits(config),
     ]
     return "\n".join(lines) + "\n"
 
 
+def overview_card(overview: Overview) -> str:
+    """Return the part of the card about what the lists rest on, as Markdown."""
+    return "\n".join(_lists(overview)) + "\n"
+
+
 def reasons_card(reasons: ReasonReport) -> str:
     """Return the part of the card about reasons, as Markdown."""
     rows = [f"| {name} | {figure} | {meaning} |" for name, figure, meaning in reason_rows(reasons)]
     head = ["", "## Reasons", reason_sentence(reasons), "", "| figure | value | meaning |", "|---|---|---|"]
+    return "\n".join([*head, *rows]) + "\n"
+
+
+def gate_card(verdict: Verdict) -> str:
+    """Return the part of the card about the gate, as Markdown."""
+    rows = [f"| {' | '.join(row)} |" for row in verdict_rows(verdict_to_json(verdict)["lines"])]
+    head = ["", "## Gate", verdict.sentence, "", "| part | what | value | limit | passed |", "|---|---|---|---|---|"]
     return "\n".join([*head, *rows]) + "\n"
 
 

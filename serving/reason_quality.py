@@ -139,6 +139,21 @@ def reasons_to_json(report: ReasonReport) -> dict[str, Any]:
     return {name: plain(value) for name, value in asdict(report).items()}
 
 
+def reasons_from_json(entry: Mapping[str, Any]) -> ReasonReport:
+    """Return the report that `reasons_to_json` described; None becomes nan.
+
+    Raises:
+        TypeError: it is none.
+    """
+
+    def read(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return Measured(**{name: read(part) for name, part in value.items()})
+        return float("nan") if value is None else value
+
+    return ReasonReport(**{name: read(value) for name, value in entry.items()})
+
+
 def reason_rows(report: ReasonReport) -> list[tuple[str, str, str]]:
     """Return name, figure and meaning of each measure, as a table shows them."""
     rows = []

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from gnn.bundle import BundleStore
+from gnn.bundles import BundleStore
 from gnn.errors import BundleError
 from serving.answer import Answer, RecommendRequest
 from serving.events import EventLog

@@ -1,92 +1,53 @@
-"""The job, as a story: snapshot -> features -> tune -> measure -> fit -> explain -> gate -> publish.
+"""The job, as a story: encode -> train -> evaluate -> fit -> explain -> gate -> publish.
 
-Each step is a function with a name; this module only puts them in order. Where the input comes from (a graph, files)
-and how progress is drawn is the caller's business.
+Each step is a function with a name that begins by looking whether an earlier run of the same job finished it
+(`serving.checkpoint`), so a job that was killed goes on where it was and makes the same bundle. Where the snapshot
+comes from (a graph, files) and how progress is drawn is the caller's business.
 """
 
 import logging
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from encoders.cache import VectorCache, encode_cached
-from encoders.config import EncoderConfig, EncodeReport
-from encoders.encode import TextEncoder
-from encoders.onnx import export_onnx
-from gnn.bundle import Bundle, BundleContent, BundleStore, load_bundle, unwritten, write_bundle
-from gnn.config import LearnConfig
-from gnn.learn import Vectors, finish, measure, tune
-from gnn.report import Report, report_to_json
-from gnn.split import SplitName
+from gnn.bundle import Bundle, BundleContent, load_bundle, open_draft, seal, write_draft
+from gnn.bundles import BundleStore
+from gnn.decision import Decision, decision_from_json, decision_to_json
+from gnn.errors import BundleError
+from gnn.learn import Vectors, finish, measure, split_for, tune
+from gnn.report import WHOLE, Report, report_from_json, report_to_json
 from gnn.stopwatch import Stopwatch
-from kg.extract import extract_tables
 from kg.progress import Progress, silent
-from kg.schema import GraphSchema
-from kg.snapshot import Snapshot, build_snapshot
-from kg.store import GraphStore
-from serving.card import model_card, reasons_card
+from kg.snapshot import Snapshot
+from serving.card import gate_card, model_card, overview_card, reasons_card
+from serving.checkpoint import Checkpoint
 from serving.errors import GateRefused
-from serving.events import APPLIED, PENDING, REFUSED, EventLog, apply_events, retry_refused
-from serving.gate import GateConfig, Verdict, judge
+from serving.gate.judge import Candidate, judge
+from serving.gate.quality import LIVE_SETTINGS
+from serving.gate.verdict import Verdict, verdict_to_json
+from serving.graph_input import Applied
+from serving.node_vectors import encode_nodes, exported_encoder
 from serving.overview import make_overview, overview_to_json
-from serving.products import ProductLog, apply_products
 from serving.ready import prepare
-from serving.reason_config import ReasonConfig
-from serving.reason_quality import ReasonReport, measure_reasons, reason_sentence, reasons_to_json
-from serving.text import node_sentences
+from serving.reason_quality import ReasonReport, measure_reasons, reason_sentence, reasons_from_json, reasons_to_json
+from serving.retrain_config import RetrainConfig, describe
+from serving.steps import StepDone, Steps
 from serving.versions import package_versions
 
 logger = logging.getLogger(__name__)
-ONNX_READY = "encoder.json"
-"""The file that an export writes last."""
 
 
 @dataclass(frozen=True, slots=True)
-class StepOutcome:
-    """A step that ended without an error."""
+class Place:
+    """Where a job works."""
 
-    name: str
-    took_s: float
-    line: str
-    """What came out, in one line."""
-    report: Report | None = None
-    """What was measured; only of the step that measures."""
-
-
-StepDone = Callable[[StepOutcome], None]
-"""Called after each step."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetrainConfig:
-    """Everything a retraining was told."""
-
-    encoder: EncoderConfig = field(default_factory=EncoderConfig)
-    """How text becomes vectors."""
-    learn: LearnConfig = field(default_factory=LearnConfig)
-    """How the model is learned."""
-    gate: GateConfig = field(default_factory=GateConfig)
-    """What a model must reach to be published."""
-    reasons: ReasonConfig = field(default_factory=ReasonConfig)
-    """What reasons may say."""
-    split: SplitName | None = None
-    """How to split for tuning and measuring; None: by time where there are times."""
-    cutoff: datetime | None = None
-    """Learn only from what was before; None: from everything."""
-
-
-@dataclass(frozen=True, slots=True)
-class Applied:
-    """How much of the logs a snapshot holds."""
-
-    events: int = 0
-    """Last number of the event log."""
-    products: int = 0
-    """Last number of the product log; what the graph refused of it is not there."""
+    bundles: BundleStore
+    """Where its bundle goes."""
+    cache: Path
+    """Folder of vectors and of the exported encoder; it may be deleted at any time."""
+    work: Checkpoint = field(default_factory=Checkpoint)
+    """What an earlier run of the same job finished, and where this one notes what it finishes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +63,11 @@ class Retrained:
 
 def retrain(
     snapshot: Snapshot,
-    bundles: BundleStore,
+    place: Place,
     *,
     config: RetrainConfig,
-    cache: Path,
     applied: Applied | None = None,
+    forced: str | None = None,
     progress: Progress = silent,
     step_done: StepDone | None = None,
 ) -> Retrained:
@@ -114,10 +75,10 @@ def retrain(
 
     Args:
         snapshot: what to learn from (`snapshot_of_graph`, or `build_snapshot` of checked tables).
-        bundles: where the bundle goes.
+        place: where the bundle goes, and where the job keeps what it can use again.
         config: settings.
-        cache: folder of vectors and of the exported encoder; it may be deleted at any time.
         applied: what of the logs is in the snapshot; None: nothing.
+        forced: why the model is published even if the gate refuses it; None: then it is not.
         progress: called as work moves.
         step_done: called after each step.
 
@@ -125,168 +86,186 @@ def retrain(
         GateRefused: the model was measured and is not good enough; the bundle is kept for study.
         TooLittleData: the events do not suffice to learn or to measure.
     """
-    clock, applied = Stopwatch(), applied or Applied()
+    clock = Stopwatch()
+    job = _Job(snapshot, place, config, applied or Applied(), clock, progress)
     steps = Steps(clock, step_done)
     with steps.step("encode"):
-        encoder, vectors, encoded = encode_nodes(snapshot, config.encoder, cache=cache, progress=progress)
-        distinct, now = sum(part.num_distinct for part in encoded), sum(part.num_encoded for part in encoded)
-        steps.says(f"{distinct:,} distinct texts, {now:,} encoded now")
+        vectors, encoder = job.encode(steps)
     with steps.step("train"):
-        tuned = tune(snapshot, vectors, config=config.learn, clock=clock, split=config.split, progress=progress)
-        epochs = len(tuned.stage.trained.losses) if tuned.stage.trained else 0
-        steps.says(f"{len(tuned.stage.kernels)} kernels, network stopped after {epochs} epochs")
+        decision = job.train(steps, vectors)
     with steps.step("evaluate"):
-        _, report = measure(tuned, vectors, config=config.learn, clock=clock, progress=progress)
-        steps.says(report.sentences()[0], report)
+        report = job.evaluate(steps, vectors, decision)
     with steps.step("fit on everything"):
-        final, scorer = finish(snapshot, vectors, tuned, config=config.learn, clock=clock, progress=progress)
-        overview = make_overview(snapshot, scorer, exclude_seen=tuned.exclude_seen, seed=config.learn.train.seed)
-        content = BundleContent(
-            snapshot=snapshot,
-            scorer=scorer.without_idle_kernels(),
-            exclude_seen=tuned.exclude_seen,
-            text_vectors=vectors["Product"],
-            network={name: tensor.numpy() for name, tensor in final.trained.weights.items()} if final.trained else {},
-            report=report_to_json(report) | {"evidence": overview_to_json(overview)},
-            config=describe(config),
-            packages=package_versions(),
-            card=model_card(report, snapshot, config, overview),
-            encoder=exported_encoder(encoder, cache),
-            events_applied=applied.events,
-            products_applied=applied.products,
-        )
-        steps.says(f"{len(content.scorer.kernels)} kernels carry weight")
-    content, reasons = explain(content, config, steps=steps, progress=progress)
+        draft = job.fit(steps, vectors, decision, encoder)
+    with steps.step("explain"):
+        explained = job.explain(steps, draft)
+    with steps.step("gate"):
+        verdict = replace(job.judge(draft, report, explained), overruled=forced)
+        steps.says(verdict.sentence)
     with steps.step("publish"):
-        bundle = load_bundle(write_bundle(content, bundles.folder))
-        verdict = judge(report, config.gate, reasons)
+        bundle = job.seal(draft, report, explained, verdict)
         if not verdict.passed:
-            raise GateRefused(f"{verdict.sentence} The bundle {bundle.version} is kept in {bundles.folder} for study.")
-        bundles.publish(bundle.version)
+            raise GateRefused(
+                f"{verdict.sentence} The bundle {bundle.version} is kept in {place.bundles.folder} for study."
+            )
+        place.bundles.publish(bundle.version)
         steps.says(f"{bundle.version} is served from now on")
     return Retrained(bundle, report, verdict, clock.laps)
 
 
-def explain(
-    content: BundleContent, config: RetrainConfig, *, steps: "Steps", progress: Progress
-) -> tuple[BundleContent, ReasonReport | None]:
-    """Measure the reasons of a model before its bundle is written.
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """What was found out about the lists of a model and about their reasons."""
 
-    Returns:
-        The content with what was measured in report and card, and the measures; None where the gate asks for none.
-    """
-    if not config.gate.reason_users:
-        return content, None
-    with steps.step("explain"):
-        ready = prepare(unwritten(content), config.reasons)
-        reasons = measure_reasons(ready, users=config.gate.reason_users, n=config.learn.k, progress=progress)
-        steps.says(reason_sentence(reasons))
-    measured = {**content.report, "reasons": reasons_to_json(reasons)}
-    return replace(content, report=measured, card=content.card + reasons_card(reasons)), reasons
+    evidence: Mapping[str, Any]
+    """What the lists rest on, as plain values (`serving.overview`)."""
+    card: str
+    """The same and the reasons for the model card, Markdown."""
+    reasons: ReasonReport | None
+    """None where the gate asks for none."""
 
 
-def snapshot_of_graph(
-    store: GraphStore, schema: GraphSchema, *, cutoff: datetime | None = None, progress: Progress = silent
-) -> Snapshot:
-    """Read the whole graph and cut it at a time."""
-    return build_snapshot(extract_tables(store, schema, progress=progress), cutoff=cutoff)
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What all steps share. Each step takes what the ones before gave."""
 
+    snapshot: Snapshot
+    place: Place
+    config: RetrainConfig
+    applied: Applied
+    clock: Stopwatch
+    progress: Progress
 
-def snapshot_with_events(
-    store: GraphStore,
-    schema: GraphSchema,
-    *,
-    log: EventLog,
-    products: ProductLog,
-    known: Snapshot | None = None,
-    cutoff: datetime | None = None,
-    progress: Progress = silent,
-) -> tuple[Snapshot, Applied]:
-    """Write the waiting products and events of the logs to the graph, then read the whole graph and cut it at a time.
+    def encode(self, steps: Steps) -> tuple[Vectors, Path]:
+        """Turn every text into a vector, and return the folder of the encoder too; the cache keeps both."""
+        encoder, vectors, encoded = encode_nodes(
+            self.snapshot, self.config.encoder, cache=self.place.cache, progress=self.progress
+        )
+        folder = exported_encoder(encoder, self.place.cache)
+        distinct, now = sum(part.num_distinct for part in encoded), sum(part.num_encoded for part in encoded)
+        steps.says(f"{distinct:,} distinct texts, {now:,} encoded now")
+        return vectors, folder
 
-    Args:
-        store: an open graph.
-        schema: kinds in use.
-        log: events that came in since the last model.
-        products: what was said of products.
-        known: an earlier snapshot of the same shop; None: the graph is read one time more when something waits.
-        cutoff: as for `snapshot_of_graph`.
-        progress: called as work moves.
+    def train(self, steps: Steps, vectors: Vectors) -> Decision:
+        """Fit on the training part and let validation decide."""
+        if (kept := self._kept(steps, "train")) is not None:
+            for name, seconds in kept["seconds"].items():
+                self.clock.add(name, seconds)
+            return decision_from_json(kept["decision"])
+        before, learn = self.clock.laps, self.config.learn
+        tuned = tune(
+            self.snapshot, vectors, config=learn, clock=self.clock, split=self.config.split, progress=self.progress
+        )
+        epochs = len(tuned.stage.trained.losses) if tuned.stage.trained else 0
+        seconds = {name: took - before.get(name, 0.0) for name, took in self.clock.laps.items()}
+        facts = {"decision": decision_to_json(tuned.decision), "seconds": seconds}
+        line = f"{len(tuned.stage.kernels)} kernels, network stopped after {epochs} epochs"
+        self._finished(steps, "train", facts, line)
+        return tuned.decision
 
-    Returns:
-        The snapshot, and what of the logs is in it.
+    def evaluate(self, steps: Steps, vectors: Vectors, decision: Decision) -> Report:
+        """Rank the test targets, once."""
+        if (kept := self._kept(steps, "evaluate")) is not None:
+            return report_from_json(kept["report"])
+        learn, split = self.config.learn, split_for(self.snapshot, config=self.config.learn, split=self.config.split)
+        live = self.live_bundle()
+        settings = None if live is None else live.decision
+        rivals = {} if settings is None else {LIVE_SETTINGS: settings.blends[WHOLE]}
+        _, report = measure(
+            split, decision, vectors, config=learn, clock=self.clock, rivals=rivals, progress=self.progress
+        )
+        self._finished(steps, "evaluate", {"report": report_to_json(report)}, report.sentences()[0], report)
+        return report
 
-    Raises:
-        GraphBusyError: another process writes the same events and does not end.
-    """
-    with log.applying():
-        if products.waiting() or log.count(PENDING) or log.count(REFUSED):
-            known = known or snapshot_of_graph(store, schema)
-            apply_products(products, store, known)
-            apply_events(log, store, known)
-            retry_refused(log, store, known)
-        last, said = log.applied_seq(), products.last_seq()
-        snapshot = snapshot_of_graph(store, schema, cutoff=cutoff, progress=progress)
-    return snapshot, Applied(last if cutoff is None else _last_before(log, cutoff, last), said)
+    def fit(self, steps: Steps, vectors: Vectors, decision: Decision, encoder: Path) -> Path:
+        """Fit on every event there is, and write the model down as a draft."""
+        draft = self.place.bundles.draft
+        if (draft.is_dir() or self._sealed() is not None) and self._kept(steps, "fit on everything") is not None:
+            return draft
+        final, scorer = finish(
+            self.snapshot, vectors, decision, config=self.config.learn, clock=self.clock, progress=self.progress
+        )
+        content = BundleContent(
+            snapshot=self.snapshot,
+            scorer=scorer.without_idle_kernels(),
+            exclude_seen=decision.exclude_seen,
+            text_vectors=vectors["Product"],
+            network={name: tensor.numpy() for name, tensor in final.trained.weights.items()} if final.trained else {},
+            config=describe(self.config),
+            packages=package_versions(),
+            encoder=encoder,
+            events_applied=self.applied.events,
+            products_applied=self.applied.products,
+            decision=decision,
+        )
+        write_draft(content, draft)
+        self._finished(steps, "fit on everything", {}, f"{len(content.scorer.kernels)} kernels carry weight")
+        return draft
 
+    def explain(self, steps: Steps, draft: Path) -> Explained:
+        """Measure what the lists rest on and what their reasons are worth, on the model as it is going to be served."""
+        if (kept := self._kept(steps, "explain")) is not None:
+            reasons = None if kept["reasons"] is None else reasons_from_json(kept["reasons"])
+            return Explained(kept["evidence"], kept["card"], reasons)
+        bundle, learn, gate = open_draft(draft), self.config.learn, self.config.gate
+        overview = make_overview(
+            bundle.snapshot, bundle.scorer, exclude_seen=bundle.exclude_seen, seed=learn.train.seed
+        )
+        card, reasons, line = overview_card(overview), None, "the lists; no reasons, as [gate] reason_users is 0"
+        if gate.reason_users:
+            ready = prepare(bundle, self.config.reasons)
+            reasons = measure_reasons(ready, users=gate.reason_users, n=learn.k, progress=self.progress)
+            card, line = card + reasons_card(reasons), reason_sentence(reasons)
+        found = Explained(overview_to_json(overview), card, reasons)
+        plain = {"evidence": found.evidence, "card": card, "reasons": reasons and reasons_to_json(reasons)}
+        self._finished(steps, "explain", plain, line)
+        return found
 
-def _last_before(log: EventLog, cutoff: datetime, last: int) -> int:
-    """Number up to which every event of the log is older than the cutoff, at most `last`."""
-    cutoff_ms, done = int(cutoff.timestamp() * 1000), 0
-    while batch := log.read(APPLIED, after=done):
-        for logged in batch:
-            if logged.event.at_ms >= cutoff_ms or logged.seq > last:
-                return min(logged.seq - 1, last)
-        done = batch[-1].seq
-    return last
+    def judge(self, draft: Path, report: Report, explained: Explained) -> Verdict:
+        """Hold the model against the limits and against the one that is served."""
+        ready = prepare(self._draft_or_sealed(draft), self.config.reasons)
+        candidate = Candidate(snapshot=self.snapshot, report=report, reasons=explained.reasons, ready=ready)
+        live = self.live_bundle()
+        return judge(candidate, None if live is None else prepare(live, self.config.reasons), self.config.gate)
 
+    def live_bundle(self) -> Bundle | None:
+        """Return the model that is served; None where there is none, or where it cannot be read."""
+        try:
+            return self.place.bundles.current()
+        except BundleError as err:
+            logger.info("no live model to compare with: %s", err)
+            return None
 
-def encode_nodes(
-    snapshot: Snapshot, config: EncoderConfig, *, cache: Path, progress: Progress = silent
-) -> tuple[TextEncoder, Vectors, list[EncodeReport]]:
-    """Return the vector of every node's text by label, users apart; texts met before come from the cache."""
-    encoder = TextEncoder.open(config)
-    store = VectorCache(cache / "vectors")
-    vectors, reports = {}, []
-    for label, texts in node_sentences(snapshot).items():
-        vectors[label], report = encode_cached(encoder, texts, cache=store, progress=progress)
-        reports.append(report)
-    return encoder, vectors, reports
+    def _draft_or_sealed(self, draft: Path) -> Bundle:
+        """The model itself, sealed already where an earlier run was killed between sealing and publishing."""
+        kept = self._sealed()
+        return open_draft(draft) if kept is None else kept
 
+    def _sealed(self) -> Bundle | None:
+        kept, bundles = self.place.work.read("seal"), self.place.bundles
+        return bundles.load(kept["version"]) if kept is not None and kept["version"] in bundles.versions() else None
 
-def exported_encoder(encoder: TextEncoder, cache: Path) -> Path:
-    """Return the folder of the encoder in ONNX form, exported once a model."""
-    folder = cache / "onnx" / encoder.fingerprint
-    if not (folder / ONNX_READY).is_file():
-        export_onnx(encoder, folder)
-    return folder
+    def seal(self, draft: Path, report: Report, explained: Explained, verdict: Verdict) -> Bundle:
+        """Make the bundle; nothing points to it yet."""
+        if (kept := self._sealed()) is not None:
+            return kept
+        measured = report_to_json(report) | {"evidence": explained.evidence, "gate": verdict_to_json(verdict)}
+        if explained.reasons is not None:
+            measured["reasons"] = reasons_to_json(explained.reasons)
+        card = model_card(report, self.snapshot, self.config, further=explained.card + gate_card(verdict))
+        bundle = load_bundle(seal(draft, self.place.bundles.folder, report=measured, card=card))
+        self.place.work.write("seal", {"version": bundle.version})
+        return bundle
 
+    def _kept(self, steps: Steps, name: str) -> dict[str, Any] | None:
+        """What an earlier run of the same job wrote down when it finished a step."""
+        kept = self.place.work.read(name)
+        if kept is not None:
+            steps.says(f"{kept['line']} (by the run before, which was interrupted)")
+        return kept
 
-def describe(config: RetrainConfig) -> dict[str, Any]:
-    """Return the settings as plain values."""
-    plain: dict[str, Any] = asdict(config)
-    return plain
-
-
-class Steps:
-    """Names the steps of a job, counts their seconds and tells the caller."""
-
-    def __init__(self, clock: Stopwatch, done: StepDone | None) -> None:
-        self._clock, self.done, self._line = clock, done, ""
-        self._report: Report | None = None
-
-    @contextmanager
-    def step(self, name: str) -> Iterator[None]:
-        """Run one step; it is reported when it ends without an error."""
-        self._line, self._report = "", None
-        start = time.perf_counter()
-        with self._clock.lap(name):
-            yield
-        took = time.perf_counter() - start
-        logger.info("step done", extra={"step": name, "took_s": round(took, 2), "outcome": self._line})
-        if self.done is not None:
-            self.done(StepOutcome(name, took, self._line, self._report))
-
-    def says(self, line: str, report: Report | None = None) -> None:
-        """Say in one line what came out of the running step, with what was measured in it."""
-        self._line, self._report = line, report
+    def _finished(
+        self, steps: Steps, name: str, facts: Mapping[str, Any], line: str, report: Report | None = None
+    ) -> None:
+        self.place.work.write(name, {**facts, "line": line})
+        steps.says(line, report)

@@ -126,6 +126,9 @@ class RunRecorder:
 
     def __init__(self, log: RunLog, run: Run) -> None:
         """Write the beginning of a run."""
+        before = next(iter(log.all(limit=1)), None)
+        self.was_interrupted: bool = before is not None and before.outcome in ("lost", "stopped")
+        """Whether the run before this one was killed or stopped."""
         self._log, self.run = log, run
         log.write(run)
 

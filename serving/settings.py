@@ -113,6 +113,11 @@ class Settings:
         return self.home / "bundles"
 
     @property
+    def work(self) -> Path:
+        """Folder in which a retraining keeps what it finished, until it ends."""
+        return self.home / "work"
+
+    @property
     def state(self) -> Path:
         """File of the operational state (events received, runs)."""
         return self.home / "state.db"

@@ -120,7 +120,7 @@ def open_state(path: Path) -> sa.Engine:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        _create(path)
     except OSError as err:
         raise StateError(f"{path}: the state file cannot be opened ({err.strerror})") from err
     engine = sa.create_engine(
@@ -137,6 +137,16 @@ def open_state(path: Path) -> sa.Engine:
         engine.dispose()
         raise
     return engine
+
+
+def _create(path: Path) -> None:
+    """Create the file for its owner alone; one that is there is not touched.
+
+    To open and close a file that this process has a connection to would let go of the locks of that connection, as the
+    system knows one set of them a process; another process would then take the log of writes away from under it.
+    """
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
 class StateFile:

@@ -9,7 +9,8 @@ import numpy as np
 from jaxtyping import Int
 
 from bench.peers.walks import Lists, ShownPaths
-from gnn.bundle import Bundle, BundleContent, BundleStore, write_bundle
+from gnn.bundle import Bundle, BundleContent, write_bundle
+from gnn.bundles import BundleStore
 from gnn.contest import ContestConfig
 from gnn.entrants import make_entrants
 from gnn.report import WHOLE
@@ -18,10 +19,10 @@ from gnn.split import DataSplit, Trial, repeat_share
 from serving.answer import RecommendRequest
 from serving.cli.learn import read_config
 from serving.history import NoEvents
+from serving.node_vectors import encode_nodes
 from serving.quality import commit
 from serving.ready import prepare
 from serving.recommend import recommend
-from serving.retrain import encode_nodes
 from serving.settings import load_settings
 
 NUM_PATHS = 3

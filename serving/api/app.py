@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 
-from gnn.bundle import BundleStore
+from gnn.bundles import BundleStore
 from kg.snapshot import Snapshot
 from kg.store import GraphStore
 from serving.api import catalogue, people, recommendations, search, surfaces

@@ -16,7 +16,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cypher.errors import WhycartError
-from gnn.bundle import Bundle, BundleStore
+from gnn.bundle import Bundle
+from gnn.bundles import BundleStore
 from kg.additions import base_hash
 from serving.api.cards import Cards
 from serving.api.metrics import Metrics

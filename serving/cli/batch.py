@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 
 from cypher.errors import InputError
-from gnn.bundle import BundleStore
+from gnn.bundles import BundleStore
 from serving.answer import RecommendRequest
 from serving.batch import Source, recommend_to_all
 from serving.cli.output import progress_bars, say

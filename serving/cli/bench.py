@@ -23,9 +23,9 @@ from gnn.split import DataSplit, SplitName
 from kg.progress import Progress
 from serving.cli.learn import parse_cutoff, read_config, use_all_cores
 from serving.cli.output import print_table, progress_bars, say
+from serving.node_vectors import encode_nodes
 from serving.quality import ALL, Question, compare, read_material, write_result
 from serving.quality_words import main_k, setting_sentence
-from serving.retrain import encode_nodes
 from serving.settings import Settings, load_settings
 
 app = typer.Typer(no_args_is_help=True, help="Compare the model with others on an input folder.")

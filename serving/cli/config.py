@@ -14,7 +14,7 @@ from kg.store import GraphConfig
 from serving.audit_config import AuditConfig
 from serving.cli.output import print_json, print_table
 from serving.example import write_example
-from serving.gate import GateConfig
+from serving.gate.config import GateConfig
 from serving.reason_config import ReasonConfig
 from serving.sections import keys_of
 from serving.settings import HOME_NAME, ServeConfig, load_settings

@@ -21,7 +21,7 @@ from typing import Annotated, Literal
 import typer
 
 from cypher.errors import InputError
-from gnn.bundle import BundleStore
+from gnn.bundles import BundleStore
 from gnn.stopwatch import Stopwatch
 from kg import local_server
 from kg.extract import read_nodes
@@ -36,8 +36,10 @@ from serving.cli.demo_process import Api, MemoryMeter, running_api
 from serving.cli.demo_story import tell_story
 from serving.cli.learn import read_config, tell_report, use_all_cores
 from serving.cli.output import progress_bars, say
-from serving.retrain import StepOutcome, Steps, retrain, snapshot_of_graph
+from serving.graph_input import snapshot_of_graph
+from serving.retrain import Place, retrain
 from serving.settings import FILE_NAME, Settings, load_settings
+from serving.steps import StepOutcome, Steps
 
 HOUSEHOLDS = 300
 """Households of the sample of real data."""
@@ -45,7 +47,7 @@ MIN_BUYERS = 3
 """Products of the sample that fewer of its households bought are left out."""
 USERS, EVENTS = 800, 30_000
 """Size of the generated shop."""
-NUM_STEPS = 10
+NUM_STEPS = 11
 _KEPT_BUNDLES = 2
 _NOT_INHERITED = ("WHYCART_HOME", "WHYCART_CONFIG", "WHYCART_GRAPH_FOLDER", "WHYCART_SERVE_")
 
@@ -213,9 +215,8 @@ def _learn(store: GraphStore, tables: Tables, project: Project, *, steps: Steps)
             steps.says(f"{len(snapshot.events):,} events up to the end of the data, hash {snapshot.hash[:16]}")
         retrain(
             snapshot,
-            bundles,
+            Place(bundles, settings.cache),
             config=read_config(settings),
-            cache=settings.cache,
             progress=progress,
             step_done=steps.done,
         )

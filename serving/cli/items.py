@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from gnn.bundle import BundleStore
+from gnn.bundles import BundleStore
 from serving.api.cards import Cards
 from serving.api.shape import Stamp
 from serving.arrivals import ready_with_arrivals

@@ -1,27 +1,22 @@
-"""`whycart snapshot`, `encode`, `train`, `evaluate` and `retrain`: learning, step by step or as one job.
+"""`whycart snapshot`, `encode`, `train` and `evaluate`: learning, step by step.
 
-The job is `serving.retrain`'s and the learning is `gnn.learn`'s; here it is said where the input comes from, and the
-answers are told. Published models are looked after by `serving.cli.models`.
+The learning is `gnn.learn`'s; here it is said where the input comes from, and the answers are told. All of it as one
+job is `serving.cli.retrain`'s, published models are looked after by `serving.cli.models`.
 """
 
-import contextlib
 import json
 import os
-import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import torch
 import typer
 
 from cypher.errors import InputError
 from encoders.config import EncoderConfig, EncodeReport
-from gnn.bundle import BundleStore
 from gnn.config import FuseConfig, KernelConfig, LearnConfig, ModelConfig, TrainConfig
-from gnn.errors import BundleError
 from gnn.learn import measure, tune
 from gnn.measure import Measured
 from gnn.report import Report, report_to_json
@@ -36,22 +31,11 @@ from kg.store import GraphStore
 from serving.cli.output import print_json, print_table, progress_bars, say
 from serving.cli.reasons import evaluate_reasons
 from serving.cli.training import tell_profile, tell_tuned, tuned_facts
-from serving.events import EventLog
-from serving.gate import GateConfig
-from serving.products import ProductLog
+from serving.gate.config import GateConfig
+from serving.graph_input import snapshot_of_graph
+from serving.node_vectors import encode_nodes
 from serving.reason_config import read_reasons
-from serving.retrain import (
-    Applied,
-    RetrainConfig,
-    Retrained,
-    StepOutcome,
-    describe,
-    encode_nodes,
-    snapshot_of_graph,
-    snapshot_with_events,
-)
-from serving.retrain import retrain as run_retrain
-from serving.runs import recorded_run
+from serving.retrain_config import RetrainConfig
 from serving.settings import Settings, load_settings
 
 EVALUATION = "evaluation.json"
@@ -83,7 +67,7 @@ def snapshot(
     """
     settings, until = load_settings(), parse_cutoff(cutoff)
     with progress_bars(wanted=not as_json) as progress:
-        made = _read_snapshot(settings, data, cutoff=until, progress=progress)
+        made = read_snapshot(settings, data, cutoff=until, progress=progress)
     folder = out or settings.snapshots / made.hash[:16]
     is_new = out is not None or not folder.exists()
     if is_new:
@@ -110,7 +94,7 @@ def encode(data: Data = None, as_json: AsJson = False) -> None:
     settings = load_settings()
     use_all_cores()
     with progress_bars(wanted=not as_json) as progress:
-        made = _read_snapshot(settings, data, cutoff=None, progress=progress)
+        made = read_snapshot(settings, data, cutoff=None, progress=progress)
         config = settings.section("encoder", EncoderConfig)
         encoder, vectors, reports = encode_nodes(made, config, cache=settings.cache, progress=progress)
     by_label = dict(zip(vectors, reports, strict=True))
@@ -144,7 +128,7 @@ def train(
     clock = Stopwatch(exact=profile)
     with progress_bars(wanted=not as_json) as progress:
         with clock.lap("snapshot"):
-            made = _read_snapshot(settings, data, cutoff=until, progress=progress)
+            made = read_snapshot(settings, data, cutoff=until, progress=progress)
         with clock.lap("encode"):
             _, vectors, _ = encode_nodes(made, config.encoder, cache=settings.cache, progress=progress)
         tuned = tune(made, vectors, config=config.learn, clock=clock, split=split, progress=progress)
@@ -196,10 +180,10 @@ def evaluate(
     use_all_cores()
     clock = Stopwatch()
     with progress_bars(wanted=not as_json) as progress:
-        made = _read_snapshot(settings, data, cutoff=until, progress=progress)
+        made = read_snapshot(settings, data, cutoff=until, progress=progress)
         _, vectors, _ = encode_nodes(made, config.encoder, cache=settings.cache, progress=progress)
         tuned = tune(made, vectors, config=config.learn, clock=clock, split=split, progress=progress)
-        _, report = measure(tuned, vectors, config=config.learn, clock=clock, progress=progress)
+        _, report = measure(tuned.split, tuned.decision, vectors, config=config.learn, clock=clock, progress=progress)
     facts = report_to_json(report) | {"snapshot": made.hash, "seconds": clock.laps}
     file = out or settings.home / EVALUATION
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -209,64 +193,6 @@ def evaluate(
         return
     tell_report(report)
     say(f"written to {file}")
-
-
-def retrain(data: Data = None, cutoff: Cutoff = None, split: Split = None, as_json: AsJson = False) -> None:
-    """Run everything from the snapshot to the published bundle.
-
-    Waiting events of the API are written to the graph first. Ends with exit code 3 when the gate refuses the model;
-    the one served so far then stays. One at a time in a project; 'whycart runs' says what each did.
-
-    Example: whycart retrain
-    """
-    settings, until = load_settings(), parse_cutoff(cutoff)
-    config = read_config(settings, split=split, cutoff=until)
-    use_all_cores()
-    with (
-        _stoppable(),
-        progress_bars(wanted=not as_json) as progress,
-        recorded_run(settings.state, data=data, config=describe(config)) as record,
-    ):
-        started = time.perf_counter()
-        made, applied = _newest_snapshot(settings, data, cutoff=until, progress=progress)
-        record.learned_from(made.hash)
-        record.step("snapshot", time.perf_counter() - started, _counts_of(made))
-
-        def step_done(step: StepOutcome) -> None:
-            record.step(step.name, step.took_s, step.line)
-            if not as_json:
-                _tell_step(step)
-
-        done = run_retrain(
-            made,
-            BundleStore(settings.bundles),
-            config=config,
-            cache=settings.cache,
-            applied=applied,
-            progress=progress,
-            step_done=step_done,
-        )
-        record.end("published", done.verdict.sentence, version=done.bundle.version)
-    if as_json:
-        print_json(_retrained_facts(done) | {"run": record.run.run_id})
-    else:
-        say(done.verdict.sentence)
-        say("whycart serve answers with it; it takes a new model up by itself")
-
-
-@contextlib.contextmanager
-def _stoppable() -> Iterator[None]:
-    """Take SIGTERM as Ctrl-C, so that a job that is told to stop says so in its record."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _counts_of(made: Snapshot) -> str:
-    nodes = ", ".join(f"{made.num_nodes(label):,} {label}" for label in sorted(made.nodes))
-    return f"{nodes}; {len(made.events):,} events"
 
 
 def parse_cutoff(text: str | None, *, option: str = "--cutoff") -> datetime | None:
@@ -333,35 +259,24 @@ def tell_report(report: Report, tell: Callable[[str], None] = say) -> None:
         tell(sentence)
 
 
-def _read_snapshot(settings: Settings, data: Path | None, *, cutoff: datetime | None, progress: Progress) -> Snapshot:
+def read_snapshot(settings: Settings, data: Path | None, *, cutoff: datetime | None, progress: Progress) -> Snapshot:
+    """Return the snapshot of an input folder, or of the graph.
+
+    Raises:
+        InputError: the graph holds nothing to learn from.
+    """
     if data is not None:
         return build_snapshot(read_folder(data, base=settings.schema, progress=progress).tables, cutoff=cutoff)
     with GraphStore.open(settings.graph) as store:
-        return _not_empty(snapshot_of_graph(store, settings.schema, cutoff=cutoff, progress=progress))
+        return not_empty(snapshot_of_graph(store, settings.schema, cutoff=cutoff, progress=progress))
 
 
-def _newest_snapshot(
-    settings: Settings, data: Path | None, *, cutoff: datetime | None, progress: Progress
-) -> tuple[Snapshot, Applied]:
-    """Return the snapshot to retrain on, and what of the logs is in it."""
-    if data is not None or not settings.state.exists():
-        return _read_snapshot(settings, data, cutoff=cutoff, progress=progress), Applied()
-    known, state = _served_snapshot(settings), settings.state
-    with EventLog.open(state) as log, ProductLog.open(state) as products, GraphStore.open(settings.graph) as store:
-        made, applied = snapshot_with_events(
-            store, settings.schema, log=log, products=products, known=known, cutoff=cutoff, progress=progress
-        )
-    return _not_empty(made), applied
+def not_empty(made: Snapshot) -> Snapshot:
+    """Return the snapshot of a graph.
 
-
-def _served_snapshot(settings: Settings) -> Snapshot | None:
-    """Snapshot of the model that is served; None without one that can be read."""
-    with contextlib.suppress(BundleError):
-        return BundleStore(settings.bundles).current().snapshot
-    return None
-
-
-def _not_empty(made: Snapshot) -> Snapshot:
+    Raises:
+        InputError: it holds nothing to learn from.
+    """
     if not made.num_nodes("Product") or not len(made.events):
         raise InputError("the graph holds no products with events; import a folder first: whycart ingest FOLDER")
     return made
@@ -370,24 +285,6 @@ def _not_empty(made: Snapshot) -> Snapshot:
 def _encode_row(label: str, report: EncodeReport) -> tuple[object, ...]:
     counts = (report.num_texts, report.num_distinct, report.num_encoded, report.num_cached)
     return (label, *counts, f"{report.unknown_share:.1%}", f"{report.took_s:.1f}")
-
-
-def _tell_step(step: StepOutcome) -> None:
-    say(f"{step.name}: {step.line} ({step.took_s:.1f} s)")
-    if step.report is not None:
-        tell_report(step.report)
-
-
-def _retrained_facts(done: Retrained) -> dict[str, Any]:
-    return {
-        "version": done.bundle.version,
-        "published": done.verdict.passed,
-        "verdict": done.verdict.sentence,
-        "snapshot": done.bundle.snapshot.hash,
-        "events_applied": done.bundle.events_applied,
-        "report": report_to_json(done.report),
-        "seconds": dict(done.seconds),
-    }
 
 
 def _measured(value: Measured) -> str:

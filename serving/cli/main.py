@@ -56,11 +56,11 @@ COMMANDS = (
     Entry("encode", "learn", "encode", "Turn the text of a snapshot into vectors.", _LEARN),
     Entry("train", "learn", "train", "Train a model on a snapshot.", _LEARN),
     Entry("evaluate", "learn", "evaluate", "Measure a model beside the baselines.", _LEARN),
-    Entry("retrain", "learn", "retrain", "Run everything from the snapshot to the published bundle.", _LEARN),
+    Entry("retrain", "retrain", "retrain", "Run everything from the snapshot to the published bundle.", _LEARN),
     Entry("bench", "bench", "app", "Compare the model with others on an input folder.", _LEARN),
     Entry("tune", "tune", "tune", "Search for better settings of learning.", _LEARN),
     Entry("runs", "runs", "app", "List, show and compare runs of the retraining.", _LEARN),
-    Entry("models", "models", "app", "List, show, promote and roll back published bundles.", _LEARN),
+    Entry("models", "models", "app", "List, show, compare, promote, roll back and delete models.", _LEARN),
     Entry("serve", "serve", "serve", "Serve recommendations over HTTP.", _SERVE),
     Entry(
         "recommend",

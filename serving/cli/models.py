@@ -1,18 +1,22 @@
-"""`whycart models`: the bundles of a project: which there are, which one is served, and moving the pointer.
+"""`whycart models`: the bundles of a project: which there are, how they differ, which one is served.
 
 Bundles are made by `whycart retrain` and read by `gnn.bundle`; this module loads no learning library.
 """
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
 
-from gnn.bundle import Bundle, BundleStore, load_bundle
+from cypher.errors import InputError
+from gnn.bundle import Bundle, load_bundle
+from gnn.bundles import BundleStore
 from gnn.errors import BundleError
 from serving.cli.output import print_json, print_table, say
+from serving.model_difference import compare_lists, compare_models
 from serving.settings import load_settings
 
-app = typer.Typer(no_args_is_help=True, help="List, show, promote and roll back published bundles.")
+app = typer.Typer(no_args_is_help=True, help="List, show, compare, promote, roll back and delete models.")
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 WHOLE = "whycart"
 """The row of a report that is the whole model."""
@@ -33,7 +37,7 @@ def list_models(as_json: AsJson = False) -> None:
     if not facts:
         say(f"no model is in {store.folder}; make one with: whycart retrain")
         return
-    columns = ("version", "served", "split", "metric", "model", "best baseline", "value", "note")
+    columns = ("version", "served", "gate", "metric", "model", "best baseline", "value", "note")
     print_table(columns, [[entry[column.replace(" ", "_")] for column in columns] for entry in facts])
 
 
@@ -68,15 +72,64 @@ def promote(version: Annotated[str, typer.Argument(help="Version to serve from n
 
 
 @app.command()
-def rollback() -> None:
+def rollback(
+    to: Annotated[
+        str | None, typer.Option("--to", metavar="VERSION", help="Which one; not given: the one before.")
+    ] = None,
+) -> None:
     """Serve the model again that was published before the one served now.
+
+    With --to an older one, which must have been published at some time; 'whycart models promote' serves any.
 
     Example: whycart models rollback
     """
     store = _store()
-    before, target = store.current_version(), store.previous_version()
+    before = store.current_version()
+    target = store.previous_version() if to is None else to
+    if to is not None and to not in store.published():
+        raise InputError(f"{to} was never published; 'whycart models list' shows what was, 'promote' serves any model")
     store.publish(target)
     say(f"{target} is served from now on, {before} was before")
+
+
+@app.command()
+def diff(
+    before: Annotated[str, typer.Argument(metavar="VERSION", help="One model.")],
+    after: Annotated[str | None, typer.Argument(metavar="VERSION", help="Another; not given: the one served.")] = None,
+    users: Annotated[int, typer.Option("--users", min=1, help="Users whose lists are compared.")] = 200,
+    as_json: AsJson = False,
+) -> None:
+    """Compare two models: data, settings, weights, figures, and the lists of some users.
+
+    Example: whycart models diff 20260131T120000Z-1a2b3c4d
+    """
+    store = _store()
+    pair = (store.load(before), store.current() if after is None else store.load(after))
+    rows, lists = compare_models(*pair), compare_lists(*pair, users=users)
+    if as_json:
+        print_json({"differences": [asdict(row) for row in rows], "lists": asdict(lists)})
+        return
+    print_table(("what", pair[0].version, pair[1].version), [(row.name, row.before, row.after) for row in rows])
+    say(lists.sentence)
+
+
+@app.command()
+def prune(
+    keep: Annotated[int, typer.Option("--keep", min=1, help="Published ones that stay, and refused ones.")] = 10,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be deleted.")] = False,
+) -> None:
+    """Delete old models; the one served and the one before it always stay.
+
+    Example: whycart models prune --keep 5 --dry-run
+    """
+    store = _store()
+    versions = store.surplus(keep=keep)
+    for version in versions:
+        if not dry_run:
+            store.delete(version)
+        say(f"{version} {'would be' if dry_run else 'is'} deleted")
+    if not versions:
+        say(f"nothing to delete: of {len(store.versions())} models {keep} published and {keep} refused ones stay")
 
 
 def _store() -> BundleStore:
@@ -85,7 +138,7 @@ def _store() -> BundleStore:
 
 def _facts(store: BundleStore, version: str, current: str | None) -> dict[str, Any]:
     entry: dict[str, Any] = {"version": version, "served": version == current}
-    empty = dict.fromkeys(("split", "metric", "model", "best_baseline", "value"))
+    empty = dict.fromkeys(("gate", "split", "metric", "model", "best_baseline", "value"))
     try:
         bundle = load_bundle(store.folder / version, verify=False)
     except BundleError as err:
@@ -97,7 +150,10 @@ def _figures(bundle: Bundle) -> dict[str, Any]:
     report = bundle.report
     metric, best = f"ndcg@{report['k']}", report["best_baseline"]
     models = report["models"]
+    gate = report.get("gate")
+    outcome = None if gate is None else "overruled" if gate["overruled"] else "passed" if gate["passed"] else "refused"
     return {
+        "gate": outcome,
         "split": report["split"],
         "metric": metric,
         "model": models[WHOLE]["metrics"][metric]["mean"],

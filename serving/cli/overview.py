@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cypher.errors import InputError
-from gnn.bundle import BundleStore
+from gnn.bundles import BundleStore
 from gnn.measure import Measured
 from serving.cli.output import print_json, print_table, say
 from serving.overview import TOP, Overview, build_overview, draw_sample, overview_to_json

@@ -4,7 +4,7 @@ import time
 from functools import partial
 from typing import Any
 
-from gnn.bundle import BundleStore
+from gnn.bundles import BundleStore
 from serving.api.recorded import shape_record
 from serving.audit_config import AuditConfig
 from serving.cli.items import open_ready, stamp_since

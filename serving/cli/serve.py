@@ -19,7 +19,7 @@ from fastapi import FastAPI
 from threadpoolctl import threadpool_limits
 from uvicorn.supervisors import Multiprocess
 
-from gnn.bundle import BundleStore
+from gnn.bundles import BundleStore
 from kg.store import GraphStore
 from serving.api.app import create_app
 from serving.api.keyring import Guard

@@ -22,23 +22,23 @@ def tuned_facts(tuned: Tuned, clock: Stopwatch) -> dict[str, Any]:
         "split": tuned.split.name,
         "num_train_events": len(tuned.split.train.events),
         "num_validation_users": len(tuned.split.valid.users),
-        "exclude_seen": tuned.exclude_seen,
-        "blends": {name: describe_blend(fused.blend) | {"value": fused.value} for name, fused in tuned.blends.items()},
+        "exclude_seen": tuned.decision.exclude_seen,
+        "blends": {name: describe_blend(fused.blend) | {"value": fused.value} for name, fused in tuned.fused.items()},
         "network": network,
-        "baselines": {name: dict(chose) for name, chose in tuned.baselines_chose.items()},
+        "baselines": {name: dict(chose) for name, chose in tuned.decision.baselines.items()},
         "seconds": clock.laps,
     }
 
 
 def tell_tuned(tuned: Tuned, clock: Stopwatch) -> None:
     """Print what validation chose."""
-    chosen = describe_blend(tuned.blends[WHOLE].blend)
+    chosen = describe_blend(tuned.decision.blends[WHOLE])
     rows = list(_weight_rows(chosen, [kernel.name for kernel in tuned.stage.kernels]))
     print_table(("evidence", "weight and decay that validation chose", "fit s"), _timed(rows, clock))
     trained = tuned.stage.trained
     if trained is not None:
         say(f"network: {len(trained.losses)} epochs in {trained.took_s:.1f} s, the best was epoch {trained.best_epoch}")
-    for name, fused in tuned.blends.items():
+    for name, fused in tuned.fused.items():
         say(f"{name}: value {fused.value:.4f} on {len(tuned.split.valid.users):,} validation users")
     say("measure it with 'whycart evaluate', publish with 'whycart retrain'")
 

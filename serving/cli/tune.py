@@ -12,7 +12,7 @@ from kg.reader import read_folder, read_splits
 from kg.snapshot import build_snapshot
 from serving.cli.learn import AsJson, Split, read_config, use_all_cores
 from serving.cli.output import print_json, print_table, progress_bars, say
-from serving.retrain import encode_nodes
+from serving.node_vectors import encode_nodes
 from serving.settings import load_settings
 from serving.tuning import as_toml, search
 

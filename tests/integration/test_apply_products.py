@@ -10,8 +10,8 @@ from kg.ingest import ingest
 from kg.snapshot import Snapshot, build_snapshot
 from kg.store import GraphConfig, GraphStore
 from serving.events import REFUSED, EventLog, NewEvent
+from serving.graph_input import Applied, snapshot_with_events
 from serving.products import ProductLog, apply_products
-from serving.retrain import Applied, snapshot_with_events
 from tests.integration.conftest import EMPTY
 from tests.worlds import MONDAY, tiny_shop
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from fastapi.testclient import TestClient
 
-from gnn.bundle import BundleStore
+from gnn.bundles import BundleStore
 from kg.store import GraphStore
 from serving.api.app import create_app
 from serving.audit_config import AuditConfig

@@ -4,15 +4,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from encoders.config import EncoderConfig
-from gnn.bundle import BundleStore
+from gnn.bundles import BundleStore
 from gnn.fuse import FuseConfig
 from gnn.learn import LearnConfig
 from gnn.model import ModelConfig
 from gnn.train import TrainConfig
 from kg.snapshot import build_snapshot
 from kg.sources.generated import GeneratedShop, generated_shop
-from serving.gate import GateConfig
-from serving.retrain import RetrainConfig, Retrained, retrain
+from serving.gate.config import GateConfig
+from serving.retrain import Place, Retrained, retrain
+from serving.retrain_config import RetrainConfig
 
 
 def small_shop(seed: int = 0) -> GeneratedShop:
@@ -36,7 +37,7 @@ def train_small_shop(
 ) -> Retrained:
     """Train on the small shop and publish into `room/bundles`."""
     snapshot, config = build_snapshot((shop or small_shop()).tables), replace(quick_config(), gate=gate or GateConfig())
-    return retrain(snapshot, BundleStore(room / "bundles"), config=config, cache=cache or room / "cache")
+    return retrain(snapshot, Place(BundleStore(room / "bundles"), cache or room / "cache"), config=config)
 
 
 def tiny_bundle_store(room: Path) -> BundleStore:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from gnn.bundle import BundleContent, BundleStore, write_bundle
+from gnn.bundle import BundleContent, write_bundle
+from gnn.bundles import BundleStore
 from gnn.kernels import KernelConfig, build_kernels, build_priors
 from gnn.score import Blend, Decay, Scorer
 from gnn.stopwatch import Stopwatch

@@ -8,7 +8,7 @@ import pytest
 from fastapi.testclient import TestClient
 from starlette.types import Message
 
-from gnn.bundle import BundleStore
+from gnn.bundles import BundleStore
 from serving.api import edge
 from serving.api.app import create_app
 from serving.api.keyring import Guard

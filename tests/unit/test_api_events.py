@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from gnn.bundle import BundleStore
+from gnn.bundles import BundleStore
 from serving.api.schemas import EventsAnswer
 from serving.events import PENDING, EventLog
 from tests.support.api import problem, product_ids, running_api, until

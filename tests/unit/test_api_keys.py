@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from gnn.bundle import BundleStore
+from gnn.bundles import BundleStore
 from serving.api.app import create_app
 from serving.api.keyring import READ_EVERY_S, Guard
 from serving.events import EventLog

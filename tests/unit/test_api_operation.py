@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-from gnn.bundle import BundleStore
+from gnn.bundles import BundleStore
 from kg.errors import GraphConnectionError
 from kg.store import GraphStore
 from tests.support.api import running_api, until

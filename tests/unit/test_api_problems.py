@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from gnn.bundle import BundleStore
+from gnn.bundles import BundleStore
 from serving.api import routes
 from tests.support.api import problem, running_api
 from tests.support.tiny_bundle import publish_tiny_bundle

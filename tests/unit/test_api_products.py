@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from gnn.bundle import BundleStore
+from gnn.bundles import BundleStore
 from serving.api.schemas import ProductsAnswer
 from serving.arrivals import ready_with_arrivals
 from serving.products import ProductLog

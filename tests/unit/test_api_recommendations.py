@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from gnn.bundle import BundleStore
+from gnn.bundles import BundleStore
 from serving.api.metrics import Metrics
 from serving.api.recorded import RecordAnswer
 from serving.api.recorder import Recorder

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from gnn.bundle import BundleStore
+from gnn.bundles import BundleStore
 from serving.api.recent import READ_EVERY_S
 from serving.api.schemas import RankAnswer, RecommendAnswer, SurfaceAnswer
 from tests.support.api import problem, product_ids, running_api, until

@@ -13,7 +13,7 @@ import pytest
 
 import serving.batch
 from cypher.errors import InputError
-from gnn.bundle import BundleStore
+from gnn.bundles import BundleStore
 from kg.snapshot import build_snapshot
 from serving.answer import Filter, RecommendRequest
 from serving.batch import COLUMNS, BatchStopped, Source, recommend_to_all

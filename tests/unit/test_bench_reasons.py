@@ -14,7 +14,8 @@ from bench.peers.reasons import interval, main, measure_lists
 from bench.peers.walks import ShownPaths, interaction_times, node_degrees, path_tables, read_walks
 from bench.peers.whycart import explained_lists, fit_bundle
 from bench.reasons import reasons_page
-from gnn.bundle import Bundle, BundleStore, write_bundle
+from gnn.bundle import Bundle, write_bundle
+from gnn.bundles import BundleStore
 from gnn.split import DataSplit, split_snapshot
 from kg.snapshot import build_snapshot
 from serving.answer import Path as ShownPath

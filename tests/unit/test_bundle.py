@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 from gnn import bundle as bundle_module
-from gnn.bundle import MANIFEST, POINTER, BundleStore, blend_from_json, blend_to_json, load_bundle, write_bundle
+from gnn.bundle import MANIFEST, load_bundle, write_bundle
+from gnn.bundles import POINTER, BundleStore
+from gnn.decision import blend_from_json, blend_to_json
 from gnn.errors import BundleError
 from gnn.score import user_history
 from tests.support.models import content_of
@@ -210,6 +212,45 @@ def test_a_version_that_was_never_published_is_no_way_back(store: BundleStore, t
     store.publish(new)
 
     assert (old, True) == (store.previous_version(), refused.is_dir())
+
+
+def test_only_what_nobody_can_go_back_to_is_surplus(store: BundleStore) -> None:
+    made = [
+        write_bundle(content_of(random_snapshot(2)), store.folder, now=START + timedelta(days=day)).name
+        for day in range(1, 5)
+    ]
+    old, second = store.versions()[:2]
+    store.publish(made[1])
+
+    assert [second, made[0], made[2]] == store.surplus(keep=1)
+    store.publish(old)
+    assert [second, made[0], made[2]] == store.surplus(keep=1)
+    assert [] == store.surplus(keep=6)
+
+
+def test_a_bundle_is_deleted_unless_it_is_served(store: BundleStore) -> None:
+    old, new = store.versions()
+
+    store.delete(new)
+
+    assert [old] == store.versions()
+    with pytest.raises(BundleError, match="is served; publish another one"):
+        store.delete(old)
+    with pytest.raises(BundleError, match="no bundle"):
+        store.delete(new)
+
+
+def test_what_a_killed_writer_left_is_tidied_away(store: BundleStore) -> None:
+    versions = store.versions()
+    for name in (".bundle.x", ".draft.17", ".draft"):
+        (store.folder / name).mkdir()
+    (store.folder / ".pointer.y").touch()
+
+    store.tidy(keep_draft=True)
+    assert {".draft", "current", "published", *versions} == {path.name for path in store.folder.iterdir()}
+    store.tidy()
+    assert not store.draft.exists()
+    assert versions == store.versions()
 
 
 def test_a_broken_bundle_is_not_published_and_the_pointer_stays(store: BundleStore) -> None:

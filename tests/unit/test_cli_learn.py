@@ -8,8 +8,9 @@ import pytest
 from typer.testing import CliRunner
 
 from cypher.errors import InputError
-from gnn.bundle import BundleStore
+from gnn.bundles import BundleStore
 from kg.snapshot_files import load_snapshot
+from serving import retrain as job
 from serving.cli.learn import parse_cutoff, read_config
 from serving.cli.main import app, main
 from serving.settings import load_settings
@@ -151,7 +152,7 @@ def test_a_retraining_is_recorded_step_by_step(trained: Path, monkeypatch: pytes
     first = json.loads(run("runs", "list", "--json"))["runs"][-1]
 
     assert ("published", published(trained)) == (first["outcome"], first["version"])
-    names = ["snapshot", "encode", "train", "evaluate", "fit on everything", "explain", "publish"]
+    names = ["snapshot", "encode", "train", "evaluate", "fit on everything", "explain", "gate", "publish"]
     assert names == [step["name"] for step in first["steps"]]
     assert "2,400 events" in first["steps"][0]["line"]
     assert 10 == json.loads(run("runs", "show", first["run_id"], "--json"))["config"]["learn"]["k"]
@@ -169,6 +170,56 @@ def test_a_model_can_be_rolled_back_and_promoted_again(
     run("models", "promote", second)
     assert second == published(trained)
     run("models", "promote", str(first))
+
+
+def test_two_models_are_compared_and_old_ones_deleted(
+    trained: Path, shop: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(trained)
+    first = str(published(trained))
+    monkeypatch.setenv("WHYCART_LEARN_K", "5")
+    second = json.loads(run("retrain", "--data", shop, "--json"))["version"]
+
+    found = json.loads(run("models", "diff", first, second, "--json"))
+
+    assert "ndcg@5" in {row["name"] for row in found["differences"]}
+    assert 50 >= found["lists"]["num_users"] > 40
+    assert 0.5 < found["lists"]["overlap"] <= 1
+    assert "users keep" in run("models", "diff", first)
+    assert f"{first} would be deleted" not in run("models", "prune", "--keep", "1", "--dry-run")
+    run("models", "rollback", "--to", first)
+    assert first == published(trained)
+    assert 2 == main_code("models", "rollback", "--to", "20200101T000000Z-00000000")
+    assert "was never published" in capsys.readouterr().err
+    run("models", "prune", "--keep", "1")
+    assert {first, second} <= {entry["version"] for entry in json.loads(run("models", "list", "--json"))}
+
+
+def test_the_gate_is_not_overruled_without_a_word(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert 2 == main_code("retrain", "--force-publish")
+    assert "needs --reason TEXT" in capsys.readouterr().err
+    assert 2 == main_code("retrain", "--reason", "because")
+    assert "give --force-publish too" in capsys.readouterr().err
+
+
+def test_a_run_that_was_stopped_is_gone_on_with(project: Path, shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    measure = job.measure
+
+    def stopped(*args: object, **kwargs: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(job, "measure", stopped)
+    assert 130 == main_code("retrain", "--data", str(shop))
+    monkeypatch.setattr(job, "measure", measure)
+
+    text = run("retrain", "--data", shop)
+
+    assert "going on where the run before was interrupted" in text
+    assert "kernels, network stopped after 1 epochs (by the run before, which was interrupted)" in " ".join(
+        text.split()
+    )
+    assert not (project / ".whycart" / "work").exists()
+    assert ["published", "stopped"] == [entry["outcome"] for entry in json.loads(run("runs", "list", "--json"))["runs"]]
 
 
 def test_there_is_nothing_before_the_first_model(
@@ -198,9 +249,11 @@ def test_a_model_worse_than_the_best_baseline_is_refused_with_exit_code_three(
     code = main_code("retrain", "--data", str(folder))
 
     assert (3, None) == (code, published(project))
-    assert "Refused: the model is worse than popularity" in capsys.readouterr().err
+    told = " ".join(capsys.readouterr().err.split())
+    assert "Refused, " in told
+    assert "against popularity -" in told
     (record,) = json.loads(run("runs", "list", "--json"))["runs"]
-    assert ("refused", True) == (record["outcome"], "worse than popularity" in record["sentence"])
+    assert ("refused", True) == (record["outcome"], "against popularity -" in record["sentence"])
 
 
 def test_settings_of_learning_come_from_the_file(project: Path) -> None:

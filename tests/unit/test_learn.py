@@ -1,5 +1,6 @@
 """The stages of learning fit together: each later one sees more, and what validation chose still applies."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 
 from gnn.baselines import CHEAP_BASELINES
+from gnn.decision import Decision, decision_from_json, decision_to_json
 from gnn.examples import Examples
 from gnn.learn import (
     NETWORK,
@@ -15,7 +17,9 @@ from gnn.learn import (
     fit_stage,
     later_plan,
     measure,
+    network_epochs,
     network_scorer,
+    split_for,
     tune,
     tune_kernels,
 )
@@ -56,8 +60,8 @@ def test_a_model_is_tuned_measured_and_finished(make: object) -> None:
     vectors, clock = drawn_vectors(snapshot), Stopwatch()
 
     tuned = tune(snapshot, vectors, config=QUICK, clock=clock)
-    _, report = measure(tuned, vectors, config=QUICK, clock=clock)
-    _, scorer = finish(snapshot, vectors, tuned, config=QUICK, clock=clock)
+    _, report = measure(tuned.split, tuned.decision, vectors, config=QUICK, clock=clock)
+    _, scorer = finish(snapshot, vectors, tuned.decision, config=QUICK, clock=clock)
 
     assert {WHOLE, WITHOUT_NETWORK, "popularity", "habit", "itemknn", "rp3beta", "ease"} == {
         row.name for row in report.models
@@ -75,12 +79,10 @@ def test_every_baseline_says_what_it_chose() -> None:
     vectors, clock = drawn_vectors(snapshot), Stopwatch()
 
     tuned = tune(snapshot, vectors, config=QUICK, clock=clock)
-    _, report = measure(tuned, vectors, config=QUICK, clock=clock)
+    _, report = measure(tuned.split, tuned.decision, vectors, config=QUICK, clock=clock)
 
-    assert list(CHEAP_BASELINES) == [entrant.name for entrant in tuned.baselines] == list(tuned.baselines_chose)
-    assert {name: dict(chose) for name, chose in tuned.baselines_chose.items()} == {
-        name: report.result(name).chosen for name in CHEAP_BASELINES
-    }
+    assert list(CHEAP_BASELINES) == list(tuned.decision.baselines)
+    assert tuned.decision.baselines == {name: report.result(name).chosen for name in CHEAP_BASELINES}
     for name in (WHOLE, WITHOUT_NETWORK):
         assert {"kernels", "priors"} == set(report.result(name).chosen)
 
@@ -142,13 +144,31 @@ def test_a_later_stage_has_no_network_where_validation_gave_it_no_weight() -> No
     blend = blends[WHOLE].blend
     weights = {flag: np.where(network[:, None], flag, blend.weights) for flag in (0.0, 1.0)}
 
-    plans = [
-        later_plan(stage, replace(blends[WHOLE], blend=replace(blend, weights=weights[flag])), follows=True)
-        for flag in (0.0, 1.0)
-    ]
+    epochs = [network_epochs(stage, replace(blend, weights=weights[flag])) for flag in (0.0, 1.0)]
+    plans = [later_plan(decision_with(found)) for found in epochs]
 
     assert stage.trained is not None
+    assert [None, stage.trained.best_epoch] == epochs
     assert [None, NetworkPlan(follows=True, epochs=stage.trained.best_epoch)] == plans
+
+
+def decision_with(epochs: int | None) -> Decision:
+    return Decision(exclude_seen=False, follows=True, epochs=epochs, blends={}, baselines={})
+
+
+@pytest.mark.parametrize("order", ["clock", "position"])
+def test_a_decision_that_was_written_down_gives_the_same_report(order: str) -> None:
+    snapshot = random_snapshot(4, users=20, events=400, order=order)
+    vectors = drawn_vectors(snapshot)
+    decision = tune(snapshot, vectors, config=QUICK, clock=Stopwatch()).decision
+
+    read = decision_from_json(json.loads(json.dumps(decision_to_json(decision))))
+    split = split_for(snapshot, config=QUICK)
+    first, again = (measure(split, one, vectors, config=QUICK, clock=Stopwatch())[1] for one in (decision, read))
+
+    assert [(row.name, row.metrics) for row in first.models] == [(row.name, row.metrics) for row in again.models]
+    assert [row.chosen for row in first.models] == [row.chosen for row in again.models]
+    assert first.paired == again.paired
 
 
 def test_targets_between_the_events_of_a_history_are_learned_from_all_other_events(
@@ -203,7 +223,7 @@ def test_a_kernel_that_appears_only_later_has_no_weight_and_breaks_nothing() -> 
     snapshot = late_relations()
     vectors, clock = drawn_vectors(snapshot), Stopwatch()
     tuned = tune(snapshot, vectors, config=QUICK, clock=clock)
-    final, scorer = finish(snapshot, vectors, tuned, config=QUICK, clock=clock)
+    final, scorer = finish(snapshot, vectors, tuned.decision, config=QUICK, clock=clock)
 
     assert "also_viewed" in {kernel.name for kernel in final.kernels}
     assert "also_viewed" not in {kernel.name for kernel in scorer.kernels}
@@ -223,7 +243,7 @@ def test_a_shop_in_which_nobody_shares_anything_can_be_learned_from() -> None:
     vectors, clock = drawn_vectors(snapshot), Stopwatch()
 
     tuned = tune(snapshot, vectors, config=QUICK, clock=clock)
-    _, report = measure(tuned, vectors, config=QUICK, clock=clock)
+    _, report = measure(tuned.split, tuned.decision, vectors, config=QUICK, clock=clock)
 
-    assert not tuned.exclude_seen
+    assert not tuned.decision.exclude_seen
     assert 1.0 == report.result("habit").metrics["recall@5"].mean

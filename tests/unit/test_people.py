@@ -10,7 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from cypher.errors import InputError
-from gnn.bundle import BundleStore
+from gnn.bundles import BundleStore
 from gnn.crowd import histories_of_all, score_for_all
 from gnn.score import History, user_history
 from kg.snapshot import build_snapshot

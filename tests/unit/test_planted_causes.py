@@ -6,7 +6,7 @@ import pytest
 
 from bench.planted import SIZE, Outcome, judge, recovery, share_by_cause, shuffled
 from kg.sources.generated import GeneratedShop, generated_shop
-from serving.gate import GateConfig
+from serving.gate.config import GateConfig
 from tests.support.bundles import train_small_shop
 
 

@@ -9,11 +9,11 @@ import pytest
 
 from gnn.bundle import Bundle
 from gnn.measure import Measured
-from gnn.report import Report
 from gnn.score import Scorer
 from kg.snapshot import build_snapshot
 from serving.answer import Filter, PathEdge, RecommendRequest
-from serving.gate import GateConfig, judge
+from serving.gate.config import GateConfig
+from serving.gate.reasons import reason_lines
 from serving.history import NoEvents, read_history
 from serving.ledger import Claim, false_claims
 from serving.ready import Ready, prepare
@@ -104,27 +104,31 @@ def measured(value: float) -> Measured:
     return Measured(value, value - 0.1, value + 0.1)
 
 
-GOOD = Report("temporal", 10, 0, 100, 50, 1000, False, (), {"whycart-habit": {"ndcg@10": measured(0.1)}}, "habit")
-"""What was measured of a model that may pass."""
-
-
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
         ({"validity": 0.99}, "of the 218 paths shown are not in the graph"),
         ({"leaked": 2}, "name 2 other users"),
-        ({"coverage": measured(0.5)}, "only 50.0% of the recommended items have a path, at least 60.0%"),
-        ({"drop_first": measured(1.0), "drop_random": measured(2.0)}, "the reasons do not carry the score"),
+        ({"coverage": measured(0.5)}, "50.0% of the recommended items have a path, at least 60.0%"),
+        ({"drop_first": measured(1.0), "drop_random": measured(2.0)}, "falls 1.0 ranks, without a random one 2.0"),
     ],
 )
 def test_the_gate_refuses_bad_reasons(changes: dict[str, object], words: str, report: ReasonReport) -> None:
     config = GateConfig(min_reason_coverage=0.6)
     good = replace(report, num_paths=218, coverage=measured(0.9))
 
-    assert judge(GOOD, config, good).passed
-    verdict = judge(GOOD, config, replace(good, **changes))
-    assert not verdict.passed
-    assert words in verdict.sentence
+    assert all(line.passed for line in reason_lines(good, None, config))
+    (fault,) = [line for line in reason_lines(replace(good, **changes), None, config) if not line.passed]
+    assert words in fault.sentence
+
+
+def test_the_gate_wants_about_as_many_reasons_as_the_live_model_has(report: ReasonReport) -> None:
+    few = replace(report, coverage=measured(0.4))
+    passed = [line.passed for line in reason_lines(few, 0.7, GateConfig()) if line.name == "items with a path"]
+
+    assert [True] == passed
+    refused = [line.passed for line in reason_lines(few, 0.9, GateConfig()) if line.name == "items with a path"]
+    assert [False] == refused
 
 
 def test_a_model_agrees_with_itself(ready: Ready) -> None:

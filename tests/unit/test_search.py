@@ -18,7 +18,7 @@ from rapidfuzz.distance import OSA
 from bench.search import main, mistyped
 from bench.speed_page import speed_page
 from cypher.errors import InputError
-from gnn.bundle import BundleStore
+from gnn.bundles import BundleStore
 from kg.snapshot import build_snapshot
 from serving.answer import Filter
 from serving.api.schemas import SearchAnswer

@@ -1,0 +1,150 @@
+"""The bundles of one project and the pointer to the one that is served.
+
+What a bundle is and how it is written is `gnn.bundle`'s; here is which there are, which one is served, and going back.
+The pointer is one small file that is replaced whole, so a reader sees the old version or the new one and nothing else.
+"""
+
+import contextlib
+import os
+import re
+import shutil
+import tempfile
+from pathlib import Path
+
+from gnn.bundle import Bundle, load_bundle
+from gnn.errors import BundleError
+from kg.files import sync_folder
+
+POINTER = "current"
+HISTORY = "published"
+DRAFT = ".draft"
+_VERSION = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
+
+
+class BundleStore:
+    """The bundles of one project and the pointer to the one that is served."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def tidy(self, *, keep_draft: bool = False) -> None:
+        """Take away what a writer that was killed left behind; nobody else may write meanwhile.
+
+        Args:
+            keep_draft: whether the model that waits for its measures stays.
+        """
+        if not self.folder.is_dir():
+            return
+        for path in self.folder.iterdir():
+            if path.name.startswith((".bundle.", ".draft.")) or (path.name == DRAFT and not keep_draft):
+                shutil.rmtree(path, ignore_errors=True)
+            elif path.name.startswith(".pointer."):
+                path.unlink(missing_ok=True)
+
+    @property
+    def draft(self) -> Path:
+        """Folder in which the model of a job waits for its measures."""
+        return self.folder / DRAFT
+
+    def versions(self) -> list[str]:
+        """Return the versions that are there, oldest first."""
+        if not self.folder.is_dir():
+            return []
+        return sorted(path.name for path in self.folder.iterdir() if _VERSION.fullmatch(path.name))
+
+    def current_version(self) -> str | None:
+        """Return the published version, None before the first publish. Reads one small file."""
+        try:
+            return (self.folder / POINTER).read_text(encoding="utf-8").strip() or None
+        except FileNotFoundError:
+            return None
+
+    def current(self) -> Bundle:
+        """Return the published bundle.
+
+        Raises:
+            BundleError: nothing was published yet, or the bundle cannot be used.
+        """
+        version = self.current_version()
+        if version is None:
+            raise BundleError(f"no model is published in {self.folder}; run 'whycart retrain' first")
+        return self.load(version)
+
+    def load(self, version: str) -> Bundle:
+        """Return one bundle.
+
+        Raises:
+            BundleError: there is no such version, or it cannot be used.
+        """
+        if version not in self.versions():
+            known = ", ".join(self.versions()[-5:]) or "none"
+            raise BundleError(f"no bundle {version!r} in {self.folder}; the latest are: {known}")
+        return load_bundle(self.folder / version)
+
+    def previous_version(self) -> str:
+        """Return the newest version before the current one that was published at some time; refused ones never were.
+
+        Raises:
+            BundleError: there is none.
+        """
+        current, there = self.current_version(), set(self.versions())
+        older = sorted(version for version in self.published() & there if current is not None and version < current)
+        if not older:
+            raise BundleError(f"no version before {current or 'the first one'} was published in {self.folder}")
+        return older[-1]
+
+    def published(self) -> set[str]:
+        """Return the versions that were published at some time, those that are gone included."""
+        try:
+            return set((self.folder / HISTORY).read_text(encoding="utf-8").split())
+        except FileNotFoundError:
+            return set()
+
+    def surplus(self, *, keep: int) -> list[str]:
+        """Return what may be deleted, oldest first: all but the newest `keep` published and the newest `keep` others.
+
+        The one that is served and the one that a rollback would serve are never among them.
+
+        Args:
+            keep: at least 1.
+        """
+        current, published, there = self.current_version(), self.published(), self.versions()
+        good = [version for version in there if version in published]
+        others = [version for version in there if version not in published]
+        stays = {*good[-keep:], *others[-keep:], *([] if current is None else [current])}
+        with contextlib.suppress(BundleError):
+            stays.add(self.previous_version())
+        return [version for version in there if version not in stays]
+
+    def delete(self, version: str) -> None:
+        """Delete a bundle.
+
+        Raises:
+            BundleError: it is the one that is served, or is not there.
+        """
+        if version == self.current_version():
+            raise BundleError(f"{version} is served; publish another one before it is deleted")
+        if version not in self.versions():
+            raise BundleError(f"no bundle {version!r} in {self.folder}")
+        room = Path(tempfile.mkdtemp(prefix=".bundle.", dir=self.folder))
+        os.rename(self.folder / version, room / version)
+        shutil.rmtree(room, ignore_errors=True)
+
+    def publish(self, version: str) -> None:
+        """Point to a version, after reading it once to be sure that it can be served.
+
+        Raises:
+            BundleError: the bundle cannot be used; the pointer stays where it was.
+        """
+        self.load(version)
+        with (self.folder / HISTORY).open("a", encoding="utf-8") as history:
+            history.write(version + "\n")
+            history.flush()
+            os.fsync(history.fileno())
+        handle, name = tempfile.mkstemp(prefix=".pointer.", dir=self.folder)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(version + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(name, self.folder / POINTER)
+        sync_folder(self.folder, recurse=False)

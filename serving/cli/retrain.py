@@ -1,0 +1,202 @@
+"""`whycart retrain`: the whole job, alone in its project, recorded, and going on where it was interrupted.
+
+The job is `serving.retrain`'s, the record `serving.runs`'s; here it is said where the input comes from, and the outcome
+is told.
+"""
+
+import contextlib
+import signal
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cypher.errors import InputError
+from gnn.bundles import BundleStore
+from gnn.errors import BundleError
+from gnn.report import report_to_json
+from kg.errors import SnapshotError
+from kg.progress import Progress
+from kg.snapshot import Snapshot
+from kg.snapshot_files import load_snapshot, save_snapshot
+from kg.store import GraphStore
+from serving.checkpoint import Checkpoint
+from serving.cli.learn import (
+    AsJson,
+    Cutoff,
+    Data,
+    Split,
+    not_empty,
+    parse_cutoff,
+    read_config,
+    read_snapshot,
+    tell_report,
+    use_all_cores,
+)
+from serving.cli.output import print_json, progress_bars, say
+from serving.events import EventLog
+from serving.graph_input import Applied, snapshot_with_events
+from serving.products import ProductLog
+from serving.retrain import Place, Retrained
+from serving.retrain import retrain as run_retrain
+from serving.retrain_config import describe
+from serving.runs import RunRecorder, recorded_run
+from serving.settings import Settings, load_settings
+from serving.steps import StepOutcome
+from serving.versions import package_versions
+
+_SNAPSHOT = "snapshot"
+
+
+def retrain(
+    data: Data = None,
+    cutoff: Cutoff = None,
+    split: Split = None,
+    afresh: Annotated[
+        bool, typer.Option("--afresh", help="Do not go on where a run that was killed or stopped had come to.")
+    ] = False,
+    force_publish: Annotated[
+        bool, typer.Option("--force-publish", help="Publish even what the gate refuses; needs --reason.")
+    ] = False,
+    reason: Annotated[
+        str | None, typer.Option("--reason", metavar="TEXT", help="Why the gate is overruled; kept in the record.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run everything from the snapshot to the published bundle.
+
+    Waiting events of the API are written to the graph first. Ends with exit code 3 when the gate refuses the model;
+    the one served so far then stays. One at a time in a project; 'whycart runs' says what each did. A run that was
+    killed or stopped less than a day ago is gone on with.
+
+    Example: whycart retrain
+    """
+    forced = _forced(force_publish, reason)
+    settings, until = load_settings(), parse_cutoff(cutoff)
+    config = read_config(settings, split=split, cutoff=until)
+    use_all_cores()
+    with (
+        _stoppable(),
+        progress_bars(wanted=not as_json) as progress,
+        recorded_run(settings.state, data=data, config=describe(config)) as record,
+    ):
+        work, bundles = Checkpoint(settings.work), BundleStore(settings.bundles)
+        identity = {"data": data, "config": describe(config), "packages": package_versions()}
+        goes_on = work.begin(identity, resume=record.was_interrupted and not afresh)
+        if goes_on:
+            say("going on where the run before was interrupted")
+        started = time.perf_counter()
+        made, applied = _input(settings, data, work, cutoff=until, progress=progress)
+        bundles.tidy(keep_draft=work.read("train") is not None)
+        record.learned_from(made.hash)
+        record.step("snapshot", time.perf_counter() - started, _counts_of(made))
+        done = run_retrain(
+            made,
+            Place(bundles, settings.cache, work),
+            config=config,
+            applied=applied,
+            forced=forced,
+            progress=progress,
+            step_done=_Teller(record, quiet=as_json),
+        )
+        record.end("published", done.verdict.sentence, version=done.bundle.version)
+        work.clear()
+    if as_json:
+        print_json(_facts(done) | {"run": record.run.run_id})
+    else:
+        say(done.verdict.sentence)
+        say("whycart serve answers with it; it takes a new model up by itself")
+
+
+def _forced(force_publish: bool, reason: str | None) -> str | None:
+    """Why the gate is overruled; None where it is not."""
+    if force_publish and not (reason or "").strip():
+        raise InputError("--force-publish needs --reason TEXT: who reads the record later wants to know why")
+    if reason is not None and not force_publish:
+        raise InputError("--reason says why the gate is overruled; give --force-publish too, or leave it out")
+    return reason
+
+
+class _Teller:
+    """Records each step and tells it."""
+
+    def __init__(self, record: RunRecorder, *, quiet: bool) -> None:
+        self._record, self._quiet = record, quiet
+
+    def __call__(self, step: StepOutcome) -> None:
+        self._record.step(step.name, step.took_s, step.line)
+        if self._quiet:
+            return
+        say(f"{step.name}: {step.line} ({step.took_s:.1f} s)")
+        if step.report is not None:
+            tell_report(step.report)
+
+
+@contextlib.contextmanager
+def _stoppable() -> Iterator[None]:
+    """Take SIGTERM as Ctrl-C, so that a job that is told to stop says so in its record."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _input(
+    settings: Settings, data: Path | None, work: Checkpoint, *, cutoff: datetime | None, progress: Progress
+) -> tuple[Snapshot, Applied]:
+    """Return the snapshot to learn from and what of the logs is in it: the one of an interrupted run, or the newest.
+
+    A folder is read again in any case; where it has changed, nothing of an interrupted run is used.
+    """
+    kept, folder = work.read(_SNAPSHOT), work.folder(_SNAPSHOT)
+    if kept is not None and data is None and folder is not None:
+        with contextlib.suppress(SnapshotError):
+            return load_snapshot(folder), Applied(kept["events"], kept["products"])
+    made, applied = _newest_snapshot(settings, data, cutoff=cutoff, progress=progress)
+    if kept is not None and kept["hash"] != made.hash:
+        work.clear()
+    if data is None and folder is not None and not folder.exists():
+        save_snapshot(made, folder)
+    work.write(_SNAPSHOT, {"hash": made.hash, "events": applied.events, "products": applied.products})
+    return made, applied
+
+
+def _newest_snapshot(
+    settings: Settings, data: Path | None, *, cutoff: datetime | None, progress: Progress
+) -> tuple[Snapshot, Applied]:
+    if data is not None or not settings.state.exists():
+        return read_snapshot(settings, data, cutoff=cutoff, progress=progress), Applied()
+    known, state = _served_snapshot(settings), settings.state
+    with EventLog.open(state) as log, ProductLog.open(state) as products, GraphStore.open(settings.graph) as store:
+        made, applied = snapshot_with_events(
+            store, settings.schema, log=log, products=products, known=known, cutoff=cutoff, progress=progress
+        )
+    return not_empty(made), applied
+
+
+def _served_snapshot(settings: Settings) -> Snapshot | None:
+    """Snapshot of the model that is served; None without one that can be read."""
+    with contextlib.suppress(BundleError):
+        return BundleStore(settings.bundles).current().snapshot
+    return None
+
+
+def _counts_of(made: Snapshot) -> str:
+    nodes = ", ".join(f"{made.num_nodes(label):,} {label}" for label in sorted(made.nodes))
+    return f"{nodes}; {len(made.events):,} events"
+
+
+def _facts(done: Retrained) -> dict[str, Any]:
+    return {
+        "version": done.bundle.version,
+        "published": True,
+        "verdict": done.verdict.sentence,
+        "snapshot": done.bundle.snapshot.hash,
+        "events_applied": done.bundle.events_applied,
+        "report": report_to_json(done.report),
+        "seconds": dict(done.seconds),
+    }

@@ -1,0 +1,35 @@
+"""Everything a retraining is told."""
+
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+
+from encoders.config import EncoderConfig
+from gnn.config import LearnConfig
+from gnn.split import SplitName
+from serving.gate.config import GateConfig
+from serving.reason_config import ReasonConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetrainConfig:
+    """Everything a retraining was told."""
+
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    """How text becomes vectors."""
+    learn: LearnConfig = field(default_factory=LearnConfig)
+    """How the model is learned."""
+    gate: GateConfig = field(default_factory=GateConfig)
+    """What a model must reach to be published."""
+    reasons: ReasonConfig = field(default_factory=ReasonConfig)
+    """What reasons may say."""
+    split: SplitName | None = None
+    """How to split for tuning and measuring; None: by time where there are times."""
+    cutoff: datetime | None = None
+    """Learn only from what was before; None: from everything."""
+
+
+def describe(config: RetrainConfig) -> dict[str, Any]:
+    """Return the settings as plain values."""
+    plain: dict[str, Any] = asdict(config)
+    return plain
