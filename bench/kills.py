@@ -83,14 +83,15 @@ class Job:
         _kill(process)
         return len(self.latest(process.pid).steps)
 
-    def kill_at(self, seconds: float) -> int:
-        """Start it, kill it after some seconds, and return how many steps it had recorded."""
+    def kill_at(self, seconds: float) -> int | None:
+        """Start it, kill it after some seconds, and return how many steps it had recorded; None where it had ended."""
         process = self.start()
         try:
             process.wait(seconds)
         except subprocess.TimeoutExpired:
             _kill(process)
-        return len(self.latest(process.pid).steps)
+            return len(self.latest(process.pid).steps)
+        return None
 
     def latest(self, pid: int) -> Run:
         """Return the latest run of a process; an empty one before it has begun."""
@@ -130,19 +131,17 @@ def at_boundaries(job: Job, expected: str) -> list[dict[str, Any]]:
 
 def at_random(job: Job, expected: str, *, kills: int, within_s: float, seed: int) -> dict[str, Any]:
     """Kill jobs at random moments, one job again and again until it ends, until so many kills have happened."""
-    draw, done, jobs, same, steps = random.Random(seed), 0, 0, 0, list[int]()
-    while done < kills:
+    draw, jobs, same, steps = random.Random(seed), 0, 0, list[int]()
+    while len(steps) < kills:
         _forget(job)
-        while done < kills:
-            steps.append(job.kill_at(draw.uniform(0.0, within_s)))
-            done += 1
-            if steps[-1] == len(STEPS):
-                break
-        job.run()
+        while len(steps) < kills and (recorded := job.kill_at(draw.uniform(0.0, within_s))) is not None:
+            steps.append(recorded)
+        if len(steps) == kills:
+            job.run()
         jobs, same = jobs + 1, same + (job.model == expected)
-        print(json.dumps({"kills": done, "jobs": jobs, "same": same}), flush=True)
+        print(json.dumps({"kills": len(steps), "jobs": jobs, "same": same}), flush=True)
     by_steps = {str(number): steps.count(number) for number in range(len(STEPS) + 1)}
-    return {"kills": done, "jobs": jobs, "same": same, "kills_by_steps_recorded": by_steps}
+    return {"kills": len(steps), "jobs": jobs, "same": same, "kills_by_steps_recorded": by_steps}
 
 
 def _forget(job: Job) -> None:
@@ -170,7 +169,7 @@ def measure(*, kills: int, seed: int) -> dict[str, Any]:
                 server.address, job.store.current().snapshot.ids("User")[:20], clients=1, pause_s=0.1
             ) as readers:
                 boundaries = at_boundaries(job, expected)
-                drawn = at_random(job, expected, kills=kills, within_s=1.3 * seconds, seed=seed)
+                drawn = at_random(job, expected, kills=kills, within_s=1.2 * seconds, seed=seed)
             seen = readers.seen()
         return {"undisturbed_s": round(seconds, 1), "boundaries": boundaries, "random": drawn, "client": seen}
 

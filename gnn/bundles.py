@@ -82,23 +82,35 @@ class BundleStore:
         return load_bundle(self.folder / version)
 
     def previous_version(self) -> str:
-        """Return the newest version before the current one that was published at some time; refused ones never were.
+        """Return the version that was served before the current one came; what was gone back from is passed over.
 
         Raises:
             BundleError: there is none.
         """
         current, there = self.current_version(), set(self.versions())
-        older = sorted(version for version in self.published() & there if current is not None and version < current)
-        if not older:
+        way = [version for version in self._way() if version in there and version != current]
+        if not way:
             raise BundleError(f"no version before {current or 'the first one'} was published in {self.folder}")
-        return older[-1]
+        return way[-1]
+
+    def _way(self) -> list[str]:
+        """How the current version was come to: each version once, without those that were gone back from."""
+        way: list[str] = []
+        for version in self._history():
+            if version in way:
+                del way[way.index(version) :]
+            way.append(version)
+        return way
+
+    def _history(self) -> list[str]:
+        try:
+            return (self.folder / HISTORY).read_text(encoding="utf-8").split()
+        except FileNotFoundError:
+            return []
 
     def published(self) -> set[str]:
         """Return the versions that were published at some time, those that are gone included."""
-        try:
-            return set((self.folder / HISTORY).read_text(encoding="utf-8").split())
-        except FileNotFoundError:
-            return set()
+        return set(self._history())
 
     def surplus(self, *, keep: int) -> list[str]:
         """Return what may be deleted, oldest first: all but the newest `keep` published and the newest `keep` others.

@@ -253,6 +253,19 @@ def test_what_a_killed_writer_left_is_tidied_away(store: BundleStore) -> None:
     assert versions == store.versions()
 
 
+def test_what_was_gone_back_from_is_not_gone_back_to(store: BundleStore) -> None:
+    good, bad = store.versions()
+    store.publish(bad)
+    store.publish(store.previous_version())
+    newer = write_bundle(content_of(random_snapshot(2)), store.folder, now=START + timedelta(days=1)).name
+    store.publish(newer)
+
+    assert (newer, good) == (store.current_version(), store.previous_version())
+    store.publish(good)
+    with pytest.raises(BundleError, match="no version before"):
+        store.previous_version()
+
+
 def test_a_broken_bundle_is_not_published_and_the_pointer_stays(store: BundleStore) -> None:
     old, new = store.versions()
     (store.folder / new / "priors.npy").unlink()
