@@ -28,7 +28,7 @@ from gnn.bundles import BundleStore
 from kg.sources.generated import generated_shop
 from serving.runs import Run, RunLog
 
-STEPS = ("snapshot", "encode", "train", "evaluate", "fit on everything", "explain", "gate", "publish")
+STEPS = ("snapshot", "watch", "encode", "train", "evaluate", "fit on everything", "explain", "gate", "publish")
 SETTINGS = """[train]
 epochs = 2
 min_steps = 2

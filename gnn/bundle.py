@@ -33,8 +33,8 @@ from kg.snapshot_files import load_snapshot, save_snapshot
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
 CARD = "card.md"
-_REPORT, _DECISION, _DRAFT = "report.json", "decision.json", "draft.json"
-_MEASURED = (_REPORT, CARD)
+REPORT, _DECISION, _DRAFT = "report.json", "decision.json", "draft.json"
+_MEASURED = (REPORT, CARD)
 """Files that say what was measured; in them are seconds, which no two runs share."""
 
 
@@ -203,7 +203,7 @@ def seal(draft: Path, folder: Path, *, report: Mapping[str, Any], card: str, now
         BundleError: the same bundle was written in this second.
     """
     facts = json.loads((draft / _DRAFT).read_text(encoding="utf-8"))
-    (draft / _REPORT).write_text(json.dumps(report, indent=1, sort_keys=True, default=str), encoding="utf-8")
+    (draft / REPORT).write_text(json.dumps(report, indent=1, sort_keys=True, default=str), encoding="utf-8")
     (draft / CARD).write_text(card, encoding="utf-8")
     paths = {path.relative_to(draft).as_posix(): path for path in sorted(draft.rglob("*")) if path.is_file()}
     files = {name: hash_file(path) for name, path in paths.items() if name not in (MANIFEST, _DRAFT)}
@@ -241,7 +241,7 @@ def load_bundle(folder: Path, *, verify: bool = True) -> Bundle:
     if verify:
         _verify(folder, manifest["files"])
     try:
-        report = json.loads((folder / _REPORT).read_text(encoding="utf-8"))
+        report = json.loads((folder / REPORT).read_text(encoding="utf-8"))
     except (OSError, ValueError) as err:
         raise BundleError(f"bundle {folder} cannot be read: {err}; publish another one") from err
     return _read(folder, manifest, report=report)

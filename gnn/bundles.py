@@ -5,13 +5,15 @@ The pointer is one small file that is replaced whole, so a reader sees the old v
 """
 
 import contextlib
+import json
 import os
 import re
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
-from gnn.bundle import Bundle, load_bundle
+from gnn.bundle import REPORT, Bundle, load_bundle
 from gnn.errors import BundleError
 from kg.files import sync_folder
 
@@ -80,6 +82,16 @@ class BundleStore:
             known = ", ".join(self.versions()[-5:]) or "none"
             raise BundleError(f"no bundle {version!r} in {self.folder}; the latest are: {known}")
         return load_bundle(self.folder / version)
+
+    def report_of(self, version: str | None) -> dict[str, Any]:
+        """Return what was measured of a version, read without the model; empty where it is not there any more."""
+        if version is None or version not in self.versions():
+            return {}
+        try:
+            found: Any = json.loads((self.folder / version / REPORT).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
 
     def previous_version(self) -> str:
         """Return the version that was served before the current one came; what was gone back from is passed over.

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import Float
 
 from gnn.baselines import CHEAP_BASELINES, make_baseline
@@ -21,11 +22,13 @@ from gnn.fuse import Fused, fuse, settle
 from gnn.graph import build_graph
 from gnn.kernels import PRIORS, build_kernels, build_priors
 from gnn.measure import rank_users
+from gnn.model import GraphAttentionNetwork
 from gnn.report import WHOLE, WITHOUT_NETWORK, Fitted, Report, describe_blend, make_report
 from gnn.score import Blend, Decay, Scorer, scorer_of
 from gnn.split import DataSplit, SplitName, Trial, repeat_share, split_snapshot
 from gnn.stopwatch import Stopwatch
 from gnn.train import Trained, train_network
+from gnn.warm import Warm, carry_over, warm_config
 from kg.kernels import EmbeddingKernel, Kernel
 from kg.progress import Progress, silent
 from kg.snapshot import Snapshot
@@ -57,6 +60,8 @@ class NetworkPlan:
     """Epochs after which to stop, as an earlier training found best; None: the settings say."""
     validate: Callable[[EmbeddingKernel], float] | None = None
     """Gives the value of a kernel after each epoch; None: all epochs are run."""
+    warm: Warm | None = None
+    """What to go on from, with a schedule of its own; None: it begins anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,10 +209,23 @@ def finish(
     *,
     config: LearnConfig,
     clock: Stopwatch,
+    warm: Warm | None = None,
     progress: Progress = silent,
 ) -> tuple[Stage, Scorer]:
-    """Fit on every event there is, with the blend that validation chose: the model that is served."""
+    """Fit on every event there is, with the blend that validation chose: the model that is served.
+
+    Args:
+        snapshot: everything.
+        vectors: text vectors.
+        decision: what validation chose.
+        config: settings.
+        clock: counts seconds.
+        warm: an earlier network to go on from; None: it is trained anew.
+        progress: called as work moves.
+    """
     plan = later_plan(decision)
+    if plan is not None and warm is not None:
+        plan = replace(plan, epochs=None, warm=warm)
     stage = fit_stage(snapshot, vectors, config=config, clock=clock, network=plan, progress=progress)
     return stage, scorer_of(decision.blends[WHOLE], stage.kernels, stage.priors)
 
@@ -227,11 +245,17 @@ def fit_stage(
     if network is None:
         return Stage(tuple(kernels), priors, None)
     with clock.lap(NETWORK):
+        data, start, schedule = build_graph(snapshot, vectors), None, config.train
+        if network.warm is not None:
+            schedule = warm_config(config.train)
+            torch.manual_seed(schedule.seed)
+            start = carry_over(network.warm, snapshot, GraphAttentionNetwork(data, config.model).state_dict())
         trained = train_network(
-            build_graph(snapshot, vectors),
+            data,
             make_examples(snapshot, follows=network.follows),
             model=config.model,
-            config=config.train,
+            config=schedule,
+            start=start,
             validate=network.validate,
             stop_after=network.epochs,
             clock=clock,

@@ -14,6 +14,11 @@ class GateRefused(WhycartError):
 
     exit_code: ClassVar[int] = 3
 
+    def __init__(self, message: str, *, version: str | None = None) -> None:
+        """Say why, and which bundle is kept for study."""
+        super().__init__(message)
+        self.version = version
+
 
 class PortInUse(InputError):
     """Another process listens on the address the API was told to use."""
@@ -74,6 +79,10 @@ class TooManyRequests(InputError):
 
 class JobBusyError(WhycartError):
     """Another run of the same job is under way."""
+
+
+class LimitReached(WhycartError):
+    """A job took more time than it may."""
 
 
 class UnknownRun(InputError):

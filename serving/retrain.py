@@ -1,4 +1,4 @@
-"""The job, as a story: encode -> train -> evaluate -> fit -> explain -> gate -> publish.
+"""The job, as a story: watch -> encode -> train -> evaluate -> fit -> explain -> gate -> publish.
 
 Each step is a function with a name that begins by looking whether an earlier run of the same job finished it
 (`serving.checkpoint`), so a job that was killed goes on where it was and makes the same bundle. Where the snapshot
@@ -18,15 +18,18 @@ from gnn.errors import BundleError
 from gnn.learn import Vectors, finish, measure, split_for, tune
 from gnn.report import WHOLE, Report, report_from_json, report_to_json
 from gnn.stopwatch import Stopwatch
+from gnn.warm import Warm
 from kg.progress import Progress, silent
 from kg.snapshot import Snapshot
 from serving.card import gate_card, model_card, overview_card, reasons_card
 from serving.checkpoint import Checkpoint
+from serving.drift import Drift, drift_to_json, watch
 from serving.errors import GateRefused
 from serving.gate.judge import Candidate, judge
 from serving.gate.quality import LIVE_SETTINGS
 from serving.gate.verdict import Verdict, verdict_to_json
 from serving.graph_input import Applied
+from serving.incremental import Inherited, inherit
 from serving.node_vectors import encode_nodes, exported_encoder
 from serving.overview import make_overview, overview_to_json
 from serving.ready import prepare
@@ -34,6 +37,7 @@ from serving.reason_quality import ReasonReport, measure_reasons, reason_sentenc
 from serving.retrain_config import RetrainConfig, describe
 from serving.steps import StepDone, Steps
 from serving.versions import package_versions
+from serving.webhook import post
 
 logger = logging.getLogger(__name__)
 
@@ -89,25 +93,28 @@ def retrain(
     clock = Stopwatch()
     job = _Job(snapshot, place, config, applied or Applied(), clock, progress)
     steps = Steps(clock, step_done)
+    with steps.step("watch"):
+        drift = job.watch(steps)
     with steps.step("encode"):
         vectors, encoder = job.encode(steps)
     with steps.step("train"):
-        decision = job.train(steps, vectors)
+        inherited, decision = job.train(steps, vectors)
     with steps.step("evaluate"):
-        report = job.evaluate(steps, vectors, decision)
+        report = job.evaluate(steps, vectors, decision) if inherited is None else job.look_back(steps, inherited)
     with steps.step("fit on everything"):
-        draft = job.fit(steps, vectors, decision, encoder)
+        draft = job.fit(steps, vectors, decision, encoder=encoder, warm=None if inherited is None else inherited.warm)
     with steps.step("explain"):
         explained = job.explain(steps, draft)
     with steps.step("gate"):
-        verdict = replace(job.judge(draft, report, explained), overruled=forced)
+        verdict = replace(job.judge(draft, report, explained, inherited), overruled=forced)
         steps.says(verdict.sentence)
     with steps.step("publish"):
-        bundle = job.seal(draft, report, explained, verdict)
+        measured_by = None if inherited is None else inherited.measured_by
+        bundle = job.seal(draft, report, explained, verdict, measured_by=measured_by, drift=drift)
         if not verdict.passed:
-            raise GateRefused(
-                f"{verdict.sentence} The bundle {bundle.version} is kept in {place.bundles.folder} for study."
-            )
+            told = f"{verdict.sentence} The bundle {bundle.version} is kept in {place.bundles.folder} for study."
+            post(config.alerts.webhook, {"text": f"Whycart: {told}", "kind": "refused", "version": bundle.version})
+            raise GateRefused(told, version=bundle.version)
         place.bundles.publish(bundle.version)
         steps.says(f"{bundle.version} is served from now on")
     return Retrained(bundle, report, verdict, clock.laps)
@@ -136,6 +143,20 @@ class _Job:
     clock: Stopwatch
     progress: Progress
 
+    def watch(self, steps: Steps) -> Drift | None:
+        """Say what has moved since the live model was made, and tell whoever should look."""
+        alerts, live = self.config.alerts, self.live_bundle()
+        found = watch(self.snapshot, live, alerts)
+        if live is None or found is None:
+            steps.says("there is no live model to look back from, or events have no clock")
+            return None
+        for alarm in found.alarms:
+            logger.warning("alarm: %s", alarm.sentence, extra={"watched": alarm.name, "value": round(alarm.value, 3)})
+        if found.alarms:
+            post(alerts.webhook, {"text": f"Whycart: {found.sentence}", "kind": "drift", **drift_to_json(found)})
+        steps.says(found.sentence)
+        return found
+
     def encode(self, steps: Steps) -> tuple[Vectors, Path]:
         """Turn every text into a vector, and return the folder of the encoder too; the cache keeps both."""
         encoder, vectors, encoded = encode_nodes(
@@ -146,12 +167,19 @@ class _Job:
         steps.says(f"{distinct:,} distinct texts, {now:,} encoded now")
         return vectors, folder
 
-    def train(self, steps: Steps, vectors: Vectors) -> Decision:
-        """Fit on the training part and let validation decide."""
+    def train(self, steps: Steps, vectors: Vectors) -> tuple[Inherited | None, Decision]:
+        """Take over what the live model decided, or fit on the training part and let validation decide."""
+        why = ""
+        if self.config.incremental:
+            found = inherit(self.live_bundle(), self.snapshot, self.config)
+            if isinstance(found, Inherited):
+                steps.says(f"nothing is tuned: what {found.measured_by} decided is taken over")
+                return found, found.decision
+            why = f"; a full run, as {found}"
         if (kept := self._kept(steps, "train")) is not None:
             for name, seconds in kept["seconds"].items():
                 self.clock.add(name, seconds)
-            return decision_from_json(kept["decision"])
+            return None, decision_from_json(kept["decision"])
         before, learn = self.clock.laps, self.config.learn
         tuned = tune(
             self.snapshot, vectors, config=learn, clock=self.clock, split=self.config.split, progress=self.progress
@@ -159,9 +187,22 @@ class _Job:
         epochs = len(tuned.stage.trained.losses) if tuned.stage.trained else 0
         seconds = {name: took - before.get(name, 0.0) for name, took in self.clock.laps.items()}
         facts = {"decision": decision_to_json(tuned.decision), "seconds": seconds}
-        line = f"{len(tuned.stage.kernels)} kernels, network stopped after {epochs} epochs"
+        line = f"{len(tuned.stage.kernels)} kernels, network stopped after {epochs} epochs{why}"
         self._finished(steps, "train", facts, line)
-        return tuned.decision
+        return None, tuned.decision
+
+    def look_back(self, steps: Steps, inherited: Inherited) -> Report:
+        """Say how well the live model found what users did since it was made; it has not seen that."""
+        report, since = inherited.report, inherited.since
+        then = report.result(WHOLE).metrics[report.main_metric].mean
+        found = "too few users did something since the live model was made to say how well it finds that"
+        if since is not None:
+            found = (
+                f"the live model finds {since.mean:.4f} [{since.low:.4f}, {since.high:.4f}] of {report.main_metric} in "
+                f"what users did since, and was measured at {then:.4f}"
+            )
+        steps.says(found)
+        return report
 
     def evaluate(self, steps: Steps, vectors: Vectors, decision: Decision) -> Report:
         """Rank the test targets, once."""
@@ -177,13 +218,14 @@ class _Job:
         self._finished(steps, "evaluate", {"report": report_to_json(report)}, report.sentences()[0], report)
         return report
 
-    def fit(self, steps: Steps, vectors: Vectors, decision: Decision, encoder: Path) -> Path:
+    def fit(self, steps: Steps, vectors: Vectors, decision: Decision, *, encoder: Path, warm: Warm | None) -> Path:
         """Fit on every event there is, and write the model down as a draft."""
         draft = self.place.bundles.draft
         if (draft.is_dir() or self._sealed() is not None) and self._kept(steps, "fit on everything") is not None:
             return draft
+        learn = self.config.learn
         final, scorer = finish(
-            self.snapshot, vectors, decision, config=self.config.learn, clock=self.clock, progress=self.progress
+            self.snapshot, vectors, decision, config=learn, clock=self.clock, warm=warm, progress=self.progress
         )
         content = BundleContent(
             snapshot=self.snapshot,
@@ -221,10 +263,12 @@ class _Job:
         self._finished(steps, "explain", plain, line)
         return found
 
-    def judge(self, draft: Path, report: Report, explained: Explained) -> Verdict:
+    def judge(self, draft: Path, report: Report, explained: Explained, inherited: Inherited | None) -> Verdict:
         """Hold the model against the limits and against the one that is served."""
         ready = prepare(self._draft_or_sealed(draft), self.config.reasons)
-        candidate = Candidate(snapshot=self.snapshot, report=report, reasons=explained.reasons, ready=ready)
+        candidate = Candidate(
+            snapshot=self.snapshot, report=report, reasons=explained.reasons, ready=ready, inherited=inherited
+        )
         live = self.live_bundle()
         return judge(candidate, None if live is None else prepare(live, self.config.reasons), self.config.gate)
 
@@ -245,11 +289,24 @@ class _Job:
         kept, bundles = self.place.work.read("seal"), self.place.bundles
         return bundles.load(kept["version"]) if kept is not None and kept["version"] in bundles.versions() else None
 
-    def seal(self, draft: Path, report: Report, explained: Explained, verdict: Verdict) -> Bundle:
+    def seal(
+        self,
+        draft: Path,
+        report: Report,
+        explained: Explained,
+        verdict: Verdict,
+        *,
+        measured_by: str | None,
+        drift: Drift | None,
+    ) -> Bundle:
         """Make the bundle; nothing points to it yet."""
         if (kept := self._sealed()) is not None:
             return kept
         measured = report_to_json(report) | {"evidence": explained.evidence, "gate": verdict_to_json(verdict)}
+        if drift is not None:
+            measured["drift"] = drift_to_json(drift)
+        if measured_by is not None:
+            measured["measured_by"] = measured_by
         if explained.reasons is not None:
             measured["reasons"] = reasons_to_json(explained.reasons)
         card = model_card(report, self.snapshot, self.config, further=explained.card + gate_card(verdict))

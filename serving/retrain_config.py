@@ -7,7 +7,9 @@ from typing import Any
 from encoders.config import EncoderConfig
 from gnn.config import LearnConfig
 from gnn.split import SplitName
+from serving.alert_config import AlertConfig
 from serving.gate.config import GateConfig
+from serving.job_config import JobConfig
 from serving.reason_config import ReasonConfig
 
 
@@ -23,6 +25,12 @@ class RetrainConfig:
     """What a model must reach to be published."""
     reasons: ReasonConfig = field(default_factory=ReasonConfig)
     """What reasons may say."""
+    alerts: AlertConfig = field(default_factory=AlertConfig)
+    """When somebody should look at what users do."""
+    job: JobConfig = field(default_factory=JobConfig)
+    """How often all of it is done, and what it may take."""
+    incremental: bool = False
+    """Whether the decisions of the live model are taken over where they still hold."""
     split: SplitName | None = None
     """How to split for tuning and measuring; None: by time where there are times."""
     cutoff: datetime | None = None

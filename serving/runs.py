@@ -184,7 +184,7 @@ def recorded_run(state: Path, *, data: Path | None, config: dict[str, Any]) -> I
         try:
             yield recorder
         except GateRefused as err:
-            recorder.end("refused", str(err))
+            recorder.end("refused", str(err), version=err.version)
             raise
         except KeyboardInterrupt:
             recorder.end("stopped", "stopped by Ctrl-C or SIGTERM")

@@ -34,6 +34,8 @@ SECTIONS = (
         "fuse",
         "learn",
         "gate",
+        "job",
+        "alerts",
         "serve",
         "reasons",
         "audit",

@@ -11,10 +11,12 @@ from encoders.config import EncoderConfig
 from gnn.config import FuseConfig, KernelConfig, LearnConfig, ModelConfig, TrainConfig
 from kg.operators import OperatorConfig
 from kg.store import GraphConfig
+from serving.alert_config import AlertConfig
 from serving.audit_config import AuditConfig
 from serving.cli.output import print_json, print_table
 from serving.example import write_example
 from serving.gate.config import GateConfig
+from serving.job_config import JobConfig
 from serving.reason_config import ReasonConfig
 from serving.sections import keys_of
 from serving.settings import HOME_NAME, ServeConfig, load_settings
@@ -30,6 +32,8 @@ CONFIGS: Mapping[str, type] = {
     "fuse": FuseConfig,
     "learn": LearnConfig,
     "gate": GateConfig,
+    "job": JobConfig,
+    "alerts": AlertConfig,
     "serve": ServeConfig,
     "reasons": ReasonConfig,
     "audit": AuditConfig,

@@ -47,7 +47,7 @@ MIN_BUYERS = 3
 """Products of the sample that fewer of its households bought are left out."""
 USERS, EVENTS = 800, 30_000
 """Size of the generated shop."""
-NUM_STEPS = 11
+NUM_STEPS = 12
 _KEPT_BUNDLES = 2
 _NOT_INHERITED = ("WHYCART_HOME", "WHYCART_CONFIG", "WHYCART_GRAPH_FOLDER", "WHYCART_SERVE_")
 

@@ -28,11 +28,13 @@ from kg.reader import read_folder
 from kg.snapshot import Snapshot, build_snapshot
 from kg.snapshot_files import save_snapshot
 from kg.store import GraphStore
+from serving.alert_config import AlertConfig
 from serving.cli.output import print_json, print_table, progress_bars, say
 from serving.cli.reasons import evaluate_reasons
 from serving.cli.training import tell_profile, tell_tuned, tuned_facts
 from serving.gate.config import GateConfig
 from serving.graph_input import snapshot_of_graph
+from serving.job_config import JobConfig
 from serving.node_vectors import encode_nodes
 from serving.reason_config import read_reasons
 from serving.retrain_config import RetrainConfig
@@ -213,7 +215,12 @@ def parse_cutoff(text: str | None, *, option: str = "--cutoff") -> datetime | No
 
 
 def read_config(
-    settings: Settings, *, split: SplitName | None = None, cutoff: datetime | None = None, k: int | None = None
+    settings: Settings,
+    *,
+    split: SplitName | None = None,
+    cutoff: datetime | None = None,
+    k: int | None = None,
+    incremental: bool = False,
 ) -> RetrainConfig:
     """Return what file, environment and flags say about learning."""
     kernels = {"operators": settings.section("operators", OperatorConfig)}
@@ -227,6 +234,9 @@ def read_config(
         encoder=settings.section("encoder", EncoderConfig),
         learn=settings.section("learn", LearnConfig, flags={"k": k}, parts=parts),
         gate=settings.section("gate", GateConfig),
+        job=settings.section("job", JobConfig),
+        alerts=settings.section("alerts", AlertConfig),
+        incremental=incremental,
         reasons=read_reasons(settings),
         split=split,
         cutoff=cutoff,

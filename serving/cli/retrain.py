@@ -5,11 +5,13 @@ is told.
 """
 
 import contextlib
+import resource
 import signal
 import time
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
+from types import FrameType
 from typing import Annotated, Any
 
 import typer
@@ -37,8 +39,10 @@ from serving.cli.learn import (
     use_all_cores,
 )
 from serving.cli.output import print_json, progress_bars, say
+from serving.errors import LimitReached
 from serving.events import EventLog
 from serving.graph_input import Applied, snapshot_with_events
+from serving.job_config import JobConfig
 from serving.products import ProductLog
 from serving.retrain import Place, Retrained
 from serving.retrain import retrain as run_retrain
@@ -55,6 +59,9 @@ def retrain(
     data: Data = None,
     cutoff: Cutoff = None,
     split: Split = None,
+    incremental: Annotated[
+        bool, typer.Option("--incremental", help="Tune nothing where what the live model decided still holds.")
+    ] = False,
     afresh: Annotated[
         bool, typer.Option("--afresh", help="Do not go on where a run that was killed or stopped had come to.")
     ] = False,
@@ -76,10 +83,11 @@ def retrain(
     """
     forced = _forced(force_publish, reason)
     settings, until = load_settings(), parse_cutoff(cutoff)
-    config = read_config(settings, split=split, cutoff=until)
+    config = read_config(settings, split=split, cutoff=until, incremental=incremental)
     use_all_cores()
     with (
         _stoppable(),
+        _within(config.job),
         progress_bars(wanted=not as_json) as progress,
         recorded_run(settings.state, data=data, config=describe(config)) as record,
     ):
@@ -133,6 +141,30 @@ class _Teller:
         say(f"{step.name}: {step.line} ({step.took_s:.1f} s)")
         if step.report is not None:
             tell_report(step.report)
+
+
+@contextlib.contextmanager
+def _within(limits: JobConfig) -> Iterator[None]:
+    """Hold what runs inside to its limits of time and memory; it fails with a sentence where it reaches one."""
+
+    def too_late(number: int, frame: FrameType | None) -> None:
+        raise LimitReached(
+            f"the run took more than {limits.max_minutes:g} minutes ([job] max_minutes); what it finished is kept, "
+            "give it more time and run it again"
+        )
+
+    before, memory = signal.signal(signal.SIGALRM, too_late), resource.getrlimit(resource.RLIMIT_DATA)
+    if limits.max_gib:
+        resource.setrlimit(resource.RLIMIT_DATA, (int(limits.max_gib * 2**30), memory[1]))
+    signal.setitimer(signal.ITIMER_REAL, 60.0 * limits.max_minutes)
+    try:
+        yield
+    except MemoryError as err:
+        raise LimitReached(f"the run needs more than {limits.max_gib:g} GiB of memory ([job] max_gib)") from err
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, before)
+        resource.setrlimit(resource.RLIMIT_DATA, memory)
 
 
 @contextlib.contextmanager

@@ -2,22 +2,26 @@
 
 from dataclasses import asdict
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from cypher.errors import InputError
+from gnn.bundles import BundleStore
 from serving.cli.output import print_json, print_table, say
 from serving.runs import Run, RunLog, differences
+from serving.runs_page import Told, runs_page
 from serving.settings import load_settings
 
-app = typer.Typer(no_args_is_help=True, help="List, show and compare runs of the retraining.")
+app = typer.Typer(no_args_is_help=True, help="List, show, compare and report runs of the retraining.")
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 RunId = Annotated[str, typer.Argument(metavar="ID", help="Id of the run, or how it begins.")]
 
 
 @app.callback()
 def _group() -> None:
-    """List, show and compare runs of the retraining."""
+    """List, show, compare and report runs of the retraining."""
 
 
 @app.command("list")
@@ -75,6 +79,26 @@ def diff(before: RunId, after: RunId, as_json: AsJson = False) -> None:
         say("the two runs do not differ")
         return
     print_table(("what", "before", "after"), [(name, _text(old), _text(new)) for name, old, new in found])
+
+
+@app.command()
+def report(
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Where to write the page.")] = Path("runs.html"),
+    limit: Annotated[int, typer.Option("-n", min=1, max=1000, help="How many of the latest runs.")] = 60,
+) -> None:
+    """Write a page on the latest runs: quality over time, what the gate refused, alarms.
+
+    Example: whycart runs report --out runs.html
+    """
+    settings = load_settings()
+    store = BundleStore(settings.bundles)
+    with RunLog.open(settings.state) as log:
+        runs = tuple(reversed(log.all(limit=limit)))
+    if not runs:
+        raise InputError("there was no run yet; 'whycart retrain' makes one")
+    told = [Told(run, store.report_of(run.version)) for run in runs]
+    out.write_text(runs_page(told, served=store.current_version()), encoding="utf-8")
+    say(f"{len(told)} runs, written to {out}")
 
 
 def run_facts(run: Run) -> dict[str, Any]:

@@ -9,9 +9,10 @@ from kg.snapshot import Snapshot
 from serving.gate.config import GateConfig
 from serving.gate.data import data_lines
 from serving.gate.lists import list_lines
-from serving.gate.quality import quality_lines
+from serving.gate.quality import quality_lines, since_lines
 from serving.gate.reasons import reason_lines
 from serving.gate.verdict import Line, Verdict
+from serving.incremental import Inherited
 from serving.ready import Ready
 from serving.reason_quality import ReasonReport
 
@@ -28,6 +29,8 @@ class Candidate:
     """What its reasons are worth; None: that was not measured."""
     ready: Ready
     """The model, as it would be served."""
+    inherited: Inherited | None = None
+    """What it took over from the live model, so that its own ranking was not measured; None: nothing."""
 
 
 def judge(candidate: Candidate, live: Ready | None, config: GateConfig) -> Verdict:
@@ -39,8 +42,12 @@ def judge(candidate: Candidate, live: Ready | None, config: GateConfig) -> Verdi
         config: the limits.
     """
     before = live.bundle.report if live is not None else {}
+    if candidate.inherited is None:
+        quality = quality_lines(candidate.report, _report_of(before), config)
+    else:
+        quality = since_lines(candidate.report, candidate.inherited.since, config)
     lines: list[Line] = [
-        *quality_lines(candidate.report, _report_of(before), config),
+        *quality,
         *data_lines(candidate.snapshot, None if live is None else live.bundle.snapshot, config),
     ]
     if live is not None:

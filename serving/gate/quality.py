@@ -43,6 +43,20 @@ def quality_lines(report: Report, live: Report | None, config: GateConfig) -> It
     yield from _beyond(report, live, config)
 
 
+def since_lines(report: Report, since: Measured | None, config: GateConfig) -> Iterator[Line]:
+    """Return the line about a model that took over what the live one decided: whether that still holds.
+
+    Args:
+        report: what the last full run measured.
+        since: what the live model found of what users did since it was made; None: too few did.
+        config: the limits.
+    """
+    then = _of_whole(report)[report.main_metric]
+    if since is not None and then.mean > 0:
+        name = f"{report.main_metric} of what users did since"
+        yield _not_worse(name, since, then, config.min_slice_of_live)
+
+
 def _against_rivals(report: Report, config: GateConfig) -> Iterator[Line]:
     """The best baseline first, then the others and the live settings."""
     metric, rivals = report.main_metric, [row.name for row in report.models if row.name not in (WHOLE, WITHOUT_NETWORK)]

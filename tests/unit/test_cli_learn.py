@@ -152,7 +152,7 @@ def test_a_retraining_is_recorded_step_by_step(trained: Path, monkeypatch: pytes
     first = json.loads(run("runs", "list", "--json"))["runs"][-1]
 
     assert ("published", published(trained)) == (first["outcome"], first["version"])
-    names = ["snapshot", "encode", "train", "evaluate", "fit on everything", "explain", "gate", "publish"]
+    names = ["snapshot", "watch", "encode", "train", "evaluate", "fit on everything", "explain", "gate", "publish"]
     assert names == [step["name"] for step in first["steps"]]
     assert "2,400 events" in first["steps"][0]["line"]
     assert 10 == json.loads(run("runs", "show", first["run_id"], "--json"))["config"]["learn"]["k"]

@@ -17,7 +17,7 @@ from serving.retrain import Place, retrain
 from serving.steps import StepOutcome
 from tests.support.bundles import quick_config, small_shop
 
-STEPS = ("encode", "train", "evaluate", "fit on everything", "explain", "gate", "publish")
+STEPS = ("watch", "encode", "train", "evaluate", "fit on everything", "explain", "gate", "publish")
 
 
 class Stopped(Exception):
@@ -69,7 +69,7 @@ def test_a_job_that_ended_after_a_step_does_not_do_it_again_and_makes_the_same_m
     later = told[STEPS.index(step) + 1 :]
     assert list(STEPS) == [outcome.name for outcome in later]
     kept = [outcome.name for outcome in later if outcome.line.endswith("(by the run before, which was interrupted)")]
-    assert [name for name in STEPS[1:5] if STEPS.index(name) <= STEPS.index(step)] == kept
+    assert [name for name in STEPS[2:6] if STEPS.index(name) <= STEPS.index(step)] == kept
     assert not list((tmp_path / "bundles").glob(".draft*"))
 
 

@@ -1,0 +1,22 @@
+"""How often a retraining does all of it, and what it may take."""
+
+from dataclasses import dataclass
+
+from serving.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobConfig:
+    """How often a retraining does all of it, and what it may take."""
+
+    full_every_days: float = 7.0
+    """Days after the last full run from which on one that is asked to be incremental is full too; 0 or more."""
+    max_minutes: float = 0.0
+    """Minutes after which a run ends as failed; 0: it takes as long as it takes."""
+    max_gib: float = 0.0
+    """GiB of memory that a run may take, beyond files that are mapped; 0: as much as there is."""
+
+    def __post_init__(self) -> None:
+        for name in ("full_every_days", "max_minutes", "max_gib"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"[job] {name} must be 0 or more, got {getattr(self, name)}")
