@@ -23,6 +23,7 @@ from safetensors.numpy import save_file
 
 from gnn.decision import Decision, blend_from_json, blend_to_json, decision_from_json, decision_to_json
 from gnn.errors import BundleError
+from gnn.manifest import CARD, FORMAT_VERSION, MANIFEST, REPORT, read_manifest, verify_files
 from gnn.score import Scorer
 from kg.errors import SnapshotError
 from kg.files import hash_file, hash_text, load_array, sync_folder
@@ -30,10 +31,7 @@ from kg.kernel_files import load_kernel, save_kernel
 from kg.snapshot import Snapshot
 from kg.snapshot_files import load_snapshot, save_snapshot
 
-FORMAT_VERSION = 1
-MANIFEST = "manifest.json"
-CARD = "card.md"
-REPORT, _DECISION, _DRAFT = "report.json", "decision.json", "draft.json"
+_DECISION, _DRAFT = "decision.json", "draft.json"
 _MEASURED = (REPORT, CARD)
 """Files that say what was measured; in them are seconds, which no two runs share."""
 
@@ -237,9 +235,9 @@ def load_bundle(folder: Path, *, verify: bool = True) -> Bundle:
     Raises:
         BundleError: the bundle is incomplete, was changed, or has another format version.
     """
-    manifest = _read_manifest(folder)
+    manifest = read_manifest(folder)
     if verify:
-        _verify(folder, manifest["files"])
+        verify_files(folder, manifest["files"])
     try:
         report = json.loads((folder / REPORT).read_text(encoding="utf-8"))
     except (OSError, ValueError) as err:
@@ -296,32 +294,3 @@ def _facts(content: BundleContent) -> dict[str, Any]:
         "kernels": [kernel.name for kernel in content.scorer.kernels],
         "packages": dict(content.packages),
     }
-
-
-def _read_manifest(folder: Path) -> dict[str, Any]:
-    try:
-        manifest: Any = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except FileNotFoundError as err:
-        raise BundleError(f"{folder} is not a bundle: {MANIFEST} is missing") from err
-    except (json.JSONDecodeError, UnicodeDecodeError) as err:
-        raise BundleError(f"{folder / MANIFEST} cannot be read: {err}; publish another bundle") from err
-    if not isinstance(manifest, dict):
-        raise BundleError(f"{folder / MANIFEST} holds no manifest; publish another bundle")
-    found = manifest.get("format_version")
-    if found != FORMAT_VERSION:
-        raise BundleError(
-            f"bundle {folder.name} has format version {found}, this program reads {FORMAT_VERSION}; "
-            "make a new one with 'whycart retrain'"
-        )
-    if missing := {"version", "files", "kernels", "snapshot", "exclude_seen", "events_applied"} - manifest.keys():
-        raise BundleError(f"{folder / MANIFEST} lacks {', '.join(sorted(missing))}; publish another bundle")
-    return dict(manifest)
-
-
-def _verify(folder: Path, files: Mapping[str, str]) -> None:
-    for name, digest in files.items():
-        path = folder / name
-        if not path.is_file():
-            raise BundleError(f"bundle {folder.name} is incomplete: {name} is missing; publish another one")
-        if hash_file(path) != digest:
-            raise BundleError(f"bundle {folder.name} was changed: {name} is not what was written; publish another one")

@@ -11,11 +11,14 @@ import re
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from gnn.bundle import REPORT, Bundle, load_bundle
 from gnn.errors import BundleError
+from gnn.manifest import REPORT, read_manifest, verify_files
 from kg.files import sync_folder
+
+if TYPE_CHECKING:
+    from gnn.bundle import Bundle
 
 POINTER = "current"
 HISTORY = "published"
@@ -61,7 +64,7 @@ class BundleStore:
         except FileNotFoundError:
             return None
 
-    def current(self) -> Bundle:
+    def current(self) -> "Bundle":
         """Return the published bundle.
 
         Raises:
@@ -72,7 +75,7 @@ class BundleStore:
             raise BundleError(f"no model is published in {self.folder}; run 'whycart retrain' first")
         return self.load(version)
 
-    def load(self, version: str) -> Bundle:
+    def load(self, version: str) -> "Bundle":
         """Return one bundle.
 
         Raises:
@@ -81,6 +84,8 @@ class BundleStore:
         if version not in self.versions():
             known = ", ".join(self.versions()[-5:]) or "none"
             raise BundleError(f"no bundle {version!r} in {self.folder}; the latest are: {known}")
+        from gnn.bundle import load_bundle  # brings the numerical libraries, which moving the pointer does without
+
         return load_bundle(self.folder / version)
 
     def report_of(self, version: str | None) -> dict[str, Any]:
@@ -161,6 +166,24 @@ class BundleStore:
             BundleError: the bundle cannot be used; the pointer stays where it was.
         """
         self.load(version)
+        self._point_to(version)
+
+    def roll_back(self, version: str) -> None:
+        """Point to a version that was published before: first the pointer moves, then the files are compared.
+
+        Raises:
+            BundleError: it is not there, or a file of it was changed; the pointer is where it was.
+        """
+        before, manifest = self.current_version(), read_manifest(self.folder / version)
+        self._point_to(version)
+        try:
+            verify_files(self.folder / version, manifest["files"])
+        except BundleError:
+            if before is not None:
+                self._point_to(before)
+            raise
+
+    def _point_to(self, version: str) -> None:
         with (self.folder / HISTORY).open("a", encoding="utf-8") as history:
             history.write(version + "\n")
             history.flush()

@@ -26,7 +26,6 @@ _FLOOR = 1e-4
 _BANDS = 10
 _LEAST_EVENTS = 200
 """Events since the live model below which a distribution says too little."""
-_HOUR_MS = DAY_MS // 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +161,6 @@ def _parts(snapshot: Snapshot, new: np.ndarray) -> Mapping[str, Int[np.ndarray, 
         "event types": events.kind.astype(np.int64),
         "categories": category[events.product],
         "popularity of products": band[events.product],
-        "hours of the day": (events.time % DAY_MS) // _HOUR_MS,
     }
     return parts if price is None else parts | {"prices": price[events.product]}
 

@@ -13,10 +13,8 @@ class JobConfig:
     """Days after the last full run from which on one that is asked to be incremental is full too; 0 or more."""
     max_minutes: float = 0.0
     """Minutes after which a run ends as failed; 0: it takes as long as it takes."""
-    max_gib: float = 0.0
-    """GiB of memory that a run may take, beyond files that are mapped; 0: as much as there is."""
 
     def __post_init__(self) -> None:
-        for name in ("full_every_days", "max_minutes", "max_gib"):
+        for name in ("full_every_days", "max_minutes"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"[job] {name} must be 0 or more, got {getattr(self, name)}")

@@ -28,7 +28,7 @@ from serving.ready import Ready, prepare
 from serving.reason_config import ReasonConfig
 
 logger = logging.getLogger(__name__)
-CHECK_EVERY_S = 1.0
+CHECK_EVERY_S = 0.25
 TRIM_EVERY_S = 60.0
 LET_GO_S = 2.0
 """After so long nobody answers from what was served before."""
@@ -45,6 +45,15 @@ class Served:
     def bundle(self) -> Bundle:
         """The bundle."""
         return self.ready.bundle
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What was served before, and how far it had taken products in."""
+
+    served: Served
+    arrivals: Arrivals | None
+    seen: int
 
 
 class CurrentBundle:
@@ -66,6 +75,7 @@ class CurrentBundle:
         self._seen, self._rest_until, self._behind = 0, 0.0, False
         self._tidy_at = self._trim_at = float("inf")
         self._served: Served | None = None
+        self._kept: _Kept | None = None
         self._failed_version: str | None = None
         self._failed = False
         self._stop = threading.Event()
@@ -144,7 +154,8 @@ class CurrentBundle:
             if version is None or self._is_known(version):
                 self._catch_up()
                 return
-            self._use(self._bundles.load(version))
+            if not self._go_back(version):
+                self._use(self._bundles.load(version))
         except Exception as err:  # the edge of a thread: whatever is wrong with a bundle, the old one stays
             self._failed = True
             logger.error(  # noqa: TRY400 - the sentence of our own errors says it all
@@ -173,12 +184,32 @@ class CurrentBundle:
         self._failed_version = version
         return False
 
+    def _go_back(self, version: str) -> bool:
+        """Serve again what was served before, where it is asked for again; it is at hand, so this takes no time."""
+        kept = self._kept
+        if kept is None or kept.served.bundle.version != version:
+            return False
+        self._keep()
+        self._arrivals, self._seen, self._behind = kept.arrivals, kept.seen, False
+        self._serve(kept.served.ready)
+        self._failed, self._failed_version = False, None
+        logger.info("the bundle before is in use again", extra={"model_version": version})
+        return True
+
+    def _keep(self) -> None:
+        """Keep what is served at hand, for whoever goes back to it; what was kept until now goes."""
+        if self._served is not None:
+            self._kept = _Kept(self._served, self._arrivals, self._seen)
+
     def _use(self, bundle: Bundle) -> None:
         if self._products is None:
-            self._serve(prepare(bundle, self._reasons))
+            ready = prepare(bundle, self._reasons)
+            self._keep()
+            self._serve(ready)
         else:
             arrivals, number = Arrivals(bundle, self._products), self._products.last_seq()
             ready = arrivals.ready(number, self._reasons)
+            self._keep()
             self._arrivals, self._seen, self._behind = arrivals, number, False
             self._serve(ready)
         self._failed, self._failed_version = False, None

@@ -9,11 +9,10 @@ from typing import Annotated, Any
 import typer
 
 from cypher.errors import InputError
-from gnn.bundle import Bundle, load_bundle
 from gnn.bundles import BundleStore
 from gnn.errors import BundleError
+from gnn.manifest import read_manifest
 from serving.cli.output import print_json, print_table, say
-from serving.model_difference import compare_lists, compare_models
 from serving.settings import load_settings
 
 app = typer.Typer(no_args_is_help=True, help="List, show, compare, promote, roll back and delete models.")
@@ -88,7 +87,7 @@ def rollback(
     target = store.previous_version() if to is None else to
     if to is not None and to not in store.published():
         raise InputError(f"{to} was never published; 'whycart models list' shows what was, 'promote' serves any model")
-    store.publish(target)
+    store.roll_back(target)
     say(f"{target} is served from now on, {before} was before")
 
 
@@ -103,6 +102,8 @@ def diff(
 
     Example: whycart models diff 20260131T120000Z-1a2b3c4d
     """
+    from serving.model_difference import compare_lists, compare_models  # loads what answers are made with
+
     store = _store()
     pair = (store.load(before), store.current() if after is None else store.load(after))
     rows, lists = compare_models(*pair), compare_lists(*pair, users=users)
@@ -140,14 +141,14 @@ def _facts(store: BundleStore, version: str, current: str | None) -> dict[str, A
     entry: dict[str, Any] = {"version": version, "served": version == current}
     empty = dict.fromkeys(("gate", "split", "metric", "model", "best_baseline", "value"))
     try:
-        bundle = load_bundle(store.folder / version, verify=False)
+        read_manifest(store.folder / version)
     except BundleError as err:
         return entry | empty | {"note": str(err)}
-    return entry | _figures(bundle) | {"note": None}
+    report = store.report_of(version)
+    return entry | (_figures(report) if report.get("models") else empty) | {"note": None}
 
 
-def _figures(bundle: Bundle) -> dict[str, Any]:
-    report = bundle.report
+def _figures(report: dict[str, Any]) -> dict[str, Any]:
     metric, best = f"ndcg@{report['k']}", report["best_baseline"]
     models = report["models"]
     gate = report.get("gate")

@@ -5,10 +5,9 @@ is told.
 """
 
 import contextlib
-import resource
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from types import FrameType
@@ -20,12 +19,14 @@ from cypher.errors import InputError
 from gnn.bundles import BundleStore
 from gnn.errors import BundleError
 from gnn.report import report_to_json
+from gnn.split import SplitName
 from kg.errors import SnapshotError
 from kg.progress import Progress
 from kg.snapshot import Snapshot
 from kg.snapshot_files import load_snapshot, save_snapshot
 from kg.store import GraphStore
 from serving.checkpoint import Checkpoint
+from serving.cli.keys import parse_duration
 from serving.cli.learn import (
     AsJson,
     Cutoff,
@@ -39,6 +40,7 @@ from serving.cli.learn import (
     use_all_cores,
 )
 from serving.cli.output import print_json, progress_bars, say
+from serving.cli.repeat import repeat
 from serving.errors import LimitReached
 from serving.events import EventLog
 from serving.graph_input import Applied, snapshot_with_events
@@ -65,6 +67,9 @@ def retrain(
     afresh: Annotated[
         bool, typer.Option("--afresh", help="Do not go on where a run that was killed or stopped had come to.")
     ] = False,
+    every: Annotated[
+        str | None, typer.Option("--every", metavar="TIME", help="Again and again, such as every 6h, until Ctrl-C.")
+    ] = None,
     force_publish: Annotated[
         bool, typer.Option("--force-publish", help="Publish even what the gate refuses; needs --reason.")
     ] = False,
@@ -82,6 +87,11 @@ def retrain(
     Example: whycart retrain
     """
     forced = _forced(force_publish, reason)
+    if every is not None:
+        _again_and_again(
+            every, incremental=incremental, data=data, split=split, once={"--cutoff": cutoff, "--reason": reason}
+        )
+        return
     settings, until = load_settings(), parse_cutoff(cutoff)
     config = read_config(settings, split=split, cutoff=until, incremental=incremental)
     use_all_cores()
@@ -119,6 +129,19 @@ def retrain(
         say("whycart serve answers with it; it takes a new model up by itself")
 
 
+def _again_and_again(
+    every: str, *, incremental: bool, data: Path | None, split: SplitName | None, once: Mapping[str, str | None]
+) -> None:
+    """Run the job at intervals, each time in a process of its own."""
+    if named := [option for option, value in once.items() if value is not None]:
+        raise InputError(f"{' and '.join(named)} are for one run; leave them out with --every")
+    arguments = ["retrain", *(["--incremental"] if incremental else [])]
+    arguments += [] if data is None else ["--data", str(data)]
+    arguments += [] if split is None else ["--split", split]
+    with _stoppable():
+        repeat(arguments, every_s=parse_duration(every, option="--every") / 1000)
+
+
 def _forced(force_publish: bool, reason: str | None) -> str | None:
     """Why the gate is overruled; None where it is not."""
     if force_publish and not (reason or "").strip():
@@ -145,26 +168,21 @@ class _Teller:
 
 @contextlib.contextmanager
 def _within(limits: JobConfig) -> Iterator[None]:
-    """Hold what runs inside to its limits of time and memory; it fails with a sentence where it reaches one."""
+    """Hold what runs inside to its limit of time; it fails with a sentence when it reaches it."""
 
     def too_late(number: int, frame: FrameType | None) -> None:
         raise LimitReached(
-            f"the run took more than {limits.max_minutes:g} minutes ([job] max_minutes); what it finished is kept, "
-            "give it more time and run it again"
+            f"the run took more than {limits.max_minutes:g} minutes ([job] max_minutes); give it more "
+            "time, or a smaller [train]"
         )
 
-    before, memory = signal.signal(signal.SIGALRM, too_late), resource.getrlimit(resource.RLIMIT_DATA)
-    if limits.max_gib:
-        resource.setrlimit(resource.RLIMIT_DATA, (int(limits.max_gib * 2**30), memory[1]))
+    before = signal.signal(signal.SIGALRM, too_late)
     signal.setitimer(signal.ITIMER_REAL, 60.0 * limits.max_minutes)
     try:
         yield
-    except MemoryError as err:
-        raise LimitReached(f"the run needs more than {limits.max_gib:g} GiB of memory ([job] max_gib)") from err
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0.0)
         signal.signal(signal.SIGALRM, before)
-        resource.setrlimit(resource.RLIMIT_DATA, memory)
 
 
 @contextlib.contextmanager

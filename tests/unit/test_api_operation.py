@@ -66,6 +66,8 @@ def test_a_broken_bundle_is_not_taken_and_answers_say_degraded_until_a_good_one_
     old = version_of(client)
     broken = publish_tiny_bundle(bundles.folder, now=LATER, decay=2.0).current_version()
     assert until(lambda: version_of(client) == broken)
+    other = publish_tiny_bundle(bundles.folder, now=LATER + timedelta(hours=1), decay=3.0).current_version()
+    assert until(lambda: version_of(client) == other)  # what is served before the last is not kept at hand
     bundles.publish(old)
     assert until(lambda: version_of(client) == old)
 

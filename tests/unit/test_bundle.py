@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from gnn import bundle as bundle_module
-from gnn.bundle import MANIFEST, load_bundle, write_bundle
+from gnn.bundle import load_bundle, write_bundle
 from gnn.bundles import POINTER, BundleStore
 from gnn.decision import blend_from_json, blend_to_json
 from gnn.errors import BundleError
+from gnn.manifest import MANIFEST
 from gnn.score import user_history
 from tests.support.models import content_of
 from tests.support.random_shops import random_snapshot
@@ -212,6 +213,26 @@ def test_a_version_that_was_never_published_is_no_way_back(store: BundleStore, t
     store.publish(new)
 
     assert (old, True) == (store.previous_version(), refused.is_dir())
+
+
+def test_going_back_to_a_broken_bundle_leaves_the_pointer_where_it_was(store: BundleStore) -> None:
+    old, new = store.versions()
+    store.publish(new)
+    (store.folder / old / "priors.npy").write_bytes(b"something else")
+
+    with pytest.raises(BundleError, match=r"priors\.npy is not what was written"):
+        store.roll_back(old)
+
+    assert new == store.current_version()
+
+
+def test_going_back_points_to_the_version(store: BundleStore) -> None:
+    old, new = store.versions()
+    store.publish(new)
+
+    store.roll_back(old)
+
+    assert old == store.current().version
 
 
 def test_only_what_nobody_can_go_back_to_is_surplus(store: BundleStore) -> None:

@@ -11,11 +11,12 @@ import pytest
 from gnn.bundle import Bundle
 from gnn.bundles import BundleStore
 from kg.snapshot import Snapshot, build_snapshot
+from kg.sources.generated import generated_shop
 from serving import retrain as job
 from serving.checkpoint import MAX_AGE_S, Checkpoint
 from serving.retrain import Place, retrain
 from serving.steps import StepOutcome
-from tests.support.bundles import quick_config, small_shop
+from tests.support.bundles import quick_config
 
 STEPS = ("watch", "encode", "train", "evaluate", "fit on everything", "explain", "gate", "publish")
 
@@ -35,7 +36,7 @@ def ends_after(step: str, told: list[StepOutcome]) -> Callable[[StepOutcome], No
 
 @pytest.fixture(scope="module")
 def snapshot() -> Snapshot:
-    return build_snapshot(small_shop(seed=1).tables)
+    return build_snapshot(generated_shop(products=80, brands=6, users=50, events=1500, seed=4).tables)
 
 
 @pytest.fixture(scope="module")
