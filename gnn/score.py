@@ -21,6 +21,7 @@ from kg.kernels import Kernel
 from kg.snapshot import DAY_MS, Snapshot
 from kg.stack import KernelStack, Reach, Spoken
 
+DecayUnit = Literal["rank", "age", "declared"]
 MAX_HISTORY = 1000
 """Latest events of a user that take part in a score; older ones carry next to nothing and cost the same."""
 
@@ -61,9 +62,6 @@ class History:
         age = None if self.age_days is None else self.age_days[keep]
         others = (self.half_life_days[keep], self.kind[keep], self.time[keep])
         return History(self.product[keep], self.weight[keep], self.rank[keep], age, *others)
-
-
-DecayUnit = Literal["rank", "age", "declared"]
 
 
 @dataclass(frozen=True, slots=True)

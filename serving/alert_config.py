@@ -15,8 +15,8 @@ class AlertConfig:
     """Times the usual events of a day that are a flood; above 1."""
     min_daily: float = 0.33
     """Part of the usual events of a day that is a silence; 0 to 1."""
-    min_of_live: float = 0.6
-    """Part of its own figure that the live model must find in what users did since; 0 to 1."""
+    min_of_live: float = 0.75
+    """Part of its own figure that the upper end of what the live model finds since must reach; 0 to 1."""
     webhook: str = ""
     """Address that alarms and refusals are posted to as JSON, such as `https://chat.example/hooks/1`; empty: none."""
 

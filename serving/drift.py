@@ -77,7 +77,7 @@ def watch(snapshot: Snapshot, live: Bundle | None, config: AlertConfig) -> Drift
         return None
     new = snapshot.events.time > live.snapshot.last_time
     count = int(new.sum())
-    found = list(_amounts(snapshot, new, config))
+    found = list(_amounts(live.snapshot.events.time, snapshot.events.time[new], config))
     if count >= _LEAST_EVENTS and not new.all():
         found += _shifts(snapshot, new, config)
     k, seed = int(live.report.get("k", 10)), int(live.report.get("seed", 0))
@@ -115,18 +115,15 @@ def psi(before: Float[np.ndarray, " part"], after: Float[np.ndarray, " part"]) -
     return float(((new - old) * np.log(new / old)).sum())
 
 
-def _amounts(snapshot: Snapshot, new: np.ndarray, config: AlertConfig) -> Iterator[Watched]:
-    """How many events a day brings since the live model, beside the median day of the four weeks before."""
-    times = snapshot.events.time
-    old = times[~new]
-    if not len(old) or not new.any():
-        if len(old):
-            yield Watched("events of a day", 0.0, config.min_daily, True, "nothing happened since the live model")
+def _amounts(old: Int[np.ndarray, " event"], new: Int[np.ndarray, " event"], config: AlertConfig) -> Iterator[Watched]:
+    """How many events a day brings since the live model, beside the median day of its last four weeks."""
+    if not len(new):
+        yield Watched("events of a day", 0.0, config.min_daily, True, "nothing happened since the live model")
         return
     days = np.bincount(((old.max() - old) // DAY_MS).astype(np.int64))[:28]
     usual = float(np.median(days[1:])) if len(days) > 1 else float(days[0])
-    span = max(1.0, (times[new].max() - old.max()) / DAY_MS)
-    times_usual = float(new.sum()) / span / max(usual, 1.0)
+    span = max(1.0, (new.max() - old.max()) / DAY_MS)
+    times_usual = len(new) / span / max(usual, 1.0)
     told = f"a day brings {times_usual:.2f} times the events of a usual day ({usual:,.0f})"
     alarm = not config.min_daily <= times_usual <= config.max_daily
     limit = config.max_daily if times_usual > 1 else config.min_daily
