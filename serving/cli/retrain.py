@@ -122,11 +122,7 @@ def retrain(
         )
         record.end("published", done.verdict.sentence, version=done.bundle.version)
         work.clear()
-    if as_json:
-        print_json(_facts(done) | {"run": record.run.run_id})
-    else:
-        say(done.verdict.sentence)
-        say("whycart serve answers with it; it takes a new model up by itself")
+    _tell(done, record.run.run_id, as_json=as_json)
 
 
 def _again_and_again(
@@ -238,6 +234,14 @@ def _served_snapshot(settings: Settings) -> Snapshot | None:
 def _counts_of(made: Snapshot) -> str:
     nodes = ", ".join(f"{made.num_nodes(label):,} {label}" for label in sorted(made.nodes))
     return f"{nodes}; {len(made.events):,} events"
+
+
+def _tell(done: Retrained, run_id: str, *, as_json: bool) -> None:
+    if as_json:
+        print_json(_facts(done) | {"run": run_id})
+        return
+    say(done.verdict.sentence)
+    say("whycart serve answers with it; it takes a new model up by itself")
 
 
 def _facts(done: Retrained) -> dict[str, Any]:
