@@ -17,7 +17,7 @@ from serving.quality_page import Cell, Plot, Table
 from serving.quality_plots import ACCENT, BAD, FAINT, INK, svg_of
 from serving.runs import Run
 
-_SIZE_IN = (7.2, 2.2)
+_SIZE_IN = (4.2, 2.5)
 
 
 @dataclass(frozen=True, slots=True)

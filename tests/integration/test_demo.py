@@ -54,7 +54,7 @@ def test_the_demo_ends_well(told: tuple[subprocess.CompletedProcess[str], Path])
 def test_every_step_is_told_with_its_number(told: tuple[subprocess.CompletedProcess[str], Path]) -> None:
     steps = [line.split("] ")[1].split("  ")[0] for line in told[0].stdout.splitlines() if line.startswith("[")]
 
-    expected = "read the data,import,snapshot,encode,train,evaluate,fit on everything,explain,publish,serve"
+    expected = "read the data,import,snapshot,watch,encode,train,evaluate,fit on everything,explain,gate,publish,serve"
     assert expected.split(",") == steps
 
 

@@ -13,7 +13,8 @@ from serving.cli.main import main
 from serving.cli.repeat import repeat
 
 SLOW = (
-    "import sys, time\nfrom serving.cli import repeat\n"
+    "import signal, sys\nfrom serving.cli import repeat\n"
+    "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
     "repeat._COMMAND = 'import os, pathlib, sys, time; pathlib.Path(sys.argv[1]).write_text(str(os.getpid())); "
     "time.sleep(60)'\n"
     "repeat.repeat([sys.argv[1]], every_s=1.0)\n"
@@ -49,7 +50,11 @@ def test_whoever_is_stopped_stops_what_it_started(tmp_path: Path) -> None:
     child = int(note.read_text())
 
     process.send_signal(signal.SIGINT)
-    process.wait(30)
+    try:
+        process.wait(30)
+    finally:
+        process.kill()
+        process.wait()
 
     with pytest.raises(ProcessLookupError):
         os.kill(child, 0)
