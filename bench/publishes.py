@@ -40,7 +40,7 @@ def measure(home: Path, *, publishes: int, users: int) -> dict[str, Any]:
         copy = Path(room) / ".whycart"
         store = BundleStore(copy / "bundles")
         first = source.current()
-        shutil.copytree(first.folder, store.folder / first.version, copy_function=_link)
+        shutil.copytree(first.folder, store.folder / first.version)
         twin = write_twin(first, store.folder)
         store.publish(first.version)
         people = first.snapshot.ids("User")[:users]
@@ -100,13 +100,6 @@ def _roll_back(home: Path, store: BundleStore, readers: Readers, version: str) -
     answered = time.perf_counter()
     process.wait()
     return {"command_s": round(moved - started, 2), "then_answered_s": round(answered - moved, 2)}
-
-
-def _link(source: str, target: str) -> None:
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from gnn.errors import BundleError
 from gnn.manifest import REPORT, read_manifest, verify_files
-from kg.files import sync_folder
+from kg.files import write_whole
 
 if TYPE_CHECKING:
     from gnn.bundle import Bundle
@@ -188,10 +188,4 @@ class BundleStore:
             history.write(version + "\n")
             history.flush()
             os.fsync(history.fileno())
-        handle, name = tempfile.mkstemp(prefix=".pointer.", dir=self.folder)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(version + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, self.folder / POINTER)
-        sync_folder(self.folder, recurse=False)
+        write_whole(self.folder / POINTER, version + "\n", prefix=".pointer.")

@@ -241,6 +241,14 @@ def report_from_json(entry: Mapping[str, Any]) -> Report:
     return Report(**made, **{field.name: entry[field.name] for field in fields(Report) if field.name not in made})
 
 
+def report_or_none(entry: Mapping[str, Any]) -> Report | None:
+    """Return the report in a bundle; None in one that holds none, or that an older release wrote."""
+    try:
+        return report_from_json(entry)
+    except (KeyError, TypeError):
+        return None
+
+
 def _plain(value: Measured) -> dict[str, float]:
     return {"mean": value.mean, "low": value.low, "high": value.high}
 

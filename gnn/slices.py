@@ -59,17 +59,32 @@ def product_groups(seen: Snapshot) -> dict[str, Bool[np.ndarray, " product"]]:
 
 def category_groups(seen: Snapshot) -> dict[str, Bool[np.ndarray, " product"]]:
     """Return which products are in or below each large root category, as `category ID`: the largest ones of many."""
-    levels = category_levels(seen)
-    if not levels or not len(seen.events):
+    large = large_categories(seen)
+    if not large:
         return {}
-    member, ids = sp.csc_array(levels[0]), seen.ids("Category")
-    events = member.T @ np.bincount(seen.events.product, minlength=member.shape[0])
-    order = np.argsort(-events, kind="stable")[:_MOST_CATEGORIES]
-    found = {}
-    for row in order[events[order] >= _LARGE_CATEGORY * len(seen.events)].tolist():
-        found[f"category {ids[row]}"] = np.zeros(member.shape[0], dtype=bool)
-        found[f"category {ids[row]}"][member.indices[member.indptr[row] : member.indptr[row + 1]]] = True
-    return found
+    member, found = sp.csc_array(category_levels(seen)[0]), {}
+    for row, key in enumerate(seen.ids("Category")):
+        if key in large:
+            found[key] = np.zeros(member.shape[0], dtype=bool)
+            found[key][member.indices[member.indptr[row] : member.indptr[row + 1]]] = True
+    return {f"category {key}": found[key] for key in large}
+
+
+def large_categories(seen: Snapshot) -> dict[str, float]:
+    """Return the events of the products in or below each large root category, by its id, the largest first."""
+    counts = category_events(seen)
+    large = [key for key, count in counts.items() if count >= _LARGE_CATEGORY * len(seen.events)]
+    return {key: counts[key] for key in sorted(large, key=lambda key: -counts[key])[:_MOST_CATEGORIES]}
+
+
+def category_events(seen: Snapshot) -> dict[str, float]:
+    """Return the events of the products in or below each root category that has any, by its id."""
+    levels = category_levels(seen)
+    if not levels:
+        return {}
+    events = levels[0].T @ np.bincount(seen.events.product, minlength=levels[0].shape[0]).astype(np.float64)
+    ids = seen.ids("Category")
+    return {ids[row]: float(events[row]) for row in np.flatnonzero(events)}
 
 
 def user_groups(seen: Snapshot) -> dict[str, Bool[np.ndarray, " user"]]:

@@ -3,6 +3,7 @@
 import hashlib
 import mmap
 import os
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +47,23 @@ def sync_folder(folder: Path, *, recurse: bool = True) -> None:
         if path.is_file() or path.is_dir():
             _sync(path)
     _sync(folder)
+
+
+def write_whole(path: Path, text: str, *, prefix: str) -> None:
+    """Write a small file so that a reader sees the old text or the new one, and whoever is killed leaves one of them.
+
+    Args:
+        path: the file; its folder is there.
+        text: UTF-8.
+        prefix: how the temporary file beside it begins, so that whoever tidies up knows it.
+    """
+    handle, part = tempfile.mkstemp(prefix=prefix, dir=path.parent)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(part, path)
+    sync_folder(path.parent, recurse=False)
 
 
 def _sync(path: Path) -> None:

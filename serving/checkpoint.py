@@ -7,15 +7,13 @@ Who may touch it is decided by the job's lock (`serving.runs`).
 
 import contextlib
 import json
-import os
 import shutil
-import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kg.files import sync_folder
+from kg.files import write_whole
 
 _JOB = "job.json"
 MAX_AGE_S = 24 * 3600.0
@@ -55,6 +53,11 @@ class Checkpoint:
         """Write what came out of a step: it is finished when this returns."""
         self._write(f"{step}.json", values)
 
+    def forget(self, step: str) -> None:
+        """Take back that a step is finished, as what it rests on is made anew."""
+        if self._folder is not None:
+            (self._folder / f"{step}.json").unlink(missing_ok=True)
+
     def folder(self, name: str) -> Path | None:
         """Return where a larger result lies, or may be put; None where nothing is kept."""
         return None if self._folder is None else self._folder / name
@@ -76,10 +79,4 @@ class Checkpoint:
         if self._folder is None:
             return
         self._folder.mkdir(parents=True, exist_ok=True)
-        handle, room = tempfile.mkstemp(prefix=".step.", dir=self._folder)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(values, file, default=str)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(room, self._folder / name)
-        sync_folder(self._folder, recurse=False)
+        write_whole(self._folder / name, json.dumps(values, default=str), prefix=".step.")

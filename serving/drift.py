@@ -16,14 +16,17 @@ from jaxtyping import Float, Int
 
 from gnn.bundle import Bundle
 from gnn.measure import Measured
+from gnn.report import WHOLE, report_or_none
 from gnn.slices import category_groups
 from kg.snapshot import DAY_MS, Snapshot
 from serving.alert_config import AlertConfig
-from serving.incremental import live_since
+from serving.incremental import live_since, since_sentence
 
 _FLOOR = 1e-4
 """Least share: a part that is empty on one side would make the index endless."""
 _BANDS = 10
+_LEAST_USERS = 20
+"""Users who did something since the live model below which nothing is said of how well it finds that."""
 _LEAST_EVENTS = 200
 """Events since the live model below which a distribution says too little."""
 
@@ -80,15 +83,13 @@ def watch(snapshot: Snapshot, live: Bundle | None, config: AlertConfig) -> Drift
     found = list(_amounts(live.snapshot.events.time, snapshot.events.time[new], config))
     if count >= _LEAST_EVENTS and not new.all():
         found += _shifts(snapshot, new, config)
-    k, seed = int(live.report.get("k", 10)), int(live.report.get("seed", 0))
-    since = live_since(live, snapshot, min_users=20, k=k, seed=seed)
-    then = live.report.get("models", {}).get("whycart", {}).get("metrics", {}).get(f"ndcg@{k}")
-    if since is not None and then and then["mean"] > 0:
-        part = since.high / then["mean"]
-        told = (
-            f"the live model finds {since.mean:.4f} [{since.low:.4f}, {since.high:.4f}] of ndcg@{k} in what users did "
-            f"since, and was measured at {then['mean']:.4f}"
-        )
+    report = report_or_none(live.report)
+    if report is None:
+        return Drift(count, tuple(found), None)
+    since = live_since(live, snapshot, min_users=_LEAST_USERS, k=report.k, seed=report.seed)
+    then = report.result(WHOLE).metrics[report.main_metric].mean
+    if since is not None and then > 0:
+        part, told = since.high / then, since_sentence(since, report.main_metric, then)
         found.append(Watched("live model", part, config.min_of_live, part < config.min_of_live, told))
     return Drift(count, tuple(found), since)
 

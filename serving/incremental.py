@@ -17,7 +17,7 @@ from safetensors.numpy import load_file
 from gnn.bundle import Bundle
 from gnn.decision import Decision
 from gnn.measure import Measured, intervals, metric_values, rank_users
-from gnn.report import WHOLE, Report, report_from_json
+from gnn.report import WHOLE, Report, report_or_none
 from gnn.split import Targets, Trial, make_targets
 from gnn.warm import Warm
 from kg.snapshot import Snapshot
@@ -49,9 +49,7 @@ def inherit(live: Bundle | None, snapshot: Snapshot, config: RetrainConfig) -> I
     """
     if live is None or (decision := live.decision) is None:
         return "there is no live model that says what it decided"
-    try:
-        report = report_from_json(live.report)
-    except (KeyError, TypeError):
+    if (report := report_or_none(live.report)) is None:
         return "the live model says too little of what was measured"
     if _told(live) != json.loads(json.dumps(_settings(describe(config)), default=str)):
         return "the settings have changed since the live model was made"
@@ -63,10 +61,7 @@ def inherit(live: Bundle | None, snapshot: Snapshot, config: RetrainConfig) -> I
     since = live_since(live, snapshot, min_users=gate.min_users, k=report.k, seed=report.seed)
     then = report.result(WHOLE).metrics[report.main_metric].mean
     if since is not None and since.high < gate.min_slice_of_live * then:
-        return (
-            f"the live model finds {since.mean:.4f} of {report.main_metric} in what users did since it was made, and "
-            f"was measured at {then:.4f}: its decisions do not hold any more"
-        )
+        return f"{since_sentence(since, report.main_metric, then)}: its decisions do not hold any more"
     file = live.folder / "network.safetensors"
     warm = Warm(load_file(file), live.snapshot) if decision.epochs is not None and file.is_file() else None
     return Inherited(decision=decision, report=report, measured_by=measured_by, warm=warm, since=since)
@@ -89,6 +84,20 @@ def live_since(live: Bundle, snapshot: Snapshot, *, min_users: int, k: int, seed
     values = metric_values(rank_users(live.scorer, trial, users=targets.users, k=k), k)
     name = f"ndcg@{k}"
     return intervals({name: values[name]}, seed=seed)[name]
+
+
+def since_sentence(since: Measured, metric: str, then: float) -> str:
+    """Return in words how much the live model found of what users did since it was made.
+
+    Args:
+        since: what `live_since` returned.
+        metric: `ndcg@10`.
+        then: what the live model was measured at.
+    """
+    return (
+        f"the live model finds {since.mean:.4f} [{since.low:.4f}, {since.high:.4f}] of {metric} in what users did "
+        f"since, and was measured at {then:.4f}"
+    )
 
 
 def _targets_since(before: Snapshot, after: Snapshot) -> Targets | None:

@@ -29,7 +29,7 @@ from serving.gate.judge import Candidate, judge
 from serving.gate.quality import LIVE_SETTINGS
 from serving.gate.verdict import Verdict, verdict_to_json
 from serving.graph_input import Applied
-from serving.incremental import Inherited, inherit
+from serving.incremental import Inherited, inherit, since_sentence
 from serving.node_vectors import encode_nodes, exported_encoder
 from serving.overview import make_overview, overview_to_json
 from serving.ready import prepare
@@ -91,7 +91,7 @@ def retrain(
         TooLittleData: the events do not suffice to learn or to measure.
     """
     clock = Stopwatch()
-    job = _Job(snapshot, place, config, applied or Applied(), clock, progress)
+    job = _Job(snapshot, place, config, applied or Applied(), _live(place.bundles), clock, progress)
     steps = Steps(clock, step_done)
     with steps.step("watch"):
         drift = job.watch(steps)
@@ -120,6 +120,14 @@ def retrain(
     return Retrained(bundle, report, verdict, clock.laps)
 
 
+def _live(bundles: BundleStore) -> Bundle | None:
+    try:
+        return bundles.current()
+    except BundleError as err:
+        logger.info("no live model to compare with: %s", err)
+        return None
+
+
 @dataclass(frozen=True, slots=True)
 class Explained:
     """What was found out about the lists of a model and about their reasons."""
@@ -140,14 +148,16 @@ class _Job:
     place: Place
     config: RetrainConfig
     applied: Applied
+    live: Bundle | None
+    """The model that is served when the job begins; None: there is none that can be read."""
     clock: Stopwatch
     progress: Progress
 
     def watch(self, steps: Steps) -> Drift | None:
         """Say what has moved since the live model was made, and tell whoever should look."""
-        alerts, live = self.config.alerts, self.live_bundle()
-        found = watch(self.snapshot, live, alerts)
-        if live is None or found is None:
+        alerts = self.config.alerts
+        found = watch(self.snapshot, self.live, alerts)
+        if found is None:
             steps.says("there is no live model to look back from, or events have no clock")
             return None
         for alarm in found.alarms:
@@ -171,7 +181,7 @@ class _Job:
         """Take over what the live model decided, or fit on the training part and let validation decide."""
         why = ""
         if self.config.incremental:
-            found = inherit(self.live_bundle(), self.snapshot, self.config)
+            found = inherit(self.live, self.snapshot, self.config)
             if isinstance(found, Inherited):
                 steps.says(f"nothing is tuned: what {found.measured_by} decided is taken over")
                 return found, found.decision
@@ -197,10 +207,7 @@ class _Job:
         then = report.result(WHOLE).metrics[report.main_metric].mean
         found = "too few users did something since the live model was made to say how well it finds that"
         if since is not None:
-            found = (
-                f"the live model finds {since.mean:.4f} [{since.low:.4f}, {since.high:.4f}] of {report.main_metric} in "
-                f"what users did since, and was measured at {then:.4f}"
-            )
+            found = since_sentence(since, report.main_metric, then)
         steps.says(found)
         return report
 
@@ -209,8 +216,7 @@ class _Job:
         if (kept := self._kept(steps, "evaluate")) is not None:
             return report_from_json(kept["report"])
         learn, split = self.config.learn, split_for(self.snapshot, config=self.config.learn, split=self.config.split)
-        live = self.live_bundle()
-        settings = None if live is None else live.decision
+        settings = None if self.live is None else self.live.decision
         rivals = {} if settings is None else {LIVE_SETTINGS: settings.blends[WHOLE]}
         _, report = measure(
             split, decision, vectors, config=learn, clock=self.clock, rivals=rivals, progress=self.progress
@@ -223,6 +229,7 @@ class _Job:
         draft = self.place.bundles.draft
         if (draft.is_dir() or self._sealed() is not None) and self._kept(steps, "fit on everything") is not None:
             return draft
+        self.place.work.forget("explain")
         learn = self.config.learn
         final, scorer = finish(
             self.snapshot, vectors, decision, config=learn, clock=self.clock, warm=warm, progress=self.progress
@@ -269,16 +276,8 @@ class _Job:
         candidate = Candidate(
             snapshot=self.snapshot, report=report, reasons=explained.reasons, ready=ready, inherited=inherited
         )
-        live = self.live_bundle()
-        return judge(candidate, None if live is None else prepare(live, self.config.reasons), self.config.gate)
-
-    def live_bundle(self) -> Bundle | None:
-        """Return the model that is served; None where there is none, or where it cannot be read."""
-        try:
-            return self.place.bundles.current()
-        except BundleError as err:
-            logger.info("no live model to compare with: %s", err)
-            return None
+        live = None if self.live is None else prepare(self.live, self.config.reasons)
+        return judge(candidate, live, self.config.gate)
 
     def _draft_or_sealed(self, draft: Path) -> Bundle:
         """The model itself, sealed already where an earlier run was killed between sealing and publishing."""

@@ -7,18 +7,11 @@ feed broke, and a model of half a shop looks fine when it is measured on that ha
 import time
 from collections.abc import Iterator
 
-import numpy as np
-import scipy.sparse as sp
-from jaxtyping import Float
-
-from kg.operators import category_levels
+from gnn.slices import category_events, large_categories
 from kg.snapshot import Snapshot
 from serving.gate.config import GateConfig
 from serving.gate.verdict import Line, at_least, at_most
 
-_LARGE = 0.02
-"""Part of the live model's events from which on a category is large."""
-_MOST = 30
 _CHECK = "look at the feeds of the last days: whycart validate"
 
 
@@ -63,24 +56,11 @@ def _if_there(name: str, now: int, before: int) -> Iterator[tuple[str, int, int]
 
 def _categories(snapshot: Snapshot, live: Snapshot, config: GateConfig) -> Iterator[Line]:
     """One line for each root category that had many of the live model's events."""
-    before, now = _events_by_category(live), _events_by_category(snapshot)
-    total = max(1.0, float(len(live.events)))
-    large = sorted((key for key, count in before.items() if count >= _LARGE * total), key=lambda key: -before[key])
-    for key in large[:_MOST]:
-        part = now.get(key, 0.0) / before[key]
+    now = category_events(snapshot)
+    for key, before in large_categories(live).items():
+        part = now.get(key, 0.0) / before
         what = (
-            f"category {key} has {part:.0%} of its {before[key]:,.0f} events of the live model, at least "
+            f"category {key} has {part:.0%} of its {before:,.0f} events of the live model, at least "
             f"{config.min_category:.0%} are wanted"
         )
         yield at_least("data", f"events of category {key}", part, config.min_category, what, _CHECK)
-
-
-def _events_by_category(snapshot: Snapshot) -> dict[str, float]:
-    """Events of the products in and below each root category, by its id."""
-    levels = category_levels(snapshot)
-    if not levels:
-        return {}
-    counts = np.bincount(snapshot.events.product, minlength=snapshot.num_nodes("Product")).astype(np.float64)
-    by_category: Float[np.ndarray, " category"] = sp.csr_array(levels[0]).T @ counts
-    ids = snapshot.ids("Category")
-    return {ids[row]: float(by_category[row]) for row in np.flatnonzero(by_category)}

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gnn.report import Report, report_from_json
+from gnn.report import Report, report_or_none
 from kg.snapshot import Snapshot
 from serving.gate.config import GateConfig
 from serving.gate.data import data_lines
@@ -43,7 +43,7 @@ def judge(candidate: Candidate, live: Ready | None, config: GateConfig) -> Verdi
     """
     before = live.bundle.report if live is not None else {}
     if candidate.inherited is None:
-        quality = quality_lines(candidate.report, _report_of(before), config)
+        quality = quality_lines(candidate.report, report_or_none(before), config)
     else:
         quality = since_lines(candidate.report, candidate.inherited.since, config)
     lines: list[Line] = [
@@ -55,14 +55,6 @@ def judge(candidate: Candidate, live: Ready | None, config: GateConfig) -> Verdi
     if candidate.reasons is not None:
         lines += reason_lines(candidate.reasons, _coverage_of(before), config)
     return Verdict(tuple(lines))
-
-
-def _report_of(before: Mapping[str, Any]) -> Report | None:
-    """The report in a bundle; None in one that holds none, or that an older release wrote."""
-    try:
-        return report_from_json(before)
-    except (KeyError, TypeError):
-        return None
 
 
 def _coverage_of(before: Mapping[str, Any]) -> float | None:
