@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Self
 
 import sqlalchemy as sa
+import tenacity
 from sqlalchemy.exc import DatabaseError, OperationalError
 
 from serving.errors import StateError
@@ -22,6 +23,7 @@ FORMAT_VERSION = 5
 """Format of the file, kept in SQLite's `user_version`; an older file is brought up when it is opened."""
 BUSY_TIMEOUT_S = 10.0
 """How long a writer waits for another process's transaction."""
+_SWITCH_PAUSE_S = 0.02
 _POOL_SIZE = 8
 _POOL_OVERFLOW = 40
 
@@ -185,14 +187,25 @@ def translated(path: Path) -> Iterator[None]:
 
 def _prepare_connection(connection: sqlite3.Connection, record: object) -> None:
     cursor = connection.cursor()
-    for setting in (
-        f"busy_timeout = {int(BUSY_TIMEOUT_S * 1000)}",
-        "journal_mode = WAL",
-        "synchronous = FULL",
-        "secure_delete = ON",  # what is deleted is overwritten with zeros
-    ):
-        cursor.execute(f"PRAGMA {setting}")
+    cursor.execute(f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT_S * 1000)}")
+    _switch_to_wal(cursor)
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten with zeros
     cursor.close()
+
+
+@tenacity.retry(
+    retry=tenacity.retry_if_exception(lambda err: getattr(err, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY),
+    wait=tenacity.wait_random(0, _SWITCH_PAUSE_S),
+    stop=tenacity.stop_after_delay(BUSY_TIMEOUT_S),
+    reraise=True,
+)
+def _switch_to_wal(cursor: sqlite3.Cursor) -> None:
+    """Write ahead from now on; two processes that meet on a new file both get there.
+
+    SQLite lets a busy switch fail at once, whatever `busy_timeout` says, as the other side may wait for this one.
+    """
+    cursor.execute("PRAGMA journal_mode = WAL")
 
 
 def _bring_up(engine: sa.Engine, path: Path) -> None:
