@@ -87,3 +87,7 @@ class LimitReached(WhycartError):
 
 class UnknownRun(InputError):
     """No run has this id."""
+
+
+class ArchiveError(InputError):
+    """An archive of a shop cannot be written or used, or there is no room for what it holds."""

@@ -169,6 +169,19 @@ class StateFile:
         """Close the file."""
         self.close()
 
+    def tables_with_rows(self) -> list[str]:
+        """Return the names of the tables that hold anything.
+
+        Raises:
+            StateError: the file cannot be read.
+        """
+        with translated(self.path), self._engine.connect() as connection:
+            return [
+                table.name
+                for table in METADATA.sorted_tables
+                if connection.execute(sa.select(sa.literal(1)).select_from(table).limit(1)).first()
+            ]
+
     def close(self) -> None:
         """Close the file."""
         self._engine.dispose()

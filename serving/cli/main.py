@@ -86,6 +86,10 @@ COMMANDS = (
     ),
     Entry("keys", "keys", "app", "Make, list, rotate and revoke keys of the API.", _CARE),
     Entry("recommendations", "recommendations", "app", "Forget the recorded lists of a user.", _CARE),
+    Entry(
+        "backup", "backup", "backup", "Write graph, events, state, settings and models into one checked archive.", _CARE
+    ),
+    Entry("restore", "backup", "restore", "Fill an empty shop from an archive, and compare the graph with it.", _CARE),
     Entry("config", "config", "app", "Show the settings in use, or an example file with every setting.", _CARE),
 )
 """Every command, in the order of the help page."""
