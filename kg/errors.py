@@ -19,6 +19,10 @@ class GraphConnectionError(WhycartError):
     """The graph server does not answer, or refuses the user or the password."""
 
 
+class GraphUnavailable(GraphConnectionError):
+    """The graph server does not answer; it may a while later, and the same may be asked again."""
+
+
 class GraphBusyError(WhycartError):
     """Another process holds the graph's data folder or its import lock."""
 

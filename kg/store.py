@@ -19,7 +19,7 @@ from cypher.catalogue import Query, load_query
 from cypher.errors import InputError, QueryError
 from kg import local_server
 from kg.dialect import ServerInfo, identify_server, schema_queries
-from kg.errors import GraphConnectionError
+from kg.errors import GraphConnectionError, GraphUnavailable
 from kg.schema import GraphSchema
 
 logger = logging.getLogger(__name__)
@@ -227,9 +227,11 @@ def _translated(uri: str, query: Query | None) -> Iterator[None]:
             "check WHYCART_GRAPH_USER and WHYCART_GRAPH_PASSWORD"
         ) from err
     except (bolt.ServiceUnavailable, bolt.SessionExpired, bolt.ConnectionAcquisitionTimeoutError, OSError) as err:
-        raise GraphConnectionError(
+        raise GraphUnavailable(
             f"the graph server at {uri} does not answer; check WHYCART_GRAPH_URI and whether the server runs"
         ) from err
+    except bolt.TransientError as err:
+        raise GraphUnavailable(f"the graph server at {uri} is not ready: {err.message or err}; try again") from err
     except bolt.Neo4jError as err:
         raise _refusal(uri, query, err) from err
     except bolt.DriverError as err:

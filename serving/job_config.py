@@ -13,8 +13,10 @@ class JobConfig:
     """Days after the last full run from which on one that is asked to be incremental is full too; 0 or more."""
     max_minutes: float = 0.0
     """Minutes after which a run ends as failed; 0: it takes as long as it takes."""
+    graph_wait_minutes: float = 10.0
+    """How long a run waits for a graph server that does not answer, asking again less and less often; 0: not at all."""
 
     def __post_init__(self) -> None:
-        for name in ("full_every_days", "max_minutes"):
+        for name in ("full_every_days", "max_minutes", "graph_wait_minutes"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"[job] {name} must be 0 or more, got {getattr(self, name)}")

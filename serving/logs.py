@@ -4,10 +4,13 @@ One line a record, facts from `extra`: `key=value` for people, JSON lines for ma
 `logging.getLogger(__name__)`. This module hides values whose name says they are secret, but nobody should log one.
 """
 
+import contextlib
 import json as json_module
 import logging
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Literal, TextIO
 
 Level = Literal["debug", "info", "warning", "error"]
@@ -66,6 +69,7 @@ def setup_logging(level: Level = "info", *, json: bool | None = None, stream: Te
     as_json = not target.isatty() if json is None else json
     handler.setFormatter(JsonFormatter() if as_json else TextFormatter())
     handler.addFilter(_is_heard)
+    handler.setLevel(level.upper())
     root = logging.getLogger()
     for old in [known for known in root.handlers if known.get_name() == "whycart"]:
         root.removeHandler(old)
@@ -73,6 +77,32 @@ def setup_logging(level: Level = "info", *, json: bool | None = None, stream: Te
     root.setLevel(max(logging.WARNING, getattr(logging, level.upper())))
     for room in _ROOMS:
         logging.getLogger(room).setLevel(level.upper())
+
+
+@contextlib.contextmanager
+def log_to(file: Path) -> Iterator[None]:
+    """Write this project's log lines from `info` up into a file too, as JSON lines, whatever else hears them.
+
+    Args:
+        file: is gone on with when it is there; its folder is created. Only the owner may read it.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.touch(mode=0o600)
+    handler = logging.FileHandler(file, encoding="utf-8")
+    handler.setFormatter(JsonFormatter())
+    handler.addFilter(_is_heard)
+    rooms = [logging.getLogger(room) for room in _ROOMS]
+    before = [room.level for room in rooms]
+    for room in rooms:
+        room.setLevel(min(room.getEffectiveLevel(), logging.INFO))
+    logging.getLogger().addHandler(handler)
+    try:
+        yield
+    finally:
+        logging.getLogger().removeHandler(handler)
+        handler.close()
+        for room, level in zip(rooms, before, strict=True):
+            room.setLevel(level)
 
 
 def _is_heard(record: logging.LogRecord) -> bool:

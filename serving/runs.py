@@ -6,11 +6,12 @@ read. That it is over is known by its lock: the next run, which holds it, calls 
 
 import contextlib
 import json
+import logging
 import os
 import secrets
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,8 +22,11 @@ from filelock import FileLock, Timeout
 
 from cypher.errors import WhycartError
 from serving.errors import GateRefused, JobBusyError, UnknownRun
+from serving.logs import log_to
 from serving.state import RUNS, StateFile, open_state, translated
 
+logger = logging.getLogger(__name__)
+KEPT_LOGS = 100
 Outcome = Literal["running", "published", "refused", "failed", "stopped", "lost"]
 """What came of a run: `stopped` by whoever ran it, `lost` where its process ended without a word."""
 
@@ -100,6 +104,16 @@ class RunLog(StateFile):
         statement = sa.select(RUNS).order_by(RUNS.c.started_at_ms.desc(), RUNS.c.run_id).limit(limit)
         with translated(self.path), self._engine.connect() as connection:
             return tuple(_run_of(row) for row in connection.execute(statement))
+
+    def latest_ends(self) -> dict[str, int]:
+        """Return when the latest run of each outcome ended, epoch milliseconds.
+
+        Raises:
+            StateError: the file cannot be read.
+        """
+        statement = sa.select(RUNS.c.outcome, sa.func.max(RUNS.c.ended_at_ms)).group_by(RUNS.c.outcome)
+        with translated(self.path), self._engine.connect() as connection:
+            return {outcome: ended for outcome, ended in connection.execute(statement) if ended is not None}
 
     def find(self, run_id: str) -> Run:
         """Return the run whose id begins like this.
@@ -181,18 +195,42 @@ def recorded_run(state: Path, *, data: Path | None, config: dict[str, Any]) -> I
             steps=(),
         )
         recorder = RunRecorder(log, begun)
-        try:
+        _drop_old_logs(state)
+        with log_to(log_file(state, begun.run_id)), _ended(recorder):
             yield recorder
-        except GateRefused as err:
-            recorder.end("refused", str(err), version=err.version)
-            raise
-        except KeyboardInterrupt:
-            recorder.end("stopped", "stopped by Ctrl-C or SIGTERM")
-            raise
-        except Exception as err:
-            ours = isinstance(err, WhycartError)
-            recorder.end("failed", str(err) if ours else f"{type(err).__name__}: {err}")
-            raise
+
+
+@contextlib.contextmanager
+def _ended(recorder: RunRecorder) -> Iterator[None]:
+    """Record how a run ended that did not end well."""
+    logger.info("run begun", extra={"run": recorder.run.run_id, "pid": recorder.run.pid})
+    try:
+        yield
+    except GateRefused as err:
+        recorder.end("refused", str(err), version=err.version)
+        raise
+    except KeyboardInterrupt:
+        recorder.end("stopped", "stopped by Ctrl-C or SIGTERM")
+        raise
+    except Exception as err:
+        ours = isinstance(err, WhycartError)
+        recorder.end("failed", str(err) if ours else f"{type(err).__name__}: {err}")
+        logger.info("run failed", extra={"run": recorder.run.run_id}, exc_info=not ours)
+        raise
+    finally:
+        logger.info("run ended", extra={"outcome": recorder.run.outcome, "sentence": recorder.run.sentence})
+
+
+def log_file(state: Path, run_id: str) -> Path:
+    """Return where the log of a run is: JSON lines beside the state file; the newest KEPT_LOGS are kept."""
+    return state.with_name("logs") / f"{run_id}.jsonl"
+
+
+def _drop_old_logs(state: Path) -> None:
+    for file in sorted(state.with_name("logs").glob("*.jsonl"), key=lambda file: file.stat().st_mtime_ns)[
+        : 1 - KEPT_LOGS
+    ]:
+        file.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -219,6 +257,31 @@ def _holder(note: Path) -> str:
         return f"process {holder['pid']} on {holder['host']} since {holder['since']}"
     except (OSError, KeyError, TypeError, json.JSONDecodeError):
         return "a process that has just started"
+
+
+def run_facts(run: Run) -> dict[str, Any]:
+    """Return a run without its settings, for JSON."""
+    facts = {
+        name: value for name, value in asdict(run).items() if name not in ("config", "started_at_ms", "ended_at_ms")
+    }
+    times = {
+        "started_at": _iso(run.started_at_ms),
+        "ended_at": None if run.ended_at_ms is None else _iso(run.ended_at_ms),
+    }
+    return facts | times | {"took_s": round(run.took_s, 1)}
+
+
+def alarms_of(report: Mapping[str, Any]) -> list[str]:
+    """Return what a run saw of the live model's days that should wake somebody, in words.
+
+    Args:
+        report: of the bundle that the run made; empty where it made none, or it is gone.
+    """
+    return [one["sentence"] for one in report.get("drift", {}).get("watched", ()) if one["alarm"]]
+
+
+def _iso(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def differences(before: Run, after: Run) -> list[tuple[str, Any, Any]]:

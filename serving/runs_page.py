@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from gnn.report import WHOLE
 from serving.quality_page import Cell, Plot, Table
 from serving.quality_plots import ACCENT, BAD, FAINT, INK, svg_of
-from serving.runs import Run
+from serving.runs import Run, alarms_of
 
 _SIZE_IN = (4.2, 2.5)
 
@@ -59,7 +59,7 @@ class Told:
     @property
     def alarms(self) -> list[str]:
         """What the watch raised, in words."""
-        return [one["sentence"] for one in self.report.get("drift", {}).get("watched", ()) if one["alarm"]]
+        return alarms_of(self.report)
 
 
 def runs_page(told: Sequence[Told], *, served: str | None) -> str:

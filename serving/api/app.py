@@ -12,7 +12,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from gnn.bundles import BundleStore
 from kg.snapshot import Snapshot
 from kg.store import GraphStore
-from serving.api import catalogue, people, recommendations, search, surfaces
+from serving.api import catalogue, people, recommendations, runs, search, surfaces
 from serving.api.applier import EventApplier
 from serving.api.current import CHECK_EVERY_S, CurrentBundle
 from serving.api.edge import HEADER, Edge
@@ -30,6 +30,7 @@ from serving.keys import KeyLog
 from serving.products import ProductLog
 from serving.reason_config import ReasonConfig
 from serving.records import RecordLog
+from serving.runs import RunLog
 from serving.slots import ListsConfig
 
 COMPRESSED_FROM = 2048
@@ -85,8 +86,9 @@ def create_app(  # noqa: PLR0913  # each is one part of the process, set apart f
     applier = None if open_graph is None else EventApplier(log, products, open_graph, snapshot=snapshot)
     recorder = Recorder(RecordLog.open(log.path, audit or AuditConfig()), metrics)
     keyring = Keyring(KeyLog.open(log.path), guard or Guard())
+    recent, run_log = Recent(log), RunLog.open(log.path)
     services = Services(
-        current, log, products, metrics, applier, recorder, keyring, Recent(log), lists or ListsConfig()
+        current, log, products, metrics, applier, recorder, keyring, recent, lists or ListsConfig(), run_log
     )
 
     @contextlib.asynccontextmanager
@@ -106,7 +108,7 @@ def create_app(  # noqa: PLR0913  # each is one part of the process, set apart f
         redoc_url=None,
     )
     app.state.services = services
-    others = (surfaces.router, people.router, search.router, catalogue.router, recommendations.router)
+    others = (surfaces.router, people.router, search.router, catalogue.router, recommendations.router, runs.router)
     for routes in (router, *others, health):
         app.include_router(routes)
     install_problems(app)
@@ -143,4 +145,5 @@ def _stop(services: Services) -> None:
     services.recorder.stop()
     services.keyring.close()
     services.products.close()
+    services.runs.close()
     services.log.close()

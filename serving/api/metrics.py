@@ -4,7 +4,7 @@ Every app has a registry of its own. With several API processes a scrape reads t
 """
 
 from collections import Counter as Counts
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -35,6 +35,13 @@ class Metrics:
         self._made = Gauge(
             "whycart_model_created_timestamp_seconds", "When the model in use was made.", registry=self.registry
         )
+        self._runs = Gauge(
+            "whycart_run_ended_timestamp_seconds",
+            "When the latest retraining of each outcome ended.",
+            ("outcome",),
+            registry=self.registry,
+        )
+        self._alarms = Gauge("whycart_run_alarms", "Alarms of the latest retraining.", registry=self.registry)
         self._degraded = Gauge("whycart_degraded", "1 while answers are degraded.", registry=self.registry)
         self._model = Gauge(
             "whycart_model_info", "The model in use.", ("model_version", "graph_version"), registry=self.registry
@@ -67,6 +74,12 @@ class Metrics:
         self._made.set(created_s)
         self._model.clear()
         self._model.labels(model_version, graph_version).set(1)
+
+    def set_runs(self, ends_ms: Mapping[str, int], *, alarms: int) -> None:
+        """Say when the latest retraining of each outcome ended (epoch milliseconds), and the alarms of the latest."""
+        for outcome, ended_ms in ends_ms.items():
+            self._runs.labels(outcome).set(ended_ms / 1000)
+        self._alarms.set(alarms)
 
     def render(self, *, waiting: int, lag_s: float, degraded: bool) -> bytes:
         """Return everything in Prometheus' text format.

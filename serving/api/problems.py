@@ -25,6 +25,7 @@ from serving.errors import (
     Unauthorized,
     UnknownProduct,
     UnknownRecommendation,
+    UnknownRun,
 )
 
 logger = logging.getLogger(__name__)
@@ -130,6 +131,8 @@ def _on_whycart(request: Request, err: Exception) -> Response:
         return problem_response(problem_body(404, str(err), request_id=request_id, slug="unknown-product"))
     if isinstance(err, UnknownRecommendation):
         return problem_response(problem_body(404, str(err), request_id=request_id, slug="unknown-recommendation"))
+    if isinstance(err, UnknownRun):
+        return problem_response(problem_body(404, str(err), request_id=request_id, slug="unknown-run"))
     if isinstance(err, InputError):
         return problem_response(problem_body(422, str(err), request_id=request_id, slug="invalid-request"))
     if isinstance(err, NoBundleError | BundleError):

@@ -37,6 +37,7 @@ from serving.events import PENDING, judge_events, unknown_type
 from serving.explain import explain
 from serving.recommend import recommend, similar
 from serving.records import Moment, SimilarRequest, moment_of, new_recommendation_id, record_of
+from serving.runs import alarms_of
 
 _REFERENCE = {"content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
 
@@ -263,6 +264,9 @@ def metrics(request: Request) -> Response:
     """Return the metrics of this process."""
     services = services_of(request)
     since_ms = services.log.waiting_since_ms()
+    last = next(iter(services.runs.all(limit=1)), None)
+    report = services.current.bundles.report_of(None if last is None else last.version)
+    services.metrics.set_runs(services.runs.latest_ends(), alarms=len(alarms_of(report)))
     text = services.metrics.render(
         waiting=services.log.count(PENDING),
         lag_s=0.0 if since_ms is None else max(0.0, time.time() - since_ms / 1000),

@@ -18,6 +18,7 @@ from serving.api.recorder import Recorder
 from serving.api.shape import Stamp
 from serving.events import EventLog
 from serving.products import ProductLog
+from serving.runs import RunLog
 from serving.slots import ListsConfig
 
 
@@ -40,6 +41,8 @@ class Services:
     """Counts what was done since the bundle was made."""
     lists: ListsConfig
     """What lists hold beside the best, where a request does not say."""
+    runs: RunLog
+    """What the retraining did."""
     turn: threading.Lock = field(default_factory=threading.Lock)
     """Held while a thread computes an answer: threads that compute at once take the interpreter from each other and all
     of them get slower. Events do not wait for it; more cores are used by more processes (`[serve] workers`)."""

@@ -59,7 +59,9 @@ COMMANDS = (
     Entry("retrain", "retrain", "retrain", "Run everything from the snapshot to the published bundle.", _LEARN),
     Entry("bench", "bench", "app", "Compare the model with others on an input folder.", _LEARN),
     Entry("tune", "tune", "tune", "Search for better settings of learning.", _LEARN),
-    Entry("runs", "runs", "app", "List, show, compare and report runs of the retraining.", _LEARN),
+    Entry(
+        "runs", "runs", "app", "List, show, compare and report runs of the retraining, and print their logs.", _LEARN
+    ),
     Entry("models", "models", "app", "List, show, compare, promote, roll back and delete models.", _LEARN),
     Entry("serve", "serve", "serve", "Serve recommendations over HTTP.", _SERVE),
     Entry(

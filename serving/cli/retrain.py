@@ -5,6 +5,7 @@ is told.
 """
 
 import contextlib
+import logging
 import signal
 import time
 from collections.abc import Iterator, Mapping
@@ -13,6 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any
 
+import tenacity
 import typer
 
 from cypher.errors import InputError
@@ -20,7 +22,7 @@ from gnn.bundles import BundleStore
 from gnn.errors import BundleError
 from gnn.report import report_to_json
 from gnn.split import SplitName
-from kg.errors import SnapshotError
+from kg.errors import GraphUnavailable, SnapshotError
 from kg.progress import Progress
 from kg.snapshot import Snapshot
 from kg.snapshot_files import load_snapshot, save_snapshot
@@ -54,6 +56,7 @@ from serving.settings import Settings, load_settings
 from serving.steps import StepOutcome
 from serving.versions import package_versions
 
+logger = logging.getLogger(__name__)
 _SNAPSHOT = "snapshot"
 
 
@@ -107,7 +110,7 @@ def retrain(
         if goes_on:
             say("going on where the run before was interrupted")
         started = time.perf_counter()
-        made, applied = _input(settings, data, work, cutoff=until, progress=progress)
+        made, applied = _patient(config.job)(_input, settings, data, work, cutoff=until, progress=progress)
         bundles.tidy(keep_draft=work.read("train") is not None)
         record.learned_from(made.hash)
         record.step("snapshot", time.perf_counter() - started, _counts_of(made))
@@ -160,6 +163,17 @@ class _Teller:
         say(f"{step.name}: {step.line} ({step.took_s:.1f} s)")
         if step.report is not None:
             tell_report(step.report)
+
+
+def _patient(limits: JobConfig) -> tenacity.Retrying:
+    """What waits for a graph server that is gone for a while; everything is read anew then."""
+    return tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(GraphUnavailable),
+        wait=tenacity.wait_exponential_jitter(initial=1.0, max=60.0),
+        stop=tenacity.stop_after_delay(60.0 * limits.graph_wait_minutes),
+        before_sleep=tenacity.before_sleep_log(logger, logging.WARNING),
+        reraise=True,
+    )
 
 
 @contextlib.contextmanager

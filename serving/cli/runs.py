@@ -1,7 +1,7 @@
 """`whycart runs`: what the retraining job did, run by run. What a run is stands in `serving.runs`."""
 
-from dataclasses import asdict
-from datetime import UTC, datetime
+import json
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,18 +10,20 @@ import typer
 from cypher.errors import InputError
 from gnn.bundles import BundleStore
 from serving.cli.output import print_json, print_table, say
-from serving.runs import Run, RunLog, differences
+from serving.runs import RunLog, differences, log_file, run_facts
 from serving.runs_page import Told, runs_page
 from serving.settings import load_settings
 
-app = typer.Typer(no_args_is_help=True, help="List, show, compare and report runs of the retraining.")
+app = typer.Typer(
+    no_args_is_help=True, help="List, show, compare and report runs of the retraining, and print their logs."
+)
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 RunId = Annotated[str, typer.Argument(metavar="ID", help="Id of the run, or how it begins.")]
 
 
 @app.callback()
 def _group() -> None:
-    """List, show, compare and report runs of the retraining."""
+    """List, show, compare and report runs of the retraining, and print their logs."""
 
 
 @app.command("list")
@@ -101,24 +103,49 @@ def report(
     say(f"{len(told)} runs, written to {out}")
 
 
-def run_facts(run: Run) -> dict[str, Any]:
-    """Return a run without its settings, for JSON."""
-    facts = {
-        name: value for name, value in asdict(run).items() if name not in ("config", "started_at_ms", "ended_at_ms")
-    }
-    times = {
-        "started_at": _iso(run.started_at_ms),
-        "ended_at": None if run.ended_at_ms is None else _iso(run.ended_at_ms),
-    }
-    return facts | times | {"took_s": round(run.took_s, 1)}
+@app.command()
+def logs(
+    run_id: RunId,
+    warnings: Annotated[bool, typer.Option("--warnings", help="Only warnings and errors.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Print what a run logged, one line each; the logs of the latest 100 runs are kept.
+
+    Example: whycart runs logs 20260131 --warnings
+    """
+    settings = load_settings()
+    with RunLog.open(settings.state) as log:
+        file = log_file(settings.state, log.find(run_id).run_id)
+    if not file.is_file():
+        raise InputError(f"the log of this run is not kept any more ({file})")
+    for line in file.read_text(encoding="utf-8").splitlines():
+        entry = _entry(line)
+        if warnings and entry.get("level") in ("debug", "info"):
+            continue
+        sys.stdout.write((line if as_json else _told(entry)) + "\n")
+
+
+def _entry(line: str) -> dict[str, Any]:
+    """A line of a log; the last one of a run that was killed may be cut off."""
+    try:
+        entry: dict[str, Any] = json.loads(line)
+    except ValueError:
+        return {"message": line}
+    return entry
+
+
+def _told(entry: dict[str, Any]) -> str:
+    facts = [
+        f"{name}={value}"
+        for name, value in entry.items()
+        if name not in ("at", "level", "logger", "message", "traceback")
+    ]
+    parts = [entry.get("at", ""), entry.get("level", ""), f"{entry.get('logger', '')}: {entry['message']}", *facts]
+    return " ".join(part for part in parts if part) + ("\n" + entry["traceback"] if "traceback" in entry else "")
 
 
 def _log() -> RunLog:
     return RunLog.open(load_settings().state)
-
-
-def _iso(at_ms: int) -> str:
-    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _text(value: object) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
+from serving.runs import recorded_run
 from tests.support.api import running_api, until
 from tests.support.tiny_bundle import publish_tiny_bundle
 
@@ -27,6 +28,9 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
 def test_an_example_is_answered(method: str, path: str, body: str, client: TestClient) -> None:
     if "{recommendation_id}" in path:
         path = path.replace("{recommendation_id}", client.get("/v1/recommend/u1").json()["recommendation_id"])
+    if "{run_id}" in path:
+        with recorded_run(client.app.state.services.log.path, data=None, config={}) as record:  # type: ignore[attr-defined]
+            path = path.replace("{run_id}", record.run.run_id)
 
     answer = client.request(method, path, json=json.loads(body) if body else None)
 

@@ -1,9 +1,10 @@
-"""The dashboard asks for metrics that the API has, and for all of them."""
+"""The dashboard asks for metrics that the API has, and for all of them; the rules of alerts for nothing else."""
 
 import json
 import re
 from pathlib import Path
 
+import yaml
 from fastapi.testclient import TestClient
 
 from serving.api.metrics import Metrics
@@ -20,10 +21,25 @@ def asked_for() -> set[str]:
 
 
 def test_the_dashboard_asks_for_every_metric_and_no_other() -> None:
-    kinds = {"counter": "_total", "histogram": "_bucket", "gauge": ""}
-    there = {f"{family.name}{kinds[family.type]}" for family in Metrics().registry.collect()}
+    assert metric_names() == asked_for()
 
-    assert there == asked_for()
+
+def metric_names() -> set[str]:
+    kinds = {"counter": "_total", "histogram": "_bucket", "gauge": ""}
+    return {f"{family.name}{kinds[family.type]}" for family in Metrics().registry.collect()}
+
+
+def test_the_rules_of_alerts_ask_for_metrics_that_are_there() -> None:
+    rules = yaml.safe_load((FILE.parent / "alerts.yml").read_text(encoding="utf-8"))["groups"][0]["rules"]
+    names = [rule["alert"] for rule in rules]
+
+    assert len(names) == len(set(names)) >= 9
+    for rule in rules:
+        found = set(re.findall(r"whycart_\w+", rule["expr"]))
+        assert found
+        assert found <= metric_names()
+        assert rule["annotations"]["summary"]
+        assert rule["labels"]["severity"] in ("warning", "critical")
 
 
 def test_the_metrics_count_what_is_done(tmp_path: Path) -> None:

@@ -33,7 +33,10 @@ READ: dict[str, tuple[str, str, Any]] = {
     "profile": ("GET", "/v1/profile/u1", None),
     "home": ("GET", "/v1/home/u1", None),
 }
-ADMIN: dict[str, tuple[str, str, Any]] = {"audiences": ("GET", "/v1/audiences?product=p02", None)}
+ADMIN: dict[str, tuple[str, str, Any]] = {
+    "audiences": ("GET", "/v1/audiences?product=p02", None),
+    "runs": ("GET", "/v1/runs", None),
+}
 WRITE: dict[str, tuple[str, str, Any]] = {
     "events": ("POST", "/v1/events", EVENT),
     "products": ("POST", "/v1/products", {"products": [{"product_id": "p11", "title": "Oolong tea"}]}),

@@ -3,11 +3,13 @@
 import io
 import json
 import logging
+import stat
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from serving.logs import setup_logging
+from serving.logs import log_to, setup_logging
 
 logger = logging.getLogger("kg.trial")
 
@@ -103,3 +105,21 @@ def test_a_second_set_up_replaces_the_first() -> None:
     logger.info("hello")
 
     assert ("", 1) == (first.getvalue(), second.getvalue().count("\n"))
+
+
+def test_a_file_hears_info_while_the_terminal_hears_warnings_only(tmp_path: Path) -> None:
+    stream, file = io.StringIO(), tmp_path / "logs" / "run.jsonl"
+    setup_logging("warning", stream=stream)
+
+    with log_to(file):
+        logger.info("hello", extra={"rows": 3})
+        logging.getLogger("somebody.else").info("chatter")
+        logger.warning("careful")
+    logger.info("later")
+
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    assert [("hello", "info"), ("careful", "warning")] == [(line["message"], line["level"]) for line in lines]
+    assert 3 == lines[0]["rows"]
+    assert 1 == stream.getvalue().count("\n")
+    assert 0o600 == stat.S_IMODE(file.stat().st_mode)
+    assert logging.WARNING == logging.getLogger("serving").level

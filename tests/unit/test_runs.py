@@ -1,6 +1,7 @@
 """Runs of the retraining: recorded whatever comes of them, one at a time, listed, shown and compared."""
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from cypher.errors import InputError
+from serving import runs as runs_module
 from serving.cli.main import main
 from serving.errors import GateRefused, JobBusyError, UnknownRun
 from serving.runs import Run, RunLog, RunStep, differences, recorded_run
@@ -165,3 +167,37 @@ def test_the_command_line_lists_shows_and_compares(
     assert {"name": "outcome", "before": "published", "after": "refused"} in changed
     assert "do not differ" in told("diff", "20260131", "20260131")
     assert 2 == main(["runs", "show", "nothing"])
+
+
+def test_each_run_has_a_log_and_the_newest_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WHYCART_HOME", str(tmp_path))
+    monkeypatch.setattr(runs_module, "KEPT_LOGS", 2)
+    ids = []
+
+    def fail(number: int) -> None:
+        with recorded_run(tmp_path / "state.db", data=None, config={}) as record:
+            ids.append(record.run.run_id)
+            logging.getLogger("serving.runs").warning("attempt %s", number, extra={"rows": number})
+            raise ZeroDivisionError("oh")
+
+    for number in range(3):
+        with pytest.raises(ZeroDivisionError):
+            fail(number)
+
+    assert 2 == len(list((tmp_path / "logs").iterdir()))
+
+    def told(*arguments: str) -> list[str]:
+        with pytest.raises(SystemExit, match="0"):
+            main(["runs", "logs", ids[-1], *arguments])
+        return capsys.readouterr().out.splitlines()
+
+    whole = told()
+    assert any("warning serving.runs: attempt 2 rows=2" in line for line in whole)
+    assert any("run ended outcome=failed" in line for line in whole)
+    assert "ZeroDivisionError: oh" in whole
+    assert 1 == len(told("--warnings"))
+    assert ["attempt 2"] == [json.loads(line)["message"] for line in told("--warnings", "--json")]
+    assert 2 == main(["runs", "logs", ids[0]])
+    assert "not kept any more" in capsys.readouterr().err
