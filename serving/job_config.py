@@ -15,6 +15,9 @@ class JobConfig:
     """Minutes after which a run ends as failed; 0: it takes as long as it takes."""
     graph_wait_minutes: float = 10.0
     """How long a run waits for a graph server that does not answer, asking again less and less often; 0: not at all."""
+    schedule: str | None = None
+    """When `whycart serve --with-jobs` retrains: an interval such as "6h", or a line of crontab such as "0 3 * * *" in
+    the time of the machine; None: never."""
 
     def __post_init__(self) -> None:
         for name in ("full_every_days", "max_minutes", "graph_wait_minutes"):

@@ -28,7 +28,6 @@ from kg.snapshot import Snapshot
 from kg.snapshot_files import load_snapshot, save_snapshot
 from kg.store import GraphStore
 from serving.checkpoint import Checkpoint
-from serving.cli.keys import parse_duration
 from serving.cli.learn import (
     AsJson,
     Cutoff,
@@ -42,7 +41,7 @@ from serving.cli.learn import (
     use_all_cores,
 )
 from serving.cli.output import print_json, progress_bars, say
-from serving.cli.repeat import repeat
+from serving.cli.repeat import Plan, parse_cron, parse_every, repeat
 from serving.errors import LimitReached
 from serving.events import EventLog
 from serving.graph_input import Applied, snapshot_with_events
@@ -73,6 +72,10 @@ def retrain(
     every: Annotated[
         str | None, typer.Option("--every", metavar="TIME", help="Again and again, such as every 6h, until Ctrl-C.")
     ] = None,
+    cron: Annotated[
+        str | None,
+        typer.Option("--cron", metavar="LINE", help="Again and again, such as '0 3 * * *', until Ctrl-C."),
+    ] = None,
     force_publish: Annotated[
         bool, typer.Option("--force-publish", help="Publish even what the gate refuses; needs --reason.")
     ] = False,
@@ -90,10 +93,9 @@ def retrain(
     Example: whycart retrain
     """
     forced = _forced(force_publish, reason)
-    if every is not None:
-        _again_and_again(
-            every, incremental=incremental, data=data, split=split, once={"--cutoff": cutoff, "--reason": reason}
-        )
+    if every is not None or cron is not None:
+        once = {"--cutoff": cutoff, "--reason": reason, "--afresh": afresh, "--json": as_json}
+        _again_and_again(_plan(every, cron), incremental=incremental, data=data, split=split, once=once)
         return
     settings, until = load_settings(), parse_cutoff(cutoff)
     config = read_config(settings, split=split, cutoff=until, incremental=incremental)
@@ -128,17 +130,24 @@ def retrain(
     _tell(done, record.run.run_id, as_json=as_json)
 
 
+def _plan(every: str | None, cron: str | None) -> Plan:
+    if every is not None and cron is not None:
+        raise InputError("--every and --cron exclude each other; give one of them")
+    return parse_every(every, name="--every") if every is not None else parse_cron(cron or "", name="--cron")
+
+
 def _again_and_again(
-    every: str, *, incremental: bool, data: Path | None, split: SplitName | None, once: Mapping[str, str | None]
+    plan: Plan, *, incremental: bool, data: Path | None, split: SplitName | None, once: Mapping[str, object]
 ) -> None:
-    """Run the job at intervals, each time in a process of its own."""
-    if named := [option for option, value in once.items() if value is not None]:
-        raise InputError(f"{' and '.join(named)} are for one run; leave them out with --every")
+    """Run the job by a plan, each time in a process of its own."""
+    if named := [option for option, value in once.items() if value]:
+        verb = "is" if len(named) == 1 else "are"
+        raise InputError(f"{' and '.join(named)} {verb} for one run; leave it out with --every and --cron")
     arguments = ["retrain", *(["--incremental"] if incremental else [])]
     arguments += [] if data is None else ["--data", str(data)]
     arguments += [] if split is None else ["--split", split]
     with _stoppable():
-        repeat(arguments, every_s=parse_duration(every, option="--every") / 1000)
+        repeat(arguments, plan)
 
 
 def _forced(force_publish: bool, reason: str | None) -> str | None:

@@ -3,6 +3,7 @@
 Lists and reasons come from `serving.recommend`; here a port is opened and answers are told.
 """
 
+import contextlib
 import functools
 import http.client
 import ipaddress
@@ -25,8 +26,10 @@ from serving.api.app import create_app
 from serving.api.keyring import Guard
 from serving.audit_config import AuditConfig
 from serving.cli.output import say
+from serving.cli.repeat import beside, parse_plan
 from serving.errors import ConfigError, PortInUse
 from serving.events import EventLog
+from serving.job_config import JobConfig
 from serving.keys import KeyLog
 from serving.logs import Level, setup_logging
 from serving.reason_config import read_reasons
@@ -45,6 +48,9 @@ def serve(
     ] = None,
     port: Annotated[int | None, typer.Option("--port", help="TCP port; 0 takes any free one.")] = None,
     workers: Annotated[int | None, typer.Option("--workers", help="API processes that share the port.")] = None,
+    with_jobs: Annotated[
+        bool, typer.Option("--with-jobs", help="Retrain too, when [job] schedule says so; for small shops.")
+    ] = False,
     context: typer.Context = None,  # type: ignore[assignment]  # typer fills it in
 ) -> None:
     """Serve recommendations over HTTP.
@@ -58,9 +64,10 @@ def serve(
     settings = load_settings(flags={"serve": {"host": host, "port": port, "workers": workers}})
     read_reasons(settings)  # a wrong word is said here, not by the processes that are started
     level, as_json = _log_options(context)
+    jobs = _jobs(settings) if with_jobs else contextlib.nullcontext()
     if not _is_loopback(settings.serve.host):
         _check_keys(settings)
-    with listen(settings.serve.host, settings.serve.port) as listener:
+    with listen(settings.serve.host, settings.serve.port) as listener, jobs:
         address, taken = listener.getsockname()[:2]
         config = uvicorn.Config(
             functools.partial(build_app, settings, level=level, json_lines=as_json),
@@ -84,6 +91,14 @@ def serve(
             Multiprocess(config, sockets=[listener]).run()
         else:
             uvicorn.Server(config).run(sockets=[listener])
+
+
+def _jobs(settings: Settings) -> contextlib.AbstractContextManager[None]:
+    """What retrains beside the API, each time in a process of its own."""
+    schedule = settings.section("job", JobConfig).schedule
+    if schedule is None:
+        raise ConfigError('--with-jobs needs [job] schedule in whycart.toml, such as "6h" or "0 3 * * *"')
+    return beside(["retrain", "--incremental"], parse_plan(schedule, name="[job] schedule"))
 
 
 def build_app(settings: Settings, *, level: Level, json_lines: bool) -> FastAPI:

@@ -16,11 +16,14 @@ import urllib.parse
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import psutil
 import pytest
 
 from serving.api.schemas import ExplainAnswer, RecommendAnswer
 from serving.cli.main import main
 from serving.keys import KeyLog
+from serving.runs import RunLog
+from tests.support.api import until
 from tests.support.tiny_bundle import publish_tiny_bundle
 
 COMMAND = [sys.executable, "-c", "import sys; from serving.cli.main import main; sys.exit(main())"]
@@ -71,8 +74,7 @@ def get(host: str, port: int, path: str, *, headers: Mapping[str, str] | None = 
 
 
 def children(pid: int) -> list[int]:
-    found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [pid, *(grandchild for child in found for grandchild in children(int(child)))]
+    return [pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))]
 
 
 def still_there(pids: list[int]) -> list[int]:
@@ -115,6 +117,30 @@ def test_several_processes_share_a_port_and_end_together(home: Path) -> None:
 
     assert ([200] * 8, 0) == (statuses, code)
     assert [] == still_there(pids)
+
+
+def test_with_jobs_it_retrains_beside_the_answers_and_ends_what_it_started(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WHYCART_JOB_SCHEDULE", "1h")
+    monkeypatch.setenv("WHYCART_GRAPH_URI", "bolt://127.0.0.1:1")  # nobody answers there, so the run waits
+    shutil.copytree(home / "bundles", tmp_path / "bundles")
+    with serving(tmp_path, "--with-jobs") as (process, host, port), RunLog.open(tmp_path / "state.db") as runs:
+        assert until(lambda: bool(runs.all()), seconds=60)
+        status = get(host, port, "/v1/recommend/u1")[0]
+        pids = children(process.pid)
+        process.send_signal(signal.SIGTERM)
+        code = process.wait(timeout=60)
+
+        assert (200, 0, ["stopped"]) == (status, code, [run.outcome for run in runs.all()])
+    assert 2 <= len(pids)
+    assert [] == still_there(pids)
+
+
+def test_jobs_need_a_schedule(at_home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert 2 == main(["serve", "--with-jobs"])
+
+    assert "[job] schedule" in capsys.readouterr().err
 
 
 def test_without_a_model_it_serves_and_says_what_to_do(tmp_path: Path) -> None:
