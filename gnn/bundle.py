@@ -26,7 +26,7 @@ from gnn.errors import BundleError
 from gnn.manifest import CARD, FORMAT_VERSION, MANIFEST, REPORT, read_manifest, verify_files
 from gnn.score import Scorer
 from kg.errors import SnapshotError
-from kg.files import hash_file, hash_text, load_array, sync_folder
+from kg.files import hash_file, hash_text, load_array, save_array, sync_folder
 from kg.kernel_files import load_kernel, save_kernel
 from kg.snapshot import Snapshot
 from kg.snapshot_files import load_snapshot, save_snapshot
@@ -260,8 +260,8 @@ def _write_files(content: BundleContent, room: Path) -> None:
     save_snapshot(content.snapshot, room / "snapshot")
     for kernel in content.scorer.kernels:
         save_kernel(kernel, room / "kernels" / kernel.name)
-    np.save(room / "priors.npy", content.scorer.priors, allow_pickle=False)
-    np.save(room / "text.npy", content.text_vectors, allow_pickle=False)
+    save_array(room / "priors.npy", content.scorer.priors)
+    save_array(room / "text.npy", content.text_vectors)
     save_file(
         {name: np.ascontiguousarray(array) for name, array in content.network.items()}, room / "network.safetensors"
     )

@@ -5,6 +5,7 @@ import mmap
 import os
 import tempfile
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -27,6 +28,26 @@ def load_array(path: Path) -> np.ndarray:
     """
     mapped: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
     return mapped.view(np.ndarray)
+
+
+class _Sink:
+    """A file that is nothing but something to write to."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.write = file.write
+
+
+def save_array(path: Path, array: np.ndarray) -> None:
+    """Write an array as an npy file, whole or with an error.
+
+    `np.save` hands a file that it knows to the C library and does not look at what closing it says: on a full disk the
+    last piece is missing without a word.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    with path.open("wb") as file:
+        np.lib.format.write_array(_Sink(file), np.asanyarray(array), allow_pickle=False)
 
 
 def release_pages(array: np.ndarray) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from kg.errors import SnapshotError
-from kg.files import load_array
+from kg.files import load_array, save_array
 from kg.kernels import EmbeddingKernel, EntityKernel, HabitKernel, Kernel, NeighbourKernel
 
 
@@ -23,13 +23,13 @@ def save_kernel(kernel: Kernel, folder: Path) -> None:
         _save_matrix(kernel.left, folder / "left")
         _save_matrix(kernel.right, folder / "right")
     elif isinstance(kernel, EmbeddingKernel):
-        np.save(folder / "query.npy", kernel.query, allow_pickle=False)
-        np.save(folder / "target.npy", kernel.target, allow_pickle=False)
+        save_array(folder / "query.npy", kernel.query)
+        save_array(folder / "target.npy", kernel.target)
     elif isinstance(kernel, HabitKernel):
         about |= {"num_products": kernel.num_products}
     else:
         raise TypeError(f"no file format for {type(kernel).__name__}")
-    np.save(folder / "mass.npy", kernel.mass, allow_pickle=False)
+    save_array(folder / "mass.npy", kernel.mass)
     (folder / "kernel.json").write_text(json.dumps(about, sort_keys=True), encoding="utf-8")
 
 
@@ -66,8 +66,8 @@ def _load(about: dict[str, Any], folder: Path) -> Kernel:
 
 def _save_matrix(matrix: sp.csr_array, stem: Path) -> None:
     for part in ("indptr", "indices", "data"):
-        np.save(stem.with_name(f"{stem.name}.{part}.npy"), getattr(matrix, part), allow_pickle=False)
-    np.save(stem.with_name(f"{stem.name}.shape.npy"), np.array(matrix.shape), allow_pickle=False)
+        save_array(stem.with_name(f"{stem.name}.{part}.npy"), getattr(matrix, part))
+    save_array(stem.with_name(f"{stem.name}.shape.npy"), np.array(matrix.shape))
 
 
 def _load_matrix(stem: Path) -> sp.csr_array:

@@ -12,11 +12,10 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow.parquet as pq
 
 from kg.errors import SnapshotError
-from kg.files import hash_file, load_array, sync_folder
+from kg.files import hash_file, load_array, save_array, sync_folder
 from kg.schema import EventKind, GraphSchema, NodeKind, RelationKind
 from kg.snapshot import Edges, Events, Snapshot
 
@@ -110,7 +109,7 @@ def _write_arrays(value: Events | Edges, folder: Path) -> None:
     for field in fields(value):
         array = getattr(value, field.name)
         if array is not None:
-            np.save(folder / f"{field.name}.npy", array, allow_pickle=False)
+            save_array(folder / f"{field.name}.npy", array)
 
 
 def _read_arrays(folder: Path, kind: type[Events] | type[Edges]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ input, 3 the gate refused, 130 stopped by Ctrl-C. It does no work itself; a comm
 command is used, so that `whycart --help` loads none of the libraries behind them.
 """
 
+import errno
 import importlib
 import importlib.metadata
 import os
@@ -25,6 +26,7 @@ from cypher.errors import WhycartError
 from serving.logs import Level, setup_logging
 
 EXIT_OUR_ERROR = 1
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +202,8 @@ def _verdict(err: Exception) -> tuple[str, int]:
     """Return what to say about an error, and the exit code."""
     if isinstance(err, WhycartError):
         return str(err), err.exit_code
+    if isinstance(err, OSError) and err.errno in _NO_ROOM:
+        return f"the disk is full ({err}); what is served was not touched: make room, and run it again", EXIT_OUR_ERROR
     if isinstance(err, OSError) and err.filename is not None:
         return f"{err.filename}: {err.strerror}", EXIT_OUR_ERROR
     frames = traceback.extract_tb(err.__traceback__)
