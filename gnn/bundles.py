@@ -130,16 +130,16 @@ class BundleStore:
         return set(self._history())
 
     def surplus(self, *, keep: int) -> list[str]:
-        """Return what may be deleted, oldest first: all but the newest `keep` published and the newest `keep` others.
+        """Return what may be deleted, oldest first: all but the `keep` published last and the newest `keep` others.
 
         The one that is served and the one that a rollback would serve are never among them.
 
         Args:
             keep: at least 1.
         """
-        current, published, there = self.current_version(), self.published(), self.versions()
-        good = [version for version in there if version in published]
-        others = [version for version in there if version not in published]
+        current, there = self.current_version(), self.versions()
+        good = [version for version in _in_turn(self._history()) if version in there]
+        others = [version for version in there if version not in good]
         stays = {*good[-keep:], *others[-keep:], *([] if current is None else [current])}
         with contextlib.suppress(BundleError):
             stays.add(self.previous_version())
@@ -189,3 +189,8 @@ class BundleStore:
             history.flush()
             os.fsync(history.fileno())
         write_whole(self.folder / POINTER, version + "\n", prefix=".pointer.")
+
+
+def _in_turn(history: list[str]) -> list[str]:
+    """Versions once each, in the order in which they were pointed to last."""
+    return list(dict.fromkeys(reversed(history)))[::-1]

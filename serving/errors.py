@@ -82,7 +82,7 @@ class JobBusyError(WhycartError):
 
 
 class LimitReached(WhycartError):
-    """A job took more time than it may."""
+    """A job took more time or memory than it may."""
 
 
 class UnknownRun(InputError):

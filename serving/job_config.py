@@ -13,6 +13,9 @@ class JobConfig:
     """Days after the last full run from which on one that is asked to be incremental is full too; 0 or more."""
     max_minutes: float = 0.0
     """Minutes after which a run ends as failed; 0: it takes as long as it takes."""
+    max_memory_gb: float = 0.0
+    """Gigabytes of memory of its process above which a run ends as failed, before the system ends it without a word;
+    0: it takes what it takes."""
     graph_wait_minutes: float = 10.0
     """How long a run waits for a graph server that does not answer, asking again less and less often; 0: not at all."""
     schedule: str | None = None
@@ -20,6 +23,6 @@ class JobConfig:
     the time of the machine; None: never."""
 
     def __post_init__(self) -> None:
-        for name in ("full_every_days", "max_minutes", "graph_wait_minutes"):
+        for name in ("full_every_days", "max_minutes", "max_memory_gb", "graph_wait_minutes"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"[job] {name} must be 0 or more, got {getattr(self, name)}")

@@ -21,14 +21,15 @@ import sqlalchemy as sa
 from filelock import FileLock, Timeout
 
 from cypher.errors import WhycartError
-from serving.errors import GateRefused, JobBusyError, UnknownRun
+from serving.errors import GateRefused, JobBusyError, LimitReached, UnknownRun
 from serving.logs import log_to
 from serving.state import RUNS, StateFile, open_state, translated
 
 logger = logging.getLogger(__name__)
 KEPT_LOGS = 100
+_IN_TURN: sa.ColumnClause[int] = sa.literal_column("rowid", sa.Integer)
 Outcome = Literal["running", "published", "refused", "failed", "stopped", "lost"]
-"""What came of a run: `stopped` by whoever ran it, `lost` where its process ended without a word."""
+"""What came of a run: `stopped` by whoever ran it or by a limit, `lost` where its process ended without a word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +97,12 @@ class RunLog(StateFile):
                 connection.execute(sa.insert(RUNS), [values])
 
     def all(self, *, limit: int = 1000) -> tuple[Run, ...]:
-        """Return the latest runs, the newest first.
+        """Return the latest runs, the one that began last first, whatever the clock said.
 
         Raises:
             StateError: the file cannot be read.
         """
-        statement = sa.select(RUNS).order_by(RUNS.c.started_at_ms.desc(), RUNS.c.run_id).limit(limit)
+        statement = sa.select(RUNS).order_by(_IN_TURN.desc()).limit(limit)
         with translated(self.path), self._engine.connect() as connection:
             return tuple(_run_of(row) for row in connection.execute(statement))
 
@@ -211,6 +212,9 @@ def _ended(recorder: RunRecorder) -> Iterator[None]:
         raise
     except KeyboardInterrupt:
         recorder.end("stopped", "stopped by Ctrl-C or SIGTERM")
+        raise
+    except LimitReached as err:
+        recorder.end("stopped", str(err))
         raise
     except Exception as err:
         ours = isinstance(err, WhycartError)

@@ -204,6 +204,8 @@ def _verdict(err: Exception) -> tuple[str, int]:
         return str(err), err.exit_code
     if isinstance(err, OSError) and err.errno in _NO_ROOM:
         return f"the disk is full ({err}); what is served was not touched: make room, and run it again", EXIT_OUR_ERROR
+    if isinstance(err, MemoryError) or "can't allocate memory" in str(err):  # the second is how torch says it
+        return f"memory ran out ({err}); what is served was not touched: give the process more", EXIT_OUR_ERROR
     if isinstance(err, OSError) and err.filename is not None:
         return f"{err.filename}: {err.strerror}", EXIT_OUR_ERROR
     frames = traceback.extract_tb(err.__traceback__)

@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from types import FrameType
 from typing import Annotated, Any
 
 import tenacity
@@ -42,10 +41,10 @@ from serving.cli.learn import (
 )
 from serving.cli.output import print_json, progress_bars, say
 from serving.cli.repeat import Plan, parse_cron, parse_every, repeat
-from serving.errors import LimitReached
 from serving.events import EventLog
 from serving.graph_input import Applied, snapshot_with_events
 from serving.job_config import JobConfig
+from serving.limits import within
 from serving.products import ProductLog
 from serving.retrain import Place, Retrained
 from serving.retrain import retrain as run_retrain
@@ -102,12 +101,13 @@ def retrain(
     use_all_cores()
     with (
         _stoppable(),
-        _within(config.job),
+        within(config.job),
         progress_bars(wanted=not as_json) as progress,
         recorded_run(settings.state, data=data, config=describe(config)) as record,
     ):
         work, bundles = Checkpoint(settings.work), BundleStore(settings.bundles)
-        identity = {"data": data, "config": describe(config), "packages": package_versions()}
+        told = {name: value for name, value in describe(config).items() if name not in ("alerts", "job")}
+        identity = {"data": data, "config": told, "packages": package_versions()}
         goes_on = work.begin(identity, resume=record.was_interrupted and not afresh)
         if goes_on:
             say("going on where the run before was interrupted")
@@ -183,25 +183,6 @@ def _patient(limits: JobConfig) -> tenacity.Retrying:
         before_sleep=tenacity.before_sleep_log(logger, logging.WARNING),
         reraise=True,
     )
-
-
-@contextlib.contextmanager
-def _within(limits: JobConfig) -> Iterator[None]:
-    """Hold what runs inside to its limit of time; it fails with a sentence when it reaches it."""
-
-    def too_late(number: int, frame: FrameType | None) -> None:
-        raise LimitReached(
-            f"the run took more than {limits.max_minutes:g} minutes ([job] max_minutes); give it more "
-            "time, or a smaller [train]"
-        )
-
-    before = signal.signal(signal.SIGALRM, too_late)
-    signal.setitimer(signal.ITIMER_REAL, 60.0 * limits.max_minutes)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0.0)
-        signal.signal(signal.SIGALRM, before)
 
 
 @contextlib.contextmanager

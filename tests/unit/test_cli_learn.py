@@ -2,7 +2,6 @@
 
 import json
 import re
-import signal
 from pathlib import Path
 
 import pytest
@@ -201,18 +200,6 @@ def test_the_gate_is_not_overruled_without_a_word(project: Path, capsys: pytest.
     assert "needs --reason TEXT" in capsys.readouterr().err
     assert 2 == main_code("retrain", "--reason", "because")
     assert "give --force-publish too" in capsys.readouterr().err
-
-
-def test_a_run_that_takes_too_long_ends_with_a_sentence(
-    project: Path, shop: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("WHYCART_JOB_MAX_MINUTES", "0.01")
-
-    assert 1 == main_code("retrain", "--data", str(shop))
-
-    assert "took more than 0.01 minutes" in " ".join(capsys.readouterr().err.split())
-    assert ["failed"] == [entry["outcome"] for entry in json.loads(run("runs", "list", "--json"))["runs"]]
-    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
 
 
 def test_a_page_on_the_runs_is_written(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
