@@ -10,9 +10,11 @@ import os
 import re
 import shutil
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gnn.canary import CanaryFile, Ending
 from gnn.errors import BundleError
 from gnn.manifest import REPORT, read_manifest, verify_files
 from kg.files import write_whole
@@ -45,6 +47,11 @@ class BundleStore:
                 shutil.rmtree(path, ignore_errors=True)
             elif path.name.startswith(".pointer."):
                 path.unlink(missing_ok=True)
+
+    @property
+    def canary(self) -> CanaryFile:
+        """What says which model some users are shown before the others."""
+        return CanaryFile(self.folder)
 
     @property
     def draft(self) -> Path:
@@ -130,17 +137,17 @@ class BundleStore:
         return set(self._history())
 
     def surplus(self, *, keep: int) -> list[str]:
-        """Return what may be deleted, oldest first: all but the `keep` published last and the newest `keep` others.
+        """Return what may be deleted, oldest first: all but the `keep` published latest and the newest `keep` others.
 
-        The one that is served and the one that a rollback would serve are never among them.
+        Those that are served, to all or to some, and the one that a rollback would serve are never among them.
 
         Args:
             keep: at least 1.
         """
-        current, there = self.current_version(), self.versions()
-        good = [version for version in _in_turn(self._history()) if version in there]
+        there = self.versions()
+        good = [version for version in dict.fromkeys(self._history()) if version in there]
         others = [version for version in there if version not in good]
-        stays = {*good[-keep:], *others[-keep:], *([] if current is None else [current])}
+        stays = {*good[-keep:], *others[-keep:], *self._served()}
         with contextlib.suppress(BundleError):
             stays.add(self.previous_version())
         return [version for version in there if version not in stays]
@@ -149,9 +156,9 @@ class BundleStore:
         """Delete a bundle.
 
         Raises:
-            BundleError: it is the one that is served, or is not there.
+            BundleError: it is served, to all or to some, or is not there.
         """
-        if version == self.current_version():
+        if version in self._served():
             raise BundleError(f"{version} is served; publish another one before it is deleted")
         if version not in self.versions():
             raise BundleError(f"no bundle {version!r} in {self.folder}")
@@ -159,8 +166,13 @@ class BundleStore:
         os.rename(self.folder / version, room / version)
         shutil.rmtree(room, ignore_errors=True)
 
+    def _served(self) -> set[str]:
+        canary, current = self.canary.read(), self.current_version()
+        shown = None if canary is None else canary.version
+        return {version for version in (current, shown) if version is not None}
+
     def publish(self, version: str) -> None:
-        """Point to a version, after reading it once to be sure that it can be served.
+        """Point to a version, after reading it once to be sure that it can be served; a canary ends.
 
         Raises:
             BundleError: the bundle cannot be used; the pointer stays where it was.
@@ -189,8 +201,14 @@ class BundleStore:
             history.flush()
             os.fsync(history.fileno())
         write_whole(self.folder / POINTER, version + "\n", prefix=".pointer.")
+        self._end_canary(version)
 
-
-def _in_turn(history: list[str]) -> list[str]:
-    """Versions once each, in the order in which they were pointed to last."""
-    return list(dict.fromkeys(reversed(history)))[::-1]
+    def _end_canary(self, version: str) -> None:
+        try:
+            canary = self.canary.read()
+        except BundleError:
+            self.canary.drop()
+            return
+        if canary is not None:
+            ending: Ending = "promoted" if canary.version == version else "replaced"
+            self.canary.end(canary, ending, f"{version} is served to all", now_ms=int(time.time() * 1000))

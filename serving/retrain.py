@@ -6,6 +6,7 @@ comes from (a graph, files) and how progress is drawn is the caller's business.
 """
 
 import logging
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 from gnn.bundle import Bundle, BundleContent, load_bundle, open_draft, seal, write_draft
 from gnn.bundles import BundleStore
+from gnn.canary import Canary
 from gnn.decision import Decision, decision_from_json, decision_to_json
 from gnn.errors import BundleError
 from gnn.learn import Vectors, finish, measure, split_for, tune
@@ -40,6 +42,7 @@ from serving.versions import package_versions
 from serving.webhook import post
 
 logger = logging.getLogger(__name__)
+HOUR_MS = 3_600_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +118,20 @@ def retrain(
             told = f"{verdict.sentence} The bundle {bundle.version} is kept in {place.bundles.folder} for study."
             post(config.alerts.webhook, {"text": f"Whycart: {told}", "kind": "refused", "version": bundle.version})
             raise GateRefused(told, version=bundle.version)
-        place.bundles.publish(bundle.version)
-        steps.says(f"{bundle.version} is served from now on")
+        steps.says(_publish(bundle.version, job))
     return Retrained(bundle, report, verdict, clock.laps)
+
+
+def _publish(version: str, job: "_Job") -> str:
+    """Serve a model to all, or to some first, and return in words to whom."""
+    bundles, config = job.place.bundles, job.config.publish
+    if not config.canary or job.live is None or job.live.version == version:
+        bundles.publish(version)
+        return f"{version} is served from now on"
+    now_ms = int(time.time() * 1000)
+    until_ms = now_ms + round(config.canary_hours * HOUR_MS) if config.canary_hours else None
+    canary = Canary(version=version, before=job.live.version, share=config.canary, since_ms=now_ms, until_ms=until_ms)
+    return bundles.canary.begin(canary).words
 
 
 def _live(bundles: BundleStore) -> Bundle | None:

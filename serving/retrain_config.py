@@ -10,6 +10,7 @@ from gnn.split import SplitName
 from serving.alert_config import AlertConfig
 from serving.gate.config import GateConfig
 from serving.job_config import JobConfig
+from serving.publish_config import PublishConfig
 from serving.reason_config import ReasonConfig
 
 
@@ -29,6 +30,8 @@ class RetrainConfig:
     """When somebody should look at what users do."""
     job: JobConfig = field(default_factory=JobConfig)
     """How often all of it is done, and what it may take."""
+    publish: PublishConfig = field(default_factory=PublishConfig)
+    """Who sees a new model first."""
     incremental: bool = False
     """Whether the decisions of the live model are taken over where they still hold."""
     split: SplitName | None = None

@@ -35,6 +35,7 @@ SECTIONS = (
         "learn",
         "gate",
         "job",
+        "publish",
         "alerts",
         "serve",
         "reasons",

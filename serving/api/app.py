@@ -24,6 +24,7 @@ from serving.api.recorder import Recorder
 from serving.api.routes import health, router
 from serving.api.schemas import problem_schema
 from serving.api.services import Services
+from serving.api.trial import CanaryWatch
 from serving.audit_config import AuditConfig
 from serving.events import EventLog
 from serving.keys import KeyLog
@@ -62,6 +63,7 @@ def create_app(  # noqa: PLR0913  # each is one part of the process, set apart f
     audit: AuditConfig | None = None,
     guard: Guard | None = None,
     lists: ListsConfig | None = None,
+    canary: CanaryWatch | None = None,
 ) -> FastAPI:
     """Return the API; its background threads live from the app's start to its end, which also closes the log.
 
@@ -74,10 +76,13 @@ def create_app(  # noqa: PLR0913  # each is one part of the process, set apart f
         audit: which lists are recorded beside the log; None: the defaults.
         guard: what is asked of those who ask; None: a key where there ever was one.
         lists: what lists hold beside the best; None: the defaults.
+        canary: how a model that some users are shown is looked after; None: the defaults.
     """
     metrics = Metrics()
     products = ProductLog.open(log.path)
-    current = CurrentBundle(bundles, metrics, check_every_s=check_every_s, reasons=reasons, products=products)
+    current = CurrentBundle(
+        bundles, metrics, check_every_s=check_every_s, reasons=reasons, products=products, watch=canary
+    )
 
     def snapshot() -> Snapshot | None:
         served = current.loaded
@@ -86,10 +91,8 @@ def create_app(  # noqa: PLR0913  # each is one part of the process, set apart f
     applier = None if open_graph is None else EventApplier(log, products, open_graph, snapshot=snapshot)
     recorder = Recorder(RecordLog.open(log.path, audit or AuditConfig()), metrics)
     keyring = Keyring(KeyLog.open(log.path), guard or Guard())
-    recent, run_log = Recent(log), RunLog.open(log.path)
-    services = Services(
-        current, log, products, metrics, applier, recorder, keyring, recent, lists or ListsConfig(), run_log
-    )
+    recent, runs_log, wanted = Recent(log), RunLog.open(log.path), lists or ListsConfig()
+    services = Services(current, log, products, metrics, applier, recorder, keyring, recent, wanted, runs_log)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

@@ -1,8 +1,7 @@
-"""The bundle that is served: loaded once, replaced when another one is published, kept when the new one is broken.
+"""The bundles that are served: loaded once, replaced when another one is published, kept when the new one is broken.
 
-A background thread looks at the pointer and at the product log, and lays over the bundle what the log says; a request
-takes what is there and keeps it to its end. What a bundle is and
-how it is checked is `gnn.bundle`'s.
+A background thread looks at the pointers and at the product log; a request takes what is there and keeps it to its end.
+While a canary is under way some users are answered from it. What a bundle is and how it is checked is `gnn.bundle`'s.
 """
 
 import ctypes
@@ -13,14 +12,15 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import TypeVar
 
 from cypher.errors import WhycartError
-from gnn.bundle import Bundle
 from gnn.bundles import BundleStore
+from gnn.errors import BundleError
 from kg.additions import base_hash
-from serving.api.cards import Cards
-from serving.api.metrics import Metrics
+from serving.api.holding import Holding, Served
+from serving.api.metrics import Metrics, Result
+from serving.api.trial import CanaryWatch, Trial
 from serving.arrivals import Arrivals
 from serving.errors import NoBundleError
 from serving.products import ProductLog
@@ -28,36 +28,15 @@ from serving.ready import Ready, prepare
 from serving.reason_config import ReasonConfig
 
 logger = logging.getLogger(__name__)
+Found = TypeVar("Found")
 CHECK_EVERY_S = 0.25
 TRIM_EVERY_S = 60.0
 LET_GO_S = 2.0
 """After so long nobody answers from what was served before."""
 
 
-@dataclass(frozen=True, slots=True)
-class Served:
-    """One bundle and what the API keeps beside it."""
-
-    ready: Ready
-    cards: Cards
-
-    @property
-    def bundle(self) -> Bundle:
-        """The bundle."""
-        return self.ready.bundle
-
-
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    """What was served before, and how far it had taken products in."""
-
-    served: Served
-    arrivals: Arrivals | None
-    seen: int
-
-
 class CurrentBundle:
-    """Holds the bundle in use; `start` loads it, `stop` ends the background thread."""
+    """Holds the bundles in use; `start` loads them, `stop` ends the background thread."""
 
     def __init__(
         self,
@@ -67,15 +46,15 @@ class CurrentBundle:
         check_every_s: float = CHECK_EVERY_S,
         reasons: ReasonConfig | None = None,
         products: ProductLog | None = None,
+        watch: CanaryWatch | None = None,
     ) -> None:
         """Watch `bundles` and `products`; nothing is loaded before `start`."""
         self._bundles, self._metrics, self._check_every_s = bundles, metrics, check_every_s
-        self._reasons, self._products = reasons, products
-        self._arrivals: Arrivals | None = None
-        self._seen, self._rest_until, self._behind = 0, 0.0, False
+        self._reasons, self._products, self._canary_watch = reasons, products, watch or CanaryWatch()
         self._tidy_at = self._trim_at = float("inf")
-        self._served: Served | None = None
-        self._kept: _Kept | None = None
+        self._live: Holding | None = None
+        self._kept: Holding | None = None
+        self._trial: Trial | None = None
         self._failed_version: str | None = None
         self._failed = False
         self._stop = threading.Event()
@@ -89,23 +68,71 @@ class CurrentBundle:
     @property
     def behind(self) -> bool:
         """Whether what was said of products last could not be taken in."""
-        return self._behind
+        return self._live is not None and self._live.behind
 
     @property
     def loaded(self) -> Served | None:
-        """The bundle in use; None before the first one is loaded."""
-        return self._served
+        """The bundle that all, or all but a few users, are answered from; None before the first one is loaded."""
+        return None if self._live is None else self._live.served
 
     def get(self) -> Served:
-        """Return the bundle in use.
+        """Return the bundle that all, or all but a few users, are answered from.
 
         Raises:
             NoBundleError: none is loaded yet.
         """
-        served = self._served
+        served = self.loaded
         if served is None:
             raise NoBundleError("no bundle is loaded; publish one with 'whycart retrain'")
         return served
+
+    def of(self, user_id: str | None) -> Served:
+        """Return the bundle that a user is answered from; None as a user is nobody in particular.
+
+        Raises:
+            NoBundleError: none is loaded yet.
+        """
+        return self._choose(user_id, self._trial)[0]
+
+    def _choose(self, user_id: str | None, trial: Trial | None) -> tuple[Served, bool]:
+        """The bundle of a user, and whether it is a canary."""
+        if user_id is None or trial is None or not trial.canary.shows_to(user_id):
+            return self.get(), False
+        return trial.holding.served, True
+
+    def ask(
+        self, user_id: str | None, find: Callable[[Served], Found], *, is_empty: Callable[[Found], bool]
+    ) -> tuple[Found, Served]:
+        """Return what is found for a user, and in which bundle; a canary that fails is answered for by the other one.
+
+        Args:
+            user_id: whose bundle is asked; None: nobody's in particular.
+            find: looks into a bundle.
+            is_empty: whether what was found is nothing.
+
+        Raises:
+            NoBundleError: none is loaded yet.
+        """
+        trial = self._trial
+        served, is_canary = self._choose(user_id, trial)
+        if user_id is None or trial is None:
+            return find(served), served
+        started = time.perf_counter()
+        try:
+            found = find(served)
+        except WhycartError:
+            raise
+        except Exception:
+            trial.count("failed", time.perf_counter() - started, is_canary=is_canary)
+            if not is_canary:
+                raise
+            logger.exception(
+                "the canary failed; the model before answers", extra={"model_version": trial.canary.version}
+            )
+            return find(self.get()), self.get()
+        result: Result = "empty" if is_empty(found) else "answered"
+        trial.count(result, time.perf_counter() - started, is_canary=is_canary)
+        return found, served
 
     @property
     def bundles(self) -> BundleStore:
@@ -113,7 +140,7 @@ class CurrentBundle:
         return self._bundles
 
     def open_bundle(self, version: str, graph_version: str) -> Ready:
-        """Return what a list was answered from; the one in use is at hand, another one is loaded for the caller.
+        """Return what a list was answered from; those in use are at hand, another one is loaded for the caller.
 
         Args:
             version: of the bundle.
@@ -122,9 +149,10 @@ class CurrentBundle:
         Raises:
             BundleError: there is no such version, or it cannot be used.
         """
-        served = self._served
-        if served is not None and (served.bundle.version, served.bundle.snapshot.hash) == (version, graph_version):
-            return served.ready
+        for holding in (self._live, None if self._trial is None else self._trial.holding):
+            served = None if holding is None else holding.served
+            if served is not None and (served.bundle.version, served.bundle.snapshot.hash) == (version, graph_version):
+                return served.ready
         bundle = self._bundles.load(version)
         if self._products is None:
             return prepare(bundle, self._reasons)
@@ -147,15 +175,14 @@ class CurrentBundle:
         gc.unfreeze()
 
     def check(self) -> None:
-        """Look once at the pointer, and load what it names when that is not in use; else look at the product log."""
+        """Look once at the pointers, and load what they name when that is not in use; else look at the product log."""
         self._tidy()
         try:
             version = self._bundles.current_version()
             if version is None or self._is_known(version):
                 self._catch_up()
-                return
-            if not self._go_back(version):
-                self._use(self._bundles.load(version))
+            elif not self._at_hand(version):
+                self._switch(self._hold(version))
         except Exception as err:  # the edge of a thread: whatever is wrong with a bundle, the old one stays
             self._failed = True
             logger.error(  # noqa: TRY400 - the sentence of our own errors says it all
@@ -163,6 +190,36 @@ class CurrentBundle:
                 err,
                 exc_info=not isinstance(err, WhycartError),
             )
+        self._look_at_canary()
+
+    def _look_at_canary(self) -> None:
+        """Take a canary up, look after it, or let it go."""
+        try:
+            canary = self._bundles.canary.read()
+            if canary is None or self._live is None or canary.version == self._live.version:
+                self._trial = None
+            elif self._trial is None or self._trial.canary != canary:
+                self._trial = Trial(canary, self._hold(canary.version), self._canary_watch, self._metrics)
+                logger.info("canary in use", extra={"model_version": canary.version, "share": canary.share})
+            else:
+                self._trial.look(self._bundles)
+            self._metrics.set_canary(0.0 if self._trial is None else self._trial.canary.share)
+        except Exception as err:  # the edge of a thread: whatever is wrong with a canary, nobody is shown it
+            self._trial = None
+            logger.error(  # noqa: TRY400 - the sentence of our own errors says it all
+                "the canary cannot be used; nobody is shown it: %s", err, exc_info=not isinstance(err, WhycartError)
+            )
+            self._give_up()
+
+    def _give_up(self) -> None:
+        """End a canary that cannot be used, so that it is not tried every moment."""
+        try:
+            canary = self._bundles.canary.read()
+        except BundleError:
+            return
+        if canary is not None:
+            why = "it cannot be loaded; the log says why"
+            self._bundles.canary.end(canary, "alarm", why, now_ms=int(time.time() * 1000))
 
     def _tidy(self) -> None:
         """Set aside what is served, once nobody holds any more what was served before; hand freed memory back."""
@@ -176,7 +233,7 @@ class CurrentBundle:
 
     def _is_known(self, version: str) -> bool:
         """Return whether a version is in use or was tried in vain, as a broken bundle is not read every second."""
-        if self._served is not None and self._served.bundle.version == version:
+        if self._live is not None and self._live.version == version:
             self._failed, self._failed_version = False, None
             return True
         if version == self._failed_version:
@@ -184,67 +241,45 @@ class CurrentBundle:
         self._failed_version = version
         return False
 
-    def _go_back(self, version: str) -> bool:
-        """Serve again what was served before, where it is asked for again; it is at hand, so this takes no time."""
-        kept = self._kept
-        if kept is None or kept.served.bundle.version != version:
-            return False
-        self._keep()
-        self._arrivals, self._seen, self._behind = kept.arrivals, kept.seen, False
-        self._serve(kept.served.ready)
-        self._failed, self._failed_version = False, None
-        logger.info("the bundle before is in use again", extra={"model_version": version})
-        return True
+    def _at_hand(self, version: str) -> bool:
+        """Serve what some users are shown or what was served before, where it is asked for; this takes no time."""
+        for holding in (self._kept, None if self._trial is None else self._trial.holding):
+            if holding is not None and holding.version == version:
+                self._switch(holding)
+                return True
+        return False
 
-    def _keep(self) -> None:
-        """Keep what is served at hand, for whoever goes back to it; what was kept until now goes."""
-        if self._served is not None:
-            self._kept = _Kept(self._served, self._arrivals, self._seen)
+    def _hold(self, version: str) -> Holding:
+        return Holding(self._bundles.load(version), self._reasons, self._products)
 
-    def _use(self, bundle: Bundle) -> None:
-        if self._products is None:
-            ready = prepare(bundle, self._reasons)
-            self._keep()
-            self._serve(ready)
-        else:
-            arrivals, number = Arrivals(bundle, self._products), self._products.last_seq()
-            ready = arrivals.ready(number, self._reasons)
-            self._keep()
-            self._arrivals, self._seen, self._behind = arrivals, number, False
-            self._serve(ready)
+    def _switch(self, holding: Holding) -> None:
+        """Serve another bundle; what was served until now is kept at hand, for whoever goes back to it."""
+        before, self._live = self._live, holding
+        self._kept = before or self._kept
         self._failed, self._failed_version = False, None
-        logger.info("bundle in use", extra={"model_version": bundle.version})
+        self._told(0.0 if before is None else LET_GO_S)
+        logger.info("bundle in use", extra={"model_version": holding.version})
 
     def _catch_up(self) -> None:
-        """Take in what the product log says since the last look; then rest half as long as it took."""
-        started = time.monotonic()
-        if self._arrivals is None or self._products is None or started < self._rest_until:
-            return
-        try:
-            number = self._products.last_seq()
-            if number != self._seen:
-                self._seen = number
-                self._serve(self._arrivals.ready(number, self._reasons))
-                now = time.monotonic()
-                self._behind, self._rest_until = False, now + (now - started) / 2
-                logger.info("products taken in", extra={"products_until": number})
-        except Exception as err:  # the edge of a thread: whatever is wrong with a row, what is served stays
-            self._behind = True
-            logger.warning("products cannot be taken in: %s", err, exc_info=not isinstance(err, WhycartError))
+        """Take in what the product log says."""
+        for holding in (self._live, None if self._trial is None else self._trial.holding):
+            if holding is not None and holding.catch_up():
+                self._told(LET_GO_S)
 
-    def _serve(self, ready: Ready) -> None:
-        before = self._served
-        if before is not None and before.bundle.version == ready.bundle.version:
-            ready.search.follow(before.ready.search)
-        self._served = Served(ready, Cards(ready.bundle.snapshot))
-        ready.search.refresh()
-        self._tidy_at = time.monotonic() + (0.0 if before is None else LET_GO_S)
-        bundle = ready.bundle
+    def _told(self, let_go_s: float) -> None:
+        """Say what is served, and tidy up once nobody answers from what was before."""
+        self._tidy_at = time.monotonic() + let_go_s
+        bundle = self.get().bundle
         self._metrics.set_model(bundle.version, bundle.snapshot.hash, created_s=bundle.created_at.timestamp())
 
     def _watch(self) -> None:
         while not self._stop.wait(self._check_every_s):
             self.check()
+
+
+def never(found: object) -> bool:
+    """Return False: what was found is never nothing."""
+    return False
 
 
 def _set_aside() -> None:

@@ -5,9 +5,12 @@ Every app has a registry of its own. With several API processes a scrape reads t
 
 from collections import Counter as Counts
 from collections.abc import Iterable, Mapping
+from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+Result = Literal["answered", "empty", "failed"]
+"""What came of asking a model for a user."""
 _BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
 
@@ -46,6 +49,26 @@ class Metrics:
         self._model = Gauge(
             "whycart_model_info", "The model in use.", ("model_version", "graph_version"), registry=self.registry
         )
+        self._create_for_canaries()
+
+    def _create_for_canaries(self) -> None:
+        self._canary = Gauge("whycart_canary_share", "Part of the users shown a canary.", registry=self.registry)
+        self._canaries = Counter(
+            "whycart_canaries_ended", "Canaries that this process ended.", ("ending",), registry=self.registry
+        )
+        self._asked = Counter(
+            "whycart_model_answers",
+            "Answers to users while a canary is under way.",
+            ("model", "result"),
+            registry=self.registry,
+        )
+        self._asked_s = Histogram(
+            "whycart_model_answer_seconds",
+            "Time that a model took for them.",
+            ("model",),
+            buckets=_BUCKETS_S,
+            registry=self.registry,
+        )
 
     def observe(self, method: str, route: str, *, status: int, took_s: float) -> None:
         """Count one answered request."""
@@ -74,6 +97,20 @@ class Metrics:
         self._made.set(created_s)
         self._model.clear()
         self._model.labels(model_version, graph_version).set(1)
+
+    def set_canary(self, share: float) -> None:
+        """Say which part of the users is shown a canary; 0: there is none."""
+        self._canary.set(share)
+
+    def count_canary(self, ending: str) -> None:
+        """Count a canary that this process ended."""
+        self._canaries.labels(ending).inc()
+
+    def count_model(self, model: Literal["canary", "others"], result: Result, *, took_s: float) -> None:
+        """Count what came of asking one of two models for a user."""
+        self._asked.labels(model, result).inc()
+        if result != "failed":
+            self._asked_s.labels(model).observe(took_s)
 
     def set_runs(self, ends_ms: Mapping[str, int], *, alarms: int) -> None:
         """Say when the latest retraining of each outcome ended (epoch milliseconds), and the alarms of the latest."""

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from serving.answer import RecommendRequest
 from serving.api.admission import needs
-from serving.api.current import Served
+from serving.api.holding import Served
 from serving.api.people_answers import (
     AudienceAnswer,
     HomeAnswer,
@@ -75,7 +75,7 @@ async def profile(request: Request, user_id: UserPath, query: Annotated[ProfileQ
         past = past_of(served.bundle, moment, RecommendRequest(user_id=user_id), now_ms=moment.now_ms)
         return shape_profile(profile_of(served.ready, past.read(), n=query.n), user_id)
 
-    return await _answer(request, find, is_short=True)
+    return await _answer(request, find, is_short=True, user_id=user_id)
 
 
 @router.get(
@@ -95,7 +95,7 @@ async def home(request: Request, user_id: UserPath, query: Annotated[HomeQuery, 
         found = home_of(served.ready, moment, since, wish, rows=query.rows, now_ms=moment.now_ms)
         return shape_home(found, served.cards)
 
-    return await _answer(request, find, is_short=False)
+    return await _answer(request, find, is_short=False, user_id=user_id)
 
 
 @router.get(
@@ -119,9 +119,15 @@ async def audiences(request: Request, query: Annotated[AudienceQuery, Query()]) 
     return await _answer(request, find, is_short=False)
 
 
-async def _answer(request: Request, find: Callable[[Services, Served], dict[str, Any]], *, is_short: bool) -> Response:
+async def _answer(
+    request: Request,
+    find: Callable[[Services, Served], dict[str, Any]],
+    *,
+    is_short: bool,
+    user_id: str | None = None,
+) -> Response:
     def shaped(services: Services, served: Served) -> dict[str, Any]:
         found, bundle = find(services, served), served.bundle
         return about(services.stamp(request), model_version=bundle.version, graph_version=bundle.snapshot.hash) | found
 
-    return await answered(request, shaped, is_short=is_short)
+    return await answered(request, shaped, is_short=is_short, user_id=user_id)

@@ -16,7 +16,8 @@ from starlette.exceptions import HTTPException
 from kg.snapshot import Snapshot
 from serving.answer import Answer, RecommendRequest
 from serving.api.admission import needs
-from serving.api.current import Served
+from serving.api.current import never
+from serving.api.holding import Served
 from serving.api.problems import MEDIA_TYPE, problem_body, problem_response, request_id_of
 from serving.api.schemas import EventsAnswer, ExplainAnswer, Live, RankAnswer, Ready, RecommendAnswer
 from serving.api.services import Services, compute, services_of
@@ -34,7 +35,7 @@ from serving.api.wishes import (
 )
 from serving.errors import EventsError
 from serving.events import PENDING, judge_events, unknown_type
-from serving.explain import explain
+from serving.explain import Explanation, explain
 from serving.recommend import recommend, similar
 from serving.records import Moment, SimilarRequest, moment_of, new_recommendation_id, record_of
 from serving.runs import alarms_of
@@ -120,7 +121,7 @@ async def recommend_to_session(request: Request, body: RecommendBody) -> Respons
 async def rank_products(request: Request, body: RankBody) -> Response:
     """Return up to 1,000 products by their score, best first; ids that the model does not know are named apart."""
     _check_types(request, body.events)
-    snapshot = services_of(request).current.get().bundle.snapshot
+    snapshot = services_of(request).current.of(body.user_id).bundle.snapshot
     unknown = [key for key in dict.fromkeys(body.product_ids) if snapshot.row("Product", key) is None]
     return await _recommend(request, body.wish(), unknown=unknown)
 
@@ -278,11 +279,14 @@ def metrics(request: Request) -> Response:
 async def _recommend(request: Request, wish: RecommendRequest, **more: list[str]) -> Response:
     """Answer a wish; `more` goes into the answer as it is."""
     services = services_of(request)
-    served = services.current.get()
 
     def work() -> Response:
         moment = moment_of(services.log, wish.user_id)
-        answer = recommend(served.ready, moment, wish, now_ms=moment.now_ms)
+
+        def find(served: Served) -> Answer:
+            return recommend(served.ready, moment, wish, now_ms=moment.now_ms)
+
+        answer, served = services.current.ask(wish.user_id, find, is_empty=lambda answer: not answer.items)
         return _list(request, answer, served, wish=wish, moment=moment, **more)
 
     return await compute(services, work, is_short=wish.n * (1 + 3 * wish.paths) <= _SHORT)
@@ -298,9 +302,12 @@ def _check_types(request: Request, events: Sequence[SessionEventIn]) -> None:
 
 def _explain(request: Request, product_id: str, wish: RecommendRequest, *, what_if: bool) -> Response:
     services = services_of(request)
-    served = services.current.get()
+
+    def find(served: Served) -> Explanation:
+        return explain(served.ready, services.log, product_id, request=wish, what_if=what_if)
+
     with services.turn:
-        found = explain(served.ready, services.log, product_id, request=wish, what_if=what_if)
+        found, served = services.current.ask(wish.user_id, find, is_empty=never)
     body = shape_explanation(
         found,
         served.cards,
@@ -330,17 +337,28 @@ def _list(
     return response
 
 
-async def answered(request: Request, find: Callable[[Services, Served], dict[str, Any]], *, is_short: bool) -> Response:
+async def answered(
+    request: Request,
+    find: Callable[[Services, Served], dict[str, Any]],
+    *,
+    is_short: bool,
+    user_id: str | None = None,
+) -> Response:
     """Answer with what is found in the bundle in use; no record is kept.
 
     Args:
         request: the request under way.
         find: gives the body.
+        user_id: whose bundle is asked; None: nobody's in particular.
         is_short: whether it takes a few milliseconds at most.
     """
     services = services_of(request)
-    served = services.current.get()
-    return await compute(services, lambda: as_json(find(services, served)), is_short=is_short)
+
+    def work() -> Response:
+        body, _ = services.current.ask(user_id, lambda served: find(services, served), is_empty=never)
+        return as_json(body)
+
+    return await compute(services, work, is_short=is_short)
 
 
 def as_json(body: dict[str, Any]) -> Response:

@@ -45,7 +45,7 @@ async def find_products(request: Request, query: Annotated[SearchQuery, Query()]
     """Return the products that a search means: by its words, mistyped ones included, by the meaning of the texts, and
     by the brands, categories and prices that it names."""
     services = services_of(request)
-    served = services.current.get()
+    served = services.current.of(query.user)
 
     def work() -> Response:
         found = search(

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from serving.answer import Answer, Filter, RecommendRequest
 from serving.api.admission import needs
-from serving.api.current import Served
+from serving.api.holding import Served
 from serving.api.routes import ProductPath, answered, problems_of, require_json
 from serving.api.schemas import SurfaceAnswer
 from serving.api.services import Services

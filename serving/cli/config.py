@@ -17,6 +17,7 @@ from serving.cli.output import print_json, print_table
 from serving.example import write_example
 from serving.gate.config import GateConfig
 from serving.job_config import JobConfig
+from serving.publish_config import PublishConfig
 from serving.reason_config import ReasonConfig
 from serving.sections import keys_of
 from serving.settings import HOME_NAME, ServeConfig, load_settings
@@ -33,6 +34,7 @@ CONFIGS: Mapping[str, type] = {
     "learn": LearnConfig,
     "gate": GateConfig,
     "job": JobConfig,
+    "publish": PublishConfig,
     "alerts": AlertConfig,
     "serve": ServeConfig,
     "reasons": ReasonConfig,

@@ -36,6 +36,7 @@ from serving.gate.config import GateConfig
 from serving.graph_input import snapshot_of_graph
 from serving.job_config import JobConfig
 from serving.node_vectors import encode_nodes
+from serving.publish_config import PublishConfig
 from serving.reason_config import read_reasons
 from serving.retrain_config import RetrainConfig
 from serving.settings import Settings, load_settings
@@ -236,6 +237,7 @@ def read_config(
         gate=settings.section("gate", GateConfig),
         job=settings.section("job", JobConfig),
         alerts=settings.section("alerts", AlertConfig),
+        publish=settings.section("publish", PublishConfig),
         incremental=incremental,
         reasons=read_reasons(settings),
         split=split,

@@ -12,6 +12,7 @@ from cypher.errors import InputError
 from gnn.bundles import BundleStore
 from gnn.errors import BundleError
 from gnn.manifest import read_manifest
+from serving.cli.canary import canary
 from serving.cli.output import print_json, print_table, say
 from serving.settings import load_settings
 
@@ -91,6 +92,9 @@ def rollback(
     say(f"{target} is served from now on, {before} was before")
 
 
+app.command()(canary)
+
+
 @app.command()
 def diff(
     before: Annotated[str, typer.Argument(metavar="VERSION", help="One model.")],
@@ -138,14 +142,17 @@ def _store() -> BundleStore:
 
 
 def _facts(store: BundleStore, version: str, current: str | None) -> dict[str, Any]:
-    entry: dict[str, Any] = {"version": version, "served": version == current}
+    shown = store.canary.read()
+    share = shown.share if shown is not None and shown.version == version else float(version == current)
+    entry: dict[str, Any] = {"version": version, "served": version == current, "share": share}
     empty = dict.fromkeys(("gate", "split", "metric", "model", "best_baseline", "value"))
     try:
         read_manifest(store.folder / version)
     except BundleError as err:
         return entry | empty | {"note": str(err)}
     report = store.report_of(version)
-    return entry | (_figures(report) if report.get("models") else empty) | {"note": None}
+    note = f"shown to {share:.1%} of the users" if 0 < share < 1 else None
+    return entry | (_figures(report) if report.get("models") else empty) | {"note": note}
 
 
 def _figures(report: dict[str, Any]) -> dict[str, Any]:

@@ -106,7 +106,7 @@ def retrain(
         recorded_run(settings.state, data=data, config=describe(config)) as record,
     ):
         work, bundles = Checkpoint(settings.work), BundleStore(settings.bundles)
-        told = {name: value for name, value in describe(config).items() if name not in ("alerts", "job")}
+        told = {name: value for name, value in describe(config).items() if name not in ("alerts", "job", "publish")}
         identity = {"data": data, "config": told, "packages": package_versions()}
         goes_on = work.begin(identity, resume=record.was_interrupted and not afresh)
         if goes_on:

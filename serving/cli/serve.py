@@ -21,9 +21,12 @@ from threadpoolctl import threadpool_limits
 from uvicorn.supervisors import Multiprocess
 
 from gnn.bundles import BundleStore
+from gnn.canary import Canary
 from kg.store import GraphStore
+from serving.alert_config import AlertConfig
 from serving.api.app import create_app
 from serving.api.keyring import Guard
+from serving.api.trial import CanaryWatch
 from serving.audit_config import AuditConfig
 from serving.cli.output import say
 from serving.cli.repeat import beside, parse_plan
@@ -32,9 +35,12 @@ from serving.events import EventLog
 from serving.job_config import JobConfig
 from serving.keys import KeyLog
 from serving.logs import Level, setup_logging
+from serving.publish_config import PublishConfig
 from serving.reason_config import read_reasons
 from serving.settings import Settings, load_settings
 from serving.slots import ListsConfig
+from serving.uptake import UptakeLog
+from serving.webhook import post
 
 GRACE_S = 10
 """How long requests under way may take after SIGTERM."""
@@ -120,12 +126,24 @@ def build_app(settings: Settings, *, level: Level, json_lines: bool) -> FastAPI:
         reasons=read_reasons(settings),
         audit=settings.section("audit", AuditConfig),
         lists=settings.section("lists", ListsConfig),
+        canary=_canary_watch(settings),
         guard=Guard(
             always=not _is_loopback(settings.serve.host),
             per_minute=settings.serve.per_minute,
             origins=settings.serve.cors_origins,
         ),
     )
+
+
+def _canary_watch(settings: Settings) -> CanaryWatch:
+    config, webhook = settings.section("publish", PublishConfig), settings.section("alerts", AlertConfig).webhook
+
+    def against(canary: Canary) -> str | None:
+        with UptakeLog.open(settings.state) as log:
+            found = log.read(canary, until_ms=int(time.time() * 1000), days=config.taken_days)
+        return found.against(min_users=config.min_users)
+
+    return CanaryWatch(config, against, functools.partial(post, webhook))
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -172,6 +172,24 @@ def test_a_model_can_be_rolled_back_and_promoted_again(
     run("models", "promote", str(first))
 
 
+def test_a_new_model_can_be_shown_to_some_first(trained: Path, shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(trained)
+    monkeypatch.setenv("WHYCART_PUBLISH_CANARY", "0.1")
+    first, store = str(published(trained)), BundleStore(trained / ".whycart" / "bundles")
+
+    told = run("retrain", "--data", shop, "--incremental")
+
+    shown = store.canary.read()
+    assert shown is not None
+    assert (first, first, 0.1) == (published(trained), shown.before, shown.share)
+    assert "is shown to 10.0% of the users until" in " ".join(told.split())
+    latest = json.loads(run("runs", "list", "--json"))["runs"][0]
+    assert ("published", shown.version) == (latest["outcome"], latest["version"])
+    run("models", "promote", shown.version)
+    assert (shown.version, None) == (published(trained), store.canary.read())
+    run("models", "promote", first)
+
+
 def test_two_models_are_compared_and_old_ones_deleted(
     trained: Path, shop: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -41,7 +41,7 @@ def raising(error: BaseException) -> typer.Typer:
         (InputError("events.csv: no column 'user_id'"), 2, "whycart: events.csv: no column 'user_id'\n"),
         (GateRefused("NDCG@20 fell"), 3, "whycart: NDCG@20 fell\n"),
         (WhycartError("the graph does not answer"), 1, "whycart: the graph does not answer\n"),
-        (OSError(28, "No space left on device", "/disk/x"), 1, "whycart: /disk/x: No space left on device\n"),
+        (OSError(13, "Permission denied", "/disk/x"), 1, "whycart: /disk/x: Permission denied\n"),
     ],
 )
 def test_an_error_is_one_sentence_and_its_exit_code(
