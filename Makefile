@@ -78,8 +78,8 @@ openapi: $(STAMP)
 	$(BIN)/python -m bench.openapi
 
 constraints: $(STAMP)
-	$(COMPILE) --extra bench --extra demo --extra dev --upgrade --output-file constraints.txt --quiet
-	$(COMPILE) --extra gpu --extra bench --extra demo --extra dev --constraint constraints.txt --no-emit-package faiss-cpu --output-file constraints-gpu.txt --quiet
+	$(COMPILE) --extra bench --extra demo --extra dev --extra tracking --upgrade --output-file constraints.txt --quiet
+	$(COMPILE) --extra gpu --extra bench --extra demo --extra dev --extra tracking --constraint constraints.txt --no-emit-package faiss-cpu --output-file constraints-gpu.txt --quiet
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

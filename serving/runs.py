@@ -11,7 +11,7 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -165,7 +165,9 @@ class RunRecorder:
 
 
 @contextlib.contextmanager
-def recorded_run(state: Path, *, data: Path | None, config: dict[str, Any]) -> Iterator[RunRecorder]:
+def recorded_run(
+    state: Path, *, data: Path | None, config: dict[str, Any], ended: Callable[[Run], None] | None = None
+) -> Iterator[RunRecorder]:
     """Run the job inside: alone in its project, and recorded whatever comes of it.
 
     Whoever calls it says how it ended well (`RunRecorder.end`); an exception is recorded and goes on.
@@ -174,6 +176,7 @@ def recorded_run(state: Path, *, data: Path | None, config: dict[str, Any]) -> I
         state: the state file of the project; the lock lies beside it.
         data: input folder, None: the graph.
         config: every setting, as plain values.
+        ended: hears how it ended, whatever came of it.
 
     Raises:
         JobBusyError: another run is under way; the text says whose.
@@ -197,8 +200,13 @@ def recorded_run(state: Path, *, data: Path | None, config: dict[str, Any]) -> I
         )
         recorder = RunRecorder(log, begun)
         _drop_old_logs(state)
-        with log_to(log_file(state, begun.run_id)), _ended(recorder):
-            yield recorder
+        with log_to(log_file(state, begun.run_id)):
+            try:
+                with _ended(recorder):
+                    yield recorder
+            finally:
+                if ended is not None:
+                    ended(recorder.run)
 
 
 @contextlib.contextmanager
@@ -295,6 +303,11 @@ def differences(before: Run, after: Run) -> list[tuple[str, Any, Any]]:
     return [
         (name, sides[0].get(name), sides[1].get(name)) for name in names if sides[0].get(name) != sides[1].get(name)
     ]
+
+
+def flat_settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings by dotted name, such as `learn.k`."""
+    return _flat(dict(config))
 
 
 def _flat(value: dict[str, Any], start: str = "") -> dict[str, Any]:

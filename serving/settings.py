@@ -37,6 +37,7 @@ SECTIONS = (
         "job",
         "publish",
         "alerts",
+        "tracking",
         "serve",
         "reasons",
         "audit",

@@ -82,7 +82,7 @@ class Trial:
             others, canary = self._sides[False], self._sides[True]
             for result, what in _WORDS.items():
                 pair = (canary.counts[result], canary.total), (others.counts[result], others.total)
-                if pair[0][0] and _is_more(*pair):
+                if pair[0][0] and is_more(*pair):
                     return f"more of its {what}: {_of(*pair[0])}, beside {_of(*pair[1])}"
             if min(len(canary.times), len(others.times)) < min(self._watch.config.min_answers, _TIMES):
                 return None
@@ -113,8 +113,13 @@ class Trial:
         self._watch.tell({"text": f"Whycart: {text}", "kind": "canary", "ending": ending})
 
 
-def _is_more(first: tuple[int, int], second: tuple[int, int]) -> bool:
-    """Whether a part of one number is larger than that of another, by Fisher's exact test."""
+def is_more(first: tuple[int, int], second: tuple[int, int]) -> bool:
+    """Return whether a part is larger than another and this is no accident, by Fisher's exact test.
+
+    Args:
+        first: how many, of how many.
+        second: the same of the other side.
+    """
     (few, total), (others, of_others) = first, second
     table = [[few, total - few], [others, of_others - others]]
     return bool(stats.fisher_exact(table, alternative="greater").pvalue < ALARM_P)

@@ -22,6 +22,7 @@ from serving.reason_config import ReasonConfig
 from serving.sections import keys_of
 from serving.settings import HOME_NAME, ServeConfig, load_settings
 from serving.slots import ListsConfig
+from serving.tracking_config import TrackingConfig
 
 CONFIGS: Mapping[str, type] = {
     "graph": GraphConfig,
@@ -36,6 +37,7 @@ CONFIGS: Mapping[str, type] = {
     "job": JobConfig,
     "publish": PublishConfig,
     "alerts": AlertConfig,
+    "tracking": TrackingConfig,
     "serve": ServeConfig,
     "reasons": ReasonConfig,
     "audit": AuditConfig,

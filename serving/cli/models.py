@@ -4,6 +4,7 @@ Bundles are made by `whycart retrain` and read by `gnn.bundle`; this module load
 """
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -44,14 +45,23 @@ def list_models(as_json: AsJson = False) -> None:
 @app.command()
 def show(
     version: Annotated[str | None, typer.Argument(help="Version; not given: the one that is served.")] = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write a page with the gate's lines and plots.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show the card of a model: data, figures, what carries the score, limits.
+    """Show the card of a model: data, figures, what carries the score, what the gate looked at, limits.
 
-    Example: whycart models show
+    Example: whycart models show --html model.html
     """
     store = _store()
     bundle = store.current() if version is None else store.load(version)
+    if html is not None:
+        from serving.model_page import model_page  # brings what draws
+
+        html.write_text(model_page(bundle.version, bundle.report), encoding="utf-8")
+        say(f"{bundle.version}, written to {html}")
+        return
     if as_json:
         print_json({"manifest": bundle.manifest, "report": bundle.report})
         return

@@ -5,10 +5,11 @@ is told.
 """
 
 import contextlib
+import functools
 import logging
 import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -49,9 +50,11 @@ from serving.products import ProductLog
 from serving.retrain import Place, Retrained
 from serving.retrain import retrain as run_retrain
 from serving.retrain_config import describe
-from serving.runs import RunRecorder, recorded_run
+from serving.runs import Run, RunRecorder, recorded_run
 from serving.settings import Settings, load_settings
 from serving.steps import StepOutcome
+from serving.tracking import check_tracking, track
+from serving.tracking_config import TrackingConfig
 from serving.versions import package_versions
 
 logger = logging.getLogger(__name__)
@@ -98,12 +101,13 @@ def retrain(
         return
     settings, until = load_settings(), parse_cutoff(cutoff)
     config = read_config(settings, split=split, cutoff=until, incremental=incremental)
+    tracker = _tracker(settings)
     use_all_cores()
     with (
         _stoppable(),
         within(config.job),
         progress_bars(wanted=not as_json) as progress,
-        recorded_run(settings.state, data=data, config=describe(config)) as record,
+        recorded_run(settings.state, data=data, config=describe(config), ended=tracker) as record,
     ):
         work, bundles = Checkpoint(settings.work), BundleStore(settings.bundles)
         told = {name: value for name, value in describe(config).items() if name not in ("alerts", "job", "publish")}
@@ -157,6 +161,13 @@ def _forced(force_publish: bool, reason: str | None) -> str | None:
     if reason is not None and not force_publish:
         raise InputError("--reason says why the gate is overruled; give --force-publish too, or leave it out")
     return reason
+
+
+def _tracker(settings: Settings) -> Callable[[Run], None] | None:
+    """What writes the run down elsewhere when it has ended; None: nobody asked for it."""
+    config = settings.section("tracking", TrackingConfig)
+    check_tracking(config)
+    return functools.partial(track, config, BundleStore(settings.bundles)) if config.mlflow_uri else None
 
 
 class _Teller:

@@ -60,13 +60,14 @@ def since_lines(report: Report, since: Measured | None, config: GateConfig) -> I
 def _against_rivals(report: Report, config: GateConfig) -> Iterator[Line]:
     """The best baseline first, then the others and the live settings."""
     metric, rivals = report.main_metric, [row.name for row in report.models if row.name not in (WHOLE, WITHOUT_NETWORK)]
+    lowest = 0.0 - config.tolerance
     for name in sorted(rivals, key=lambda name: name != report.best_baseline):
         difference = report.paired[f"{WHOLE}-{name}"][metric]
         what = (
             f"against {name} {difference.mean:+.4f} [{difference.low:+.4f}, {difference.high:+.4f}] on {metric}, "
-            f"the upper end must reach {-config.tolerance:.4f}"
+            f"the upper end must reach {lowest:.4f}"
         )
-        yield at_least("quality", f"against {name}", difference.high, -config.tolerance, what, _LOOK)
+        yield at_least("quality", f"against {name}", difference.high, lowest, what, _LOOK)
 
 
 def _not_worse(name: str, now: Measured, then: Measured, least: float) -> Line:
