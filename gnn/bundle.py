@@ -23,7 +23,17 @@ from safetensors.numpy import save_file
 
 from gnn.decision import Decision, blend_from_json, blend_to_json, decision_from_json, decision_to_json
 from gnn.errors import BundleError
-from gnn.manifest import CARD, FORMAT_VERSION, MANIFEST, REPORT, read_manifest, verify_files
+from gnn.manifest import (
+    CARD,
+    FORMAT_VERSION,
+    MANIFEST,
+    REPORT,
+    SIGNATURE,
+    read_manifest,
+    verify_files,
+    verify_signature,
+    write_signature,
+)
 from gnn.score import Scorer
 from kg.errors import SnapshotError
 from kg.files import hash_file, hash_text, load_array, save_array, sync_folder
@@ -187,7 +197,15 @@ def open_draft(draft: Path) -> Bundle:
     return _read(draft, facts | {"version": "draft", "created_at": datetime.now(UTC).isoformat()}, report={})
 
 
-def seal(draft: Path, folder: Path, *, report: Mapping[str, Any], card: str, now: datetime | None = None) -> Path:
+def seal(
+    draft: Path,
+    folder: Path,
+    *,
+    report: Mapping[str, Any],
+    card: str,
+    now: datetime | None = None,
+    key: bytes | None = None,
+) -> Path:
     """Make a bundle of a draft by adding what was measured, and return its folder. Nothing points to it yet.
 
     Args:
@@ -196,6 +214,7 @@ def seal(draft: Path, folder: Path, *, report: Mapping[str, Any], card: str, now
         report: what was measured.
         card: model card, Markdown.
         now: aware time of making; None: the clock.
+        key: what it is signed with; None: it is not.
 
     Raises:
         BundleError: the same bundle was written in this second.
@@ -204,7 +223,7 @@ def seal(draft: Path, folder: Path, *, report: Mapping[str, Any], card: str, now
     (draft / REPORT).write_text(json.dumps(report, indent=1, sort_keys=True, default=str), encoding="utf-8")
     (draft / CARD).write_text(card, encoding="utf-8")
     paths = {path.relative_to(draft).as_posix(): path for path in sorted(draft.rglob("*")) if path.is_file()}
-    files = {name: hash_file(path) for name, path in paths.items() if name not in (MANIFEST, _DRAFT)}
+    files = {name: hash_file(path) for name, path in paths.items() if name not in (MANIFEST, SIGNATURE, _DRAFT)}
     made = (now or datetime.now(UTC)).astimezone(UTC).replace(microsecond=0)
     digest = hash_text(json.dumps(files, sort_keys=True))
     manifest = facts | {
@@ -215,6 +234,8 @@ def seal(draft: Path, folder: Path, *, report: Mapping[str, Any], card: str, now
         "files": files,
     }
     (draft / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True), encoding="utf-8")
+    if key is not None:
+        write_signature(draft, key)
     final = folder / str(manifest["version"])
     if final.exists():
         raise BundleError(f"{final} is already there: the same bundle was written in this second; nothing to do")
@@ -225,17 +246,20 @@ def seal(draft: Path, folder: Path, *, report: Mapping[str, Any], card: str, now
     return final
 
 
-def load_bundle(folder: Path, *, verify: bool = True) -> Bundle:
+def load_bundle(folder: Path, *, verify: bool = True, key: bytes | None = None) -> Bundle:
     """Read a bundle.
 
     Args:
         folder: what `write_bundle` returned.
         verify: whether the hash of every file is compared; a server does it once per version.
+        key: what it must be signed with; None: nothing.
 
     Raises:
         BundleError: the bundle is incomplete, was changed, or has another format version.
     """
     manifest = read_manifest(folder)
+    if key is not None:
+        verify_signature(folder, key)
     if verify:
         verify_files(folder, manifest["files"])
     try:

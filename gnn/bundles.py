@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from gnn.canary import CanaryFile, Ending
 from gnn.errors import BundleError
-from gnn.manifest import REPORT, read_manifest, verify_files
+from gnn.manifest import REPORT, read_manifest, verify_files, verify_signature, write_signature
 from kg.files import write_whole
 
 if TYPE_CHECKING:
@@ -31,8 +31,14 @@ _VERSION = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
 class BundleStore:
     """The bundles of one project and the pointer to the one that is served."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, *, key: bytes | None = None) -> None:
+        """Use the bundles of a folder; nothing is read yet.
+
+        Args:
+            folder: it may not be there yet.
+            key: what a bundle must be signed with to be read; None: nothing.
+        """
+        self.folder, self.key = folder, key
 
     def tidy(self, *, keep_draft: bool = False) -> None:
         """Take away what a writer that was killed left behind; nobody else may write meanwhile.
@@ -88,12 +94,27 @@ class BundleStore:
         Raises:
             BundleError: there is no such version, or it cannot be used.
         """
+        self._check_is_there(version)
+        from gnn.bundle import load_bundle  # brings the numerical libraries, which moving the pointer does without
+
+        return load_bundle(self.folder / version, key=self.key)
+
+    def sign(self, version: str) -> None:
+        """Sign a bundle with the key of this store, after comparing the hash of each of its files.
+
+        Raises:
+            BundleError: this store has no key, there is no such version, or a file was changed.
+        """
+        self._check_is_there(version)
+        if self.key is None:
+            raise BundleError("there is no key to sign with; [publish] signing_key names its file")
+        verify_files(self.folder / version, read_manifest(self.folder / version)["files"])
+        write_signature(self.folder / version, self.key)
+
+    def _check_is_there(self, version: str) -> None:
         if version not in self.versions():
             known = ", ".join(self.versions()[-5:]) or "none"
             raise BundleError(f"no bundle {version!r} in {self.folder}; the latest are: {known}")
-        from gnn.bundle import load_bundle  # brings the numerical libraries, which moving the pointer does without
-
-        return load_bundle(self.folder / version)
 
     def report_of(self, version: str | None) -> dict[str, Any]:
         """Return what was measured of a version, read without the model; empty where it is not there any more."""
@@ -187,6 +208,8 @@ class BundleStore:
             BundleError: it is not there, or a file of it was changed; the pointer is where it was.
         """
         before, manifest = self.current_version(), read_manifest(self.folder / version)
+        if self.key is not None:
+            verify_signature(self.folder / version, self.key)
         self._point_to(version)
         try:
             verify_files(self.folder / version, manifest["files"])

@@ -1,5 +1,7 @@
 """What a bundle says of itself, and whether its files are what was written. Imports nothing of what is in them."""
 
+import hashlib
+import hmac
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +14,7 @@ FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
 CARD = "card.md"
 REPORT = "report.json"
+SIGNATURE = "signature"
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -37,6 +40,40 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if missing := {"version", "files", "kernels", "snapshot", "exclude_seen", "events_applied"} - manifest.keys():
         raise BundleError(f"{folder / MANIFEST} lacks {', '.join(sorted(missing))}; publish another bundle")
     return dict(manifest)
+
+
+def write_signature(folder: Path, key: bytes) -> None:
+    """Sign what a bundle says of itself, which holds the hash of each of its files (HMAC-SHA256, RFC 2104).
+
+    Args:
+        folder: of the bundle.
+        key: a secret; whoever has it can sign.
+    """
+    (folder / SIGNATURE).write_text(_signature(folder, key) + "\n", encoding="ascii")
+
+
+def verify_signature(folder: Path, key: bytes) -> None:
+    """Compare the signature of a bundle.
+
+    Raises:
+        BundleError: it has none, or another key or another manifest was signed.
+    """
+    try:
+        found = (folder / SIGNATURE).read_text(encoding="ascii").strip()
+    except (FileNotFoundError, UnicodeDecodeError) as err:
+        raise BundleError(
+            f"bundle {folder.name} is not signed, and [publish] signing_key asks for it; where you know that it is "
+            f"yours: whycart models sign {folder.name}"
+        ) from err
+    if not hmac.compare_digest(found, _signature(folder, key)):
+        raise BundleError(
+            f"bundle {folder.name} was changed, or was signed with another key than that of [publish] signing_key; "
+            "publish another one"
+        )
+
+
+def _signature(folder: Path, key: bytes) -> str:
+    return hmac.new(key, (folder / MANIFEST).read_bytes(), hashlib.sha256).hexdigest()
 
 
 def verify_files(folder: Path, files: Mapping[str, str]) -> None:

@@ -30,6 +30,7 @@ from kg.tables import Tables
 from serving.archive import check_name, pack, read_manifest, unpack
 from serving.errors import ArchiveError
 from serving.events import EventLog
+from serving.model_store import open_models
 from serving.settings import Settings
 
 GRAPH, STATE, BUNDLES = "graph", "state.db", "bundles"
@@ -72,7 +73,7 @@ def back_up(settings: Settings, file: Path, *, all_models: bool = False, progres
         raise ArchiveError(f"{settings.home} is not there, so there is nothing to keep; run this in the shop's folder")
     room = Path(tempfile.mkdtemp(prefix=".backup.", dir=settings.home))
     try:
-        versions = _link_models(BundleStore(settings.bundles), room / BUNDLES, all_models=all_models)
+        versions = _link_models(open_models(settings), room / BUNDLES, all_models=all_models)
         with (
             GraphStore.open(settings.graph) as store,
             EventLog.open(settings.state) as log,
@@ -123,7 +124,7 @@ def put_back(settings: Settings, file: Path, *, progress: Progress = silent) -> 
             _refuse_what_is_there(settings, store, marker, manifest)
             marker.write_text(manifest["created_at"], encoding="utf-8")
             _fill_graph(store, tables, progress=progress)
-        _move_models(content / BUNDLES, BundleStore(settings.bundles))
+        _move_models(content / BUNDLES, open_models(settings))
         _copy_state(content / STATE, settings.state)
         marker.unlink()
     finally:
@@ -181,7 +182,7 @@ def _refuse_what_is_there(settings: Settings, store: GraphStore, marker: Path, m
         return
     parts = {
         "graph": [f"{row['num_nodes']:,} {row['label']}" for row in store.read(load_query("node_counts"))],
-        "models": BundleStore(settings.bundles).versions(),
+        "models": open_models(settings).versions(),
         settings.state.name: _tables_with_rows(settings.state),
     }
     found = [f"{name}: {', '.join(there)}" for name, there in parts.items() if there]

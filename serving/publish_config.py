@@ -1,6 +1,7 @@
 """Who sees a new model first, and what takes it away again."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from serving.errors import ConfigError
 
@@ -22,6 +23,10 @@ class PublishConfig:
     """Users of each side below which what they took up is not compared; 10 or more."""
     taken_days: float = 7.0
     """Days after a list within which an event with one of its products counts as taken up; above 0."""
+
+    signing_key: Path | None = None
+    """File with a secret of 16 bytes or more that every model is signed with; one that is not is refused. None: models
+    are not signed."""
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.canary < 1.0:

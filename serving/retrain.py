@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from gnn.bundle import Bundle, BundleContent, load_bundle, open_draft, seal, write_draft
+from gnn.bundle import Bundle, BundleContent, open_draft, seal, write_draft
 from gnn.bundles import BundleStore
 from gnn.canary import Canary
 from gnn.decision import Decision, decision_from_json, decision_to_json
@@ -323,7 +323,8 @@ class _Job:
         if explained.reasons is not None:
             measured["reasons"] = reasons_to_json(explained.reasons)
         card = model_card(report, self.snapshot, self.config, further=explained.card + gate_card(verdict))
-        bundle = load_bundle(seal(draft, self.place.bundles.folder, report=measured, card=card))
+        bundles = self.place.bundles
+        bundle = bundles.load(seal(draft, bundles.folder, report=measured, card=card, key=bundles.key).name)
         self.place.work.write("seal", {"version": bundle.version})
         return bundle
 

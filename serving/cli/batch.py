@@ -4,10 +4,10 @@ import time
 from pathlib import Path
 
 from cypher.errors import InputError
-from gnn.bundles import BundleStore
 from serving.answer import RecommendRequest
 from serving.batch import Source, recommend_to_all
 from serving.cli.output import progress_bars, say
+from serving.model_store import open_models
 from serving.reason_config import read_reasons
 from serving.settings import Settings
 
@@ -30,7 +30,7 @@ def write_lists(
     """
     if out.suffix != ".parquet":
         raise InputError(f"--out writes Parquet, got {out.name!r}; give a name that ends in .parquet")
-    bundle = BundleStore(settings.bundles).current()
+    bundle = open_models(settings).current()
     users = sorted(set(bundle.snapshot.ids("User") if only is None else _read_users(only)))
     source = Source(settings.bundles, bundle.version, read_reasons(settings), settings.state)
     started = time.perf_counter()

@@ -10,6 +10,7 @@ from cypher.errors import InputError
 from gnn.bundles import BundleStore
 from gnn.canary import Canary
 from serving.cli.output import print_json, print_table, say
+from serving.model_store import open_models
 from serving.publish_config import PublishConfig
 from serving.settings import Settings, load_settings
 
@@ -38,7 +39,7 @@ def canary(
     Example: whycart models canary 20260131T120000Z-1a2b3c4d --share 0.05
     """
     settings = load_settings()
-    store = BundleStore(settings.bundles)
+    store = open_models(settings)
     if stop:
         if version is not None or share is not None or hours is not None:
             raise InputError("--stop ends the canary under way; leave out VERSION, --share and --hours")

@@ -21,7 +21,6 @@ from typing import Annotated, Literal
 import typer
 
 from cypher.errors import InputError
-from gnn.bundles import BundleStore
 from gnn.stopwatch import Stopwatch
 from kg import local_server
 from kg.extract import read_nodes
@@ -37,6 +36,7 @@ from serving.cli.demo_story import tell_story
 from serving.cli.learn import read_config, tell_report, use_all_cores
 from serving.cli.output import progress_bars, say
 from serving.graph_input import snapshot_of_graph
+from serving.model_store import open_models
 from serving.retrain import Place, retrain
 from serving.settings import FILE_NAME, Settings, load_settings
 from serving.steps import StepOutcome, Steps
@@ -208,7 +208,7 @@ def _learn(store: GraphStore, tables: Tables, project: Project, *, steps: Steps)
     settings = project.settings
     for name in ("", "-wal", "-shm"):
         settings.state.with_name(settings.state.name + name).unlink(missing_ok=True)
-    bundles = BundleStore(settings.bundles)
+    bundles = open_models(settings)
     with progress_bars(transient=True) as progress:
         with steps.step("snapshot"):
             snapshot = snapshot_of_graph(store, tables.schema, cutoff=_end_of(tables), progress=progress)

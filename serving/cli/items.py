@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from gnn.bundles import BundleStore
 from serving.api.cards import Cards
 from serving.api.shape import Stamp
 from serving.arrivals import ready_with_arrivals
+from serving.model_store import open_models
 from serving.ready import Ready
 from serving.reason_config import read_reasons
 from serving.settings import Settings
@@ -29,7 +29,7 @@ def open_ready(settings: Settings, version: str | None = None, graph_version: st
         BundleError: none is published, or there is no such version.
         ConfigError: a setting of reasons cannot be used.
     """
-    store = BundleStore(settings.bundles)
+    store = open_models(settings)
     bundle = store.current() if version is None else store.load(version)
     return ready_with_arrivals(bundle, settings.state, read_reasons(settings), graph_version=graph_version)
 

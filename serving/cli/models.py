@@ -12,9 +12,10 @@ import typer
 from cypher.errors import InputError
 from gnn.bundles import BundleStore
 from gnn.errors import BundleError
-from gnn.manifest import read_manifest
+from gnn.manifest import read_manifest, verify_signature
 from serving.cli.canary import canary
 from serving.cli.output import print_json, print_table, say
+from serving.model_store import open_models
 from serving.settings import load_settings
 
 app = typer.Typer(no_args_is_help=True, help="List, show, compare, promote, roll back and delete models.")
@@ -79,6 +80,24 @@ def promote(version: Annotated[str, typer.Argument(help="Version to serve from n
     before = store.current_version()
     store.publish(version)
     say(f"{version} is served from now on" + (f", {before} was before" if before not in (None, version) else ""))
+
+
+@app.command()
+def sign(
+    version: Annotated[str | None, typer.Argument(help="Version; not given: the one that is served.")] = None,
+) -> None:
+    """Sign a model that you know to be yours, such as one from before there was a key.
+
+    Every retraining signs its own. Needs [publish] signing_key.
+
+    Example: whycart models sign 20260131T120000Z-1a2b3c4d
+    """
+    store = _store()
+    target = version or store.current_version()
+    if target is None:
+        raise InputError("no model is served yet; give a VERSION")
+    store.sign(target)
+    say(f"{target} is signed")
 
 
 @app.command()
@@ -148,7 +167,7 @@ def prune(
 
 
 def _store() -> BundleStore:
-    return BundleStore(load_settings().bundles)
+    return open_models(load_settings())
 
 
 def _facts(store: BundleStore, version: str, current: str | None) -> dict[str, Any]:
@@ -158,6 +177,8 @@ def _facts(store: BundleStore, version: str, current: str | None) -> dict[str, A
     empty = dict.fromkeys(("gate", "split", "metric", "model", "best_baseline", "value"))
     try:
         read_manifest(store.folder / version)
+        if store.key is not None:
+            verify_signature(store.folder / version, store.key)
     except BundleError as err:
         return entry | empty | {"note": str(err)}
     report = store.report_of(version)

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cypher.errors import InputError
-from gnn.bundles import BundleStore
 from gnn.measure import Measured
 from serving.cli.output import print_json, print_table, say
+from serving.model_store import open_models
 from serving.overview import TOP, Overview, build_overview, draw_sample, overview_to_json
 from serving.overview_page import overview_page, overview_sentences
 from serving.settings import Settings
@@ -29,7 +29,7 @@ def tell_overview(settings: Settings, *, users: int, seed: int, as_json: bool, p
         InputError: fewer than one user, a bundle without an event, or a page that cannot be written.
         BundleError: none is published.
     """
-    bundle = BundleStore(settings.bundles).current()
+    bundle = open_models(settings).current()
     shelf = build_shelf(bundle.snapshot)
     sample = draw_sample(shelf, bundle.scorer, exclude_seen=bundle.exclude_seen, users=users, seed=seed)
     found = build_overview(shelf, bundle.scorer, sample, seed=seed)

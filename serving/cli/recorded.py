@@ -4,12 +4,12 @@ import time
 from functools import partial
 from typing import Any
 
-from gnn.bundles import BundleStore
 from serving.api.recorded import shape_record
 from serving.audit_config import AuditConfig
 from serving.cli.items import open_ready, stamp_since
 from serving.cli.output import print_json, print_table, say
 from serving.events import EventLog
+from serving.model_store import open_models
 from serving.records import Record, RecordLog
 from serving.replay import replay
 from serving.settings import Settings
@@ -42,7 +42,7 @@ def explain_list(settings: Settings, list_id: str, *, replayed: bool, as_json: b
         record = records.find(list_id)
         again = None
         if replayed:
-            again = replay(record, log, BundleStore(settings.bundles), open_bundle=partial(open_ready, settings))
+            again = replay(record, log, open_models(settings), open_bundle=partial(open_ready, settings))
         shown = shape_record(record, record.logged(log), replay=again, stamp=stamp_since(started))
     if as_json:
         print_json(shown)

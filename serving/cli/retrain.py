@@ -18,7 +18,6 @@ import tenacity
 import typer
 
 from cypher.errors import InputError
-from gnn.bundles import BundleStore
 from gnn.errors import BundleError
 from gnn.report import report_to_json
 from gnn.split import SplitName
@@ -46,6 +45,7 @@ from serving.events import EventLog
 from serving.graph_input import Applied, snapshot_with_events
 from serving.job_config import JobConfig
 from serving.limits import within
+from serving.model_store import open_models
 from serving.products import ProductLog
 from serving.retrain import Place, Retrained
 from serving.retrain import retrain as run_retrain
@@ -109,7 +109,7 @@ def retrain(
         progress_bars(wanted=not as_json) as progress,
         recorded_run(settings.state, data=data, config=describe(config), ended=tracker) as record,
     ):
-        work, bundles = Checkpoint(settings.work), BundleStore(settings.bundles)
+        work, bundles = Checkpoint(settings.work), open_models(settings)
         told = {name: value for name, value in describe(config).items() if name not in ("alerts", "job", "publish")}
         identity = {"data": data, "config": told, "packages": package_versions()}
         goes_on = work.begin(identity, resume=record.was_interrupted and not afresh)
@@ -167,7 +167,7 @@ def _tracker(settings: Settings) -> Callable[[Run], None] | None:
     """What writes the run down elsewhere when it has ended; None: nobody asked for it."""
     config = settings.section("tracking", TrackingConfig)
     check_tracking(config)
-    return functools.partial(track, config, BundleStore(settings.bundles)) if config.mlflow_uri else None
+    return functools.partial(track, config, open_models(settings)) if config.mlflow_uri else None
 
 
 class _Teller:
@@ -242,7 +242,7 @@ def _newest_snapshot(
 def _served_snapshot(settings: Settings) -> Snapshot | None:
     """Snapshot of the model that is served; None without one that can be read."""
     with contextlib.suppress(BundleError):
-        return BundleStore(settings.bundles).current().snapshot
+        return open_models(settings).current().snapshot
     return None
 
 

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from cypher.errors import InputError
-from gnn.bundles import BundleStore
 from serving.cli.output import print_json, print_table, say
+from serving.model_store import open_models
 from serving.runs import RunLog, differences, log_file, run_facts
 from serving.runs_page import Told, runs_page
 from serving.settings import load_settings
@@ -93,7 +93,7 @@ def report(
     Example: whycart runs report --out runs.html
     """
     settings = load_settings()
-    store = BundleStore(settings.bundles)
+    store = open_models(settings)
     with RunLog.open(settings.state) as log:
         runs = tuple(reversed(log.all(limit=limit)))
     if not runs:

@@ -20,7 +20,6 @@ from fastapi import FastAPI
 from threadpoolctl import threadpool_limits
 from uvicorn.supervisors import Multiprocess
 
-from gnn.bundles import BundleStore
 from gnn.canary import Canary
 from kg.store import GraphStore
 from serving.alert_config import AlertConfig
@@ -35,6 +34,7 @@ from serving.events import EventLog
 from serving.job_config import JobConfig
 from serving.keys import KeyLog
 from serving.logs import Level, setup_logging
+from serving.model_store import open_models
 from serving.publish_config import PublishConfig
 from serving.reason_config import read_reasons
 from serving.settings import Settings, load_settings
@@ -120,7 +120,7 @@ def build_app(settings: Settings, *, level: Level, json_lines: bool) -> FastAPI:
     threadpool_limits(limits=1)
     log = EventLog.open(settings.state)
     return create_app(
-        BundleStore(settings.bundles),
+        open_models(settings),
         log,
         open_graph=functools.partial(GraphStore.open, settings.graph),
         reasons=read_reasons(settings),
