@@ -14,7 +14,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gnn.canary import CanaryFile, Ending
+from filelock import FileLock, Timeout
+
+from gnn.canary import Canary, CanaryFile, Ending
 from gnn.errors import BundleError
 from gnn.manifest import REPORT, read_manifest, verify_files, verify_signature, write_signature
 from kg.files import write_whole
@@ -200,6 +202,21 @@ class BundleStore:
         """
         self.load(version)
         self._point_to(version)
+
+    def promote(self, canary: Canary) -> bool:
+        """Serve a canary to all, and return whether this call did; of several processes one does.
+
+        Raises:
+            BundleError: the bundle cannot be used; the pointer stays where it was.
+        """
+        try:
+            with FileLock(self.folder / ".promote.lock", timeout=0):
+                if self.canary.read() != canary:
+                    return False
+                self.publish(canary.version)
+                return True
+        except Timeout:
+            return False
 
     def roll_back(self, version: str) -> None:
         """Point to a version that was published before: first the pointer moves, then the files are compared.

@@ -99,8 +99,7 @@ class Trial:
         elif canary.until_ms is not None and now_ms >= canary.until_ms:
             if (why := self._watch.against(canary)) is not None:
                 self._end(bundles, why, now_ms)
-            elif bundles.canary.read() == canary:
-                bundles.publish(canary.version)
+            elif bundles.promote(canary):
                 self._tell("promoted", f"{canary.version} is served to all, nothing spoke against it")
 
     def _end(self, bundles: BundleStore, why: str, now_ms: int) -> None:
@@ -108,7 +107,8 @@ class Trial:
             self._tell("alarm", f"{self.canary.version} is not shown any more, {self.canary.before} is served: {why}")
 
     def _tell(self, ending: str, text: str) -> None:
-        logger.warning("the canary has ended: %s", text, extra={"ending": ending})
+        level = logging.INFO if ending == "promoted" else logging.WARNING
+        logger.log(level, "the canary has ended: %s", text, extra={"ending": ending})
         self._metrics.count_canary(ending)
         self._watch.tell({"text": f"Whycart: {text}", "kind": "canary", "ending": ending})
 

@@ -1,6 +1,7 @@
 """A model that some users are shown before the others."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
@@ -192,6 +193,20 @@ def test_at_its_end_it_is_served_to_all_or_taken_away(store: BundleStore, agains
     assert (new == store.current_version()) == (ending == "promoted")
     assert [ending] == [one.ending for one in store.canary.ended()]
     assert [ending] == [message["ending"] for message in told]  # type: ignore[index]
+
+
+def test_of_several_processes_one_ends_it(store: BundleStore) -> None:
+    new = store.versions()[1]
+    told: list[object] = []
+    canary = begin(store, until_ms=T0 + 1)
+    watch, holding = CanaryWatch(tell=told.append), Holding(store.load(new), None, None)
+
+    with ThreadPoolExecutor(8) as pool:
+        for _ in pool.map(lambda _: Trial(canary, holding, watch, Metrics()).look(store), range(16)):
+            pass
+
+    assert 1 == len(told) == len(store.canary.ended())
+    assert new == store.current_version()
 
 
 def trial_of(store: BundleStore) -> Trial:
