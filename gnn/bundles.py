@@ -203,8 +203,12 @@ class BundleStore:
         self.load(version)
         self._point_to(version)
 
-    def promote(self, canary: Canary) -> bool:
+    def promote(self, canary: Canary, why: str) -> bool:
         """Serve a canary to all, and return whether this call did; of several processes one does.
+
+        Args:
+            canary: as it was read.
+            why: in words; kept.
 
         Raises:
             BundleError: the bundle cannot be used; the pointer stays where it was.
@@ -213,7 +217,8 @@ class BundleStore:
             with FileLock(self.folder / ".promote.lock", timeout=0):
                 if self.canary.read() != canary:
                     return False
-                self.publish(canary.version)
+                self.load(canary.version)
+                self._point_to(canary.version, why)
                 return True
         except Timeout:
             return False
@@ -235,15 +240,15 @@ class BundleStore:
                 self._point_to(before)
             raise
 
-    def _point_to(self, version: str) -> None:
+    def _point_to(self, version: str, why: str | None = None) -> None:
         with (self.folder / HISTORY).open("a", encoding="utf-8") as history:
             history.write(version + "\n")
             history.flush()
             os.fsync(history.fileno())
         write_whole(self.folder / POINTER, version + "\n", prefix=".pointer.")
-        self._end_canary(version)
+        self._end_canary(version, why or f"{version} is served to all")
 
-    def _end_canary(self, version: str) -> None:
+    def _end_canary(self, version: str, why: str) -> None:
         try:
             canary = self.canary.read()
         except BundleError:
@@ -251,4 +256,4 @@ class BundleStore:
             return
         if canary is not None:
             ending: Ending = "promoted" if canary.version == version else "replaced"
-            self.canary.end(canary, ending, f"{version} is served to all", now_ms=int(time.time() * 1000))
+            self.canary.end(canary, ending, why, now_ms=int(time.time() * 1000))

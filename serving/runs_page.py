@@ -12,6 +12,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 
+from gnn.canary import Ended
 from gnn.report import WHOLE
 from serving.quality_page import Cell, Plot, Table
 from serving.quality_plots import ACCENT, BAD, FAINT, INK, svg_of
@@ -62,12 +63,13 @@ class Told:
         return alarms_of(self.report)
 
 
-def runs_page(told: Sequence[Told], *, served: str | None) -> str:
+def runs_page(told: Sequence[Told], *, served: str | None, canaries: Sequence[Ended] = ()) -> str:
     """Return the page.
 
     Args:
         told: the runs, oldest first.
         served: the version that is served; None: there is none.
+        canaries: models that some users were shown first, oldest first.
     """
     environment = Environment(
         loader=PackageLoader("serving"),
@@ -83,7 +85,21 @@ def runs_page(told: Sequence[Told], *, served: str | None) -> str:
         table=_table(told),
         refused=[(_when(one), one.faults) for one in told if one.faults],
         alarms=[(_when(one), one.alarms) for one in told if one.alarms],
+        canaries=_canaries(canaries) if canaries else None,
     )
+
+
+def _canaries(ended: Sequence[Ended]) -> Table:
+    rows = []
+    for one in reversed(ended):
+        hours = (one.ended_ms - one.canary.since_ms) / 3_600_000
+        rows.append(
+            (
+                one.canary.version,
+                (Cell(f"{one.canary.share:.1%}"), Cell(f"{hours:.1f}"), Cell(one.ending), Cell(one.why)),
+            )
+        )
+    return Table(("users", "hours", "ended", "why"), tuple(rows))
 
 
 def _facts(told: Sequence[Told], live: Told | None, served: str | None) -> dict[str, str]:

@@ -25,13 +25,23 @@ _TIMES = 500
 
 
 @dataclass(frozen=True, slots=True)
+class Judgement:
+    """What users took up of a canary."""
+
+    against: str | None
+    """What speaks against serving it to all, in words; None: nothing does."""
+    figures: str
+    """In words."""
+
+
+@dataclass(frozen=True, slots=True)
 class CanaryWatch:
     """How an API process looks after a canary."""
 
     config: PublishConfig = field(default_factory=PublishConfig)
     """What takes it away."""
-    against: Callable[[Canary], str | None] = lambda canary: None
-    """Says at its end what speaks against serving it to all."""
+    judge: Callable[[Canary], Judgement] = lambda canary: Judgement(None, "nobody compared what users took up")
+    """Says at its end what users took up."""
     tell: Callable[[Mapping[str, Any]], object] = lambda message: None
     """Hears how it ended; `text` is for people."""
 
@@ -97,10 +107,11 @@ class Trial:
         if (why := self.alarm()) is not None:
             self._end(bundles, why, now_ms)
         elif canary.until_ms is not None and now_ms >= canary.until_ms:
-            if (why := self._watch.against(canary)) is not None:
-                self._end(bundles, why, now_ms)
-            elif bundles.promote(canary):
-                self._tell("promoted", f"{canary.version} is served to all, nothing spoke against it")
+            found = self._watch.judge(canary)
+            if found.against is not None:
+                self._end(bundles, found.against, now_ms)
+            elif bundles.promote(canary, found.figures):
+                self._tell("promoted", f"{canary.version} is served to all: {found.figures}")
 
     def _end(self, bundles: BundleStore, why: str, now_ms: int) -> None:
         if bundles.canary.end(self.canary, "alarm", why, now_ms=now_ms):

@@ -99,7 +99,9 @@ def report(
     if not runs:
         raise InputError("there was no run yet; 'whycart retrain' makes one")
     told = [Told(run, store.report_of(run.version)) for run in runs]
-    out.write_text(runs_page(told, served=store.current_version()), encoding="utf-8")
+    out.write_text(
+        runs_page(told, served=store.current_version(), canaries=store.canary.ended()[-limit:]), encoding="utf-8"
+    )
     say(f"{len(told)} runs, written to {out}")
 
 

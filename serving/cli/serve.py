@@ -25,7 +25,7 @@ from kg.store import GraphStore
 from serving.alert_config import AlertConfig
 from serving.api.app import create_app
 from serving.api.keyring import Guard
-from serving.api.trial import CanaryWatch
+from serving.api.trial import CanaryWatch, Judgement
 from serving.audit_config import AuditConfig
 from serving.cli.output import say
 from serving.cli.repeat import beside, parse_plan
@@ -138,12 +138,13 @@ def build_app(settings: Settings, *, level: Level, json_lines: bool) -> FastAPI:
 def _canary_watch(settings: Settings) -> CanaryWatch:
     config, webhook = settings.section("publish", PublishConfig), settings.section("alerts", AlertConfig).webhook
 
-    def against(canary: Canary) -> str | None:
+    def judge(canary: Canary) -> Judgement:
         with UptakeLog.open(settings.state) as log:
             found = log.read(canary, until_ms=int(time.time() * 1000), days=config.taken_days)
-        return found.against(min_users=config.min_users)
+        figures = "; ".join(found.sentences(min_users=config.min_users))
+        return Judgement(found.against(min_users=config.min_users), figures)
 
-    return CanaryWatch(config, against, functools.partial(post, webhook))
+    return CanaryWatch(config, judge, functools.partial(post, webhook))
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -14,7 +14,7 @@ from gnn.errors import BundleError
 from serving.api import routes
 from serving.api.holding import Holding
 from serving.api.metrics import Metrics
-from serving.api.trial import CanaryWatch, Trial
+from serving.api.trial import CanaryWatch, Judgement, Trial
 from serving.cli.main import app, main
 from serving.publish_config import PublishConfig
 from tests.support.api import product_ids, running_api, until
@@ -182,7 +182,7 @@ def test_a_canary_that_cannot_be_loaded_is_taken_away(store: BundleStore, tmp_pa
 def test_at_its_end_it_is_served_to_all_or_taken_away(store: BundleStore, against: str | None, ending: str) -> None:
     _, new = store.versions()
     told: list[object] = []
-    watch = CanaryWatch(against=lambda canary: against, tell=told.append)
+    watch = CanaryWatch(judge=lambda canary: Judgement(against, "12% beside 11%"), tell=told.append)
     canary = begin(store, until_ms=T0 + 1)
     trial = Trial(canary, Holding(store.load(new), None, None), watch, Metrics())
 
@@ -191,7 +191,7 @@ def test_at_its_end_it_is_served_to_all_or_taken_away(store: BundleStore, agains
 
     assert store.canary.read() is None
     assert (new == store.current_version()) == (ending == "promoted")
-    assert [ending] == [one.ending for one in store.canary.ended()]
+    assert [(ending, against or "12% beside 11%")] == [(one.ending, one.why) for one in store.canary.ended()]
     assert [ending] == [message["ending"] for message in told]  # type: ignore[index]
 
 

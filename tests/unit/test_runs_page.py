@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+from gnn.canary import Canary, Ended
 from serving.runs import Run
 from serving.runs_page import Told, runs_page
 
@@ -46,3 +47,16 @@ def test_a_run_whose_bundle_is_gone_is_told_all_the_same() -> None:
 
 def test_an_incremental_run_shows_no_figure_of_another_one() -> None:
     assert told("a", "published", value=0.5, started_at_ms=0, measured_by="v-x").value("whycart") is None
+
+
+def test_models_that_some_were_shown_first_stand_in_it() -> None:
+    canary = Canary(version="v-b", before="v-a", share=0.05, since_ms=0, until_ms=None)
+
+    page = runs_page(
+        [told("a", "published", value=0.25, started_at_ms=0)],
+        served="v-a",
+        canaries=[Ended(canary, 5_400_000, "alarm", "more of its <answers> fail")],
+    )
+
+    assert all(text in page for text in ("v-b", "5.0%", "1.5", "alarm", "more of its &lt;answers&gt; fail"))
+    assert "Shown to some" not in runs_page([told("a", "published", value=0.25, started_at_ms=0)], served="v-a")
