@@ -1,4 +1,8 @@
-"""What a run of the job may take: time and memory. It fails with a sentence when it reaches either."""
+"""What a run of the job may take: time and memory. It fails with a sentence when it reaches either.
+
+A signal reaches a run anywhere, inside a library too, where an error may be taken for one of the library's own. So what
+is raised is `_Reached`, which no `except Exception` takes, and it becomes an error of ours at the edge.
+"""
 
 import contextlib
 import signal
@@ -16,6 +20,10 @@ GIGABYTE = 10**9
 _LOOK_S = 0.25
 
 
+class _Reached(BaseException):
+    """A limit is reached; the text is for people."""
+
+
 @contextlib.contextmanager
 def within(limits: JobConfig) -> Iterator[None]:
     """Hold what runs inside to its limits; call it on the main thread.
@@ -25,8 +33,11 @@ def within(limits: JobConfig) -> Iterator[None]:
     Raises:
         LimitReached: it took too long, or its process holds too much memory.
     """
-    with _time_limit(limits.max_minutes), _memory_limit(limits.max_memory_gb):
-        yield
+    try:
+        with _time_limit(limits.max_minutes), _memory_limit(limits.max_memory_gb):
+            yield
+    except _Reached as err:
+        raise LimitReached(str(err)) from err
 
 
 @contextlib.contextmanager
@@ -34,7 +45,7 @@ def _time_limit(minutes: float) -> Iterator[None]:
     """Fail after so many minutes; 0: never."""
 
     def too_late(number: int, frame: FrameType | None) -> NoReturn:
-        raise LimitReached(
+        raise _Reached(
             f"the run took more than {minutes:g} minutes ([job] max_minutes); give it more time, or a smaller [train]"
         )
 
@@ -54,7 +65,7 @@ def _memory_limit(gigabytes: float) -> Iterator[None]:
         return
 
     def too_much(number: int, frame: FrameType | None) -> NoReturn:
-        raise LimitReached(
+        raise _Reached(
             f"the run took more than {gigabytes:g} GB of memory ([job] max_memory_gb); give it more, or a smaller "
             "[model] dim"
         )

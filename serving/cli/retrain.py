@@ -105,9 +105,9 @@ def retrain(
     use_all_cores()
     with (
         _stoppable(),
-        within(config.job),
         progress_bars(wanted=not as_json) as progress,
         recorded_run(settings.state, data=data, config=describe(config), ended=tracker) as record,
+        within(config.job),
     ):
         work, bundles = Checkpoint(settings.work), open_models(settings)
         told = {name: value for name, value in describe(config).items() if name not in ("alerts", "job", "publish")}
