@@ -4,8 +4,10 @@ Which bundle that is stands in one small file beside the pointer of `gnn.bundles
 user always gets the same side as long as the canary lasts. What is watched meanwhile is `serving.api.trial`'s.
 """
 
+import contextlib
 import hashlib
 import json
+import os
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -124,12 +126,18 @@ class CanaryFile:
             lines = (self._folder / ENDED).read_text(encoding="utf-8").splitlines()
         except FileNotFoundError:
             return ()
-        found = [json.loads(line) for line in lines]
-        return tuple(Ended(Canary(**one.pop("canary")), **one) for one in found)
+        found = []
+        for line in lines:
+            with contextlib.suppress(ValueError, TypeError, KeyError):  # of a writer that was killed half a line stays
+                entry = json.loads(line)
+                found.append(Ended(Canary(**entry.pop("canary")), **entry))
+        return tuple(found)
 
     def _note(self, canary: Canary, ended_ms: int, ending: Ending, why: str) -> None:
         with (self._folder / ENDED).open("a", encoding="utf-8") as file:
             file.write(json.dumps(asdict(Ended(canary, ended_ms, ending, why))) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
 
     def _alone(self) -> FileLock:
         return FileLock(self._folder / ".canary.lock", timeout=10)

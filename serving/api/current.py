@@ -4,6 +4,7 @@ A background thread looks at the pointers and at the product log; a request take
 While a canary is under way some users are answered from it. What a bundle is and how it is checked is `gnn.bundle`'s.
 """
 
+import contextlib
 import ctypes
 import functools
 import gc
@@ -56,6 +57,7 @@ class CurrentBundle:
         self._kept: Holding | None = None
         self._trial: Trial | None = None
         self._failed_version: str | None = None
+        self._said = ""
         self._failed = False
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -206,20 +208,17 @@ class CurrentBundle:
             self._metrics.set_canary(0.0 if self._trial is None else self._trial.canary.share)
         except Exception as err:  # the edge of a thread: whatever is wrong with a canary, nobody is shown it
             self._trial = None
-            logger.error(  # noqa: TRY400 - the sentence of our own errors says it all
-                "the canary cannot be used; nobody is shown it: %s", err, exc_info=not isinstance(err, WhycartError)
-            )
-            self._give_up()
+            if str(err) != self._said:  # a file that cannot be read is looked at again every moment
+                self._said = str(err)
+                ours = isinstance(err, WhycartError)
+                logger.error("the canary cannot be used; nobody is shown it: %s", err, exc_info=not ours)  # noqa: TRY400
+            self._give_up(f"it cannot be used: {err}")
 
-    def _give_up(self) -> None:
+    def _give_up(self, why: str) -> None:
         """End a canary that cannot be used, so that it is not tried every moment."""
-        try:
-            canary = self._bundles.canary.read()
-        except BundleError:
-            return
-        if canary is not None:
-            why = "it cannot be loaded; the log says why"
-            self._bundles.canary.end(canary, "alarm", why, now_ms=int(time.time() * 1000))
+        with contextlib.suppress(BundleError):
+            if (canary := self._bundles.canary.read()) is not None:
+                self._bundles.canary.end(canary, "alarm", why, now_ms=int(time.time() * 1000))
 
     def _tidy(self) -> None:
         """Set aside what is served, once nobody holds any more what was served before; hand freed memory back."""

@@ -9,6 +9,7 @@ import typer
 from cypher.errors import InputError
 from gnn.bundles import BundleStore
 from gnn.canary import Canary
+from gnn.errors import BundleError
 from serving.cli.output import print_json, print_table, say
 from serving.model_store import open_models
 from serving.publish_config import PublishConfig
@@ -51,7 +52,12 @@ def canary(
 
 
 def _stop(store: BundleStore, reason: str) -> None:
-    found = store.canary.read()
+    try:
+        found = store.canary.read()
+    except BundleError:
+        store.canary.drop()
+        say("what said which model some users are shown could not be read and is gone; all are shown the same")
+        return
     if found is None:
         raise InputError("no model is shown to some users only; 'whycart models list' shows which there are")
     store.canary.end(found, "stopped", reason or "stopped on the command line", now_ms=int(time.time() * 1000))

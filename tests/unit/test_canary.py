@@ -12,6 +12,7 @@ from gnn.bundles import BundleStore
 from gnn.canary import Canary
 from gnn.errors import BundleError
 from serving.api import routes
+from serving.api.current import CurrentBundle
 from serving.api.holding import Holding
 from serving.api.metrics import Metrics
 from serving.api.trial import CanaryWatch, Judgement, Trial
@@ -112,6 +113,30 @@ def test_a_file_that_holds_something_else_is_said_and_stops_nobody(store: Bundle
     store.publish(store.versions()[1])
 
     assert store.canary.read() is None
+
+
+def test_a_broken_file_is_said_once_and_stopped_by_the_command(
+    store: BundleStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    current = CurrentBundle(store, Metrics())
+    (store.folder / "canary").write_text("{}")
+    for _ in range(3):
+        current.check()
+    assert 1 == caplog.text.count("the canary cannot be used")
+    assert store.versions()[0] == current.of("user-1").bundle.version
+
+    stopped = CliRunner().invoke(app, ["models", "canary", "--stop"], catch_exceptions=False)
+
+    assert (0, None) == (stopped.exit_code, store.canary.read())
+
+
+def test_half_a_line_of_the_past_is_passed_over(store: BundleStore) -> None:
+    store.canary.end(begin(store), "stopped", "", now_ms=T0)
+    with (store.folder / "canaries").open("a") as file:
+        file.write('{"canary": {"vers')
+
+    assert 1 == len(store.canary.ended())
 
 
 def test_each_user_is_answered_by_one_model(store: BundleStore, tmp_path: Path) -> None:
