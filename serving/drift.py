@@ -21,6 +21,7 @@ from gnn.slices import category_groups
 from kg.snapshot import DAY_MS, Snapshot
 from serving.alert_config import AlertConfig
 from serving.incremental import live_since, since_sentence
+from serving.movers import Mover, movers
 
 _FLOOR = 1e-4
 """Least share: a part that is empty on one side would make the index endless."""
@@ -52,6 +53,8 @@ class Drift:
     watched: tuple[Watched, ...]
     since: Measured | None
     """The live model's NDCG on what users did since; None: too few did, or there is no clock."""
+    movers: tuple[Mover, ...] = ()
+    """Products that users turned to and away from."""
 
     @property
     def alarms(self) -> tuple[Watched, ...]:
@@ -81,17 +84,19 @@ def watch(snapshot: Snapshot, live: Bundle | None, config: AlertConfig) -> Drift
     new = snapshot.events.time > live.snapshot.last_time
     count = int(new.sum())
     found = list(_amounts(live.snapshot.events.time, snapshot.events.time[new], config))
+    moved: tuple[Mover, ...] = ()
     if count >= _LEAST_EVENTS and not new.all():
         found += _shifts(snapshot, new, config)
+        moved = movers(snapshot, new)
     report = report_or_none(live.report)
     if report is None:
-        return Drift(count, tuple(found), None)
+        return Drift(count, tuple(found), None, moved)
     since = live_since(live, snapshot, min_users=_LEAST_USERS, k=report.k, seed=report.seed)
     then = report.result(WHOLE).metrics[report.main_metric].mean
     if since is not None and then > 0:
         part, told = since.high / then, since_sentence(since, report.main_metric, then)
         found.append(Watched("live model", part, config.min_of_live, part < config.min_of_live, told))
-    return Drift(count, tuple(found), since)
+    return Drift(count, tuple(found), since, moved)
 
 
 def drift_to_json(drift: Drift) -> dict[str, Any]:
@@ -101,6 +106,7 @@ def drift_to_json(drift: Drift) -> dict[str, Any]:
         "sentence": drift.sentence,
         "since": None if drift.since is None else asdict(drift.since),
         "watched": [asdict(one) for one in drift.watched],
+        "movers": [asdict(one) for one in drift.movers],
     }
 
 

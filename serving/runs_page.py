@@ -62,6 +62,12 @@ class Told:
         """What the watch raised, in words."""
         return alarms_of(self.report)
 
+    @property
+    def movers(self) -> Sequence[Mapping[str, Any]]:
+        """Products that users turned to and away from since the model before."""
+        found: Sequence[Mapping[str, Any]] = self.report.get("drift", {}).get("movers", ())
+        return found
+
 
 def runs_page(told: Sequence[Told], *, served: str | None, canaries: Sequence[Ended] = ()) -> str:
     """Return the page.
@@ -86,6 +92,7 @@ def runs_page(told: Sequence[Told], *, served: str | None, canaries: Sequence[En
         refused=[(_when(one), one.faults) for one in told if one.faults],
         alarms=[(_when(one), one.alarms) for one in told if one.alarms],
         canaries=_canaries(canaries) if canaries else None,
+        moved=next(((_when(one), _movers(one)) for one in reversed(told) if one.movers), None),
     )
 
 
@@ -100,6 +107,14 @@ def _canaries(ended: Sequence[Ended]) -> Table:
             )
         )
     return Table(("users", "hours", "ended", "why"), tuple(rows))
+
+
+def _movers(one: Told) -> Table:
+    rows = [
+        (str(entry["title"]), tuple(map(Cell, (f"{entry['found']:,}", f"{entry['expected']:,.0f}", entry["sentence"]))))
+        for entry in one.movers
+    ]
+    return Table(("events since", "by its share of before", "in words"), tuple(rows))
 
 
 def _facts(told: Sequence[Told], live: Told | None, served: str | None) -> dict[str, str]:
