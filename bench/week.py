@@ -1,4 +1,4 @@
-"""`python -m bench.week`: a week of a shop in some minutes, with drift on day 4 and a broken feed on day 5.
+"""`python -m bench.week`: a week of a shop in some minutes, or more, with drift on day 4 and a broken feed on day 5.
 
 A generated shop of some weeks is the past. Then comes a day at a time: its events are added, and the model is learned
 anew as `whycart retrain` would, against the live one. From day 4 on customers want other products: each one's taste is
@@ -36,7 +36,7 @@ from serving.retrain_config import RetrainConfig, describe
 from serving.runs import RunLog, recorded_run
 from serving.runs_page import Told, runs_page
 
-DAYS, DRIFT_DAY, BROKEN_DAY = 7, 4, 5
+DRIFT_DAY, BROKEN_DAY = 4, 5
 _SPAN_DAYS = 56
 """Days over which the shop's events are spread, the week included."""
 _DRIFT_SHARE = 0.8
@@ -46,11 +46,12 @@ _DRIFT_SHARE = 0.8
 class Shop:
     """The events of a generated shop, day by day."""
 
-    def __init__(self, *, users: int, products: int, events: int, seed: int) -> None:
+    def __init__(self, *, users: int, products: int, events: int, seed: int, days: int, settled: bool) -> None:
         made = generated_shop(users=users, products=products, brands=products // 20, events=events, seed=seed)
         self.tables = _closer(made.tables)
         self._at = self.tables.events["at"].cast(pa.int64()).to_numpy()
         self.end_ms = int(self._at.max()) + 1
+        self.days, self.settled = days, settled
         self._rng = np.random.default_rng(seed)
         people = self.tables.nodes["User"].column(0).to_pylist()
         self._other = dict(zip(people, [people[place] for place in self._rng.permutation(len(people))], strict=True))
@@ -58,12 +59,13 @@ class Shop:
     def until(self, day: int) -> Tables:
         """Return the shop as its feeds tell it at the end of a day; 0 is the evening before the week."""
         at = pa.array(self._at)
-        start_ms = self.end_ms - DAYS * DAY_MS
-        parts = [self.tables.events.filter(pc.less(at, start_ms))]
+        start_ms = self.end_ms - self.days * DAY_MS
+        past = self.tables.events.filter(pc.less(at, start_ms))
+        parts = [self._moved(past, 0) if self.settled else past]
         for number in range(1, day + 1):
             first, last = start_ms + (number - 1) * DAY_MS, start_ms + number * DAY_MS
             today = self.tables.events.filter(pc.and_(pc.greater_equal(at, first), pc.less(at, last)))
-            parts.append(self._moved(today, number) if number >= DRIFT_DAY else today)
+            parts.append(self._moved(today, number) if self.settled or number >= DRIFT_DAY else today)
         tables = replace(self.tables, events=pa.concat_tables(parts))
         return self._broken(tables) if day == BROKEN_DAY else tables
 
@@ -108,7 +110,7 @@ def config_of(seed: int) -> RetrainConfig:
 def measure(shop: Shop, home: Path, *, seed: int) -> list[dict[str, Any]]:
     """Live through the week; return one entry a day."""
     store, found = BundleStore(home / "bundles"), []
-    for day in range(DAYS + 1):
+    for day in range(shop.days + 1):
         snapshot, started = build_snapshot(shop.until(day)), time.perf_counter()
         config = config_of(seed)
         with (
@@ -155,13 +157,21 @@ def write_page(home: Path, file: Path) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Live through the week; return the exit code: 1 where the broken day was not refused or no alarm was raised."""
     parser = argparse.ArgumentParser(prog="python -m bench.week", description=(__doc__ or "").splitlines()[0])
-    for name, default in (("users", 500), ("products", 400), ("events", 24_000), ("seed", 0)):
+    for name, default in (("users", 500), ("products", 400), ("events", 24_000), ("seed", 0), ("days", 7)):
         parser.add_argument(f"--{name}", type=int, default=default, help="of the generated shop")
     parser.add_argument("--page", type=Path, metavar="FILE", help="write the page of the runs here")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here")
+    parser.add_argument("--settled", action="store_true", help="the drift is old: what can be found once it is learned")
     options = parser.parse_args(argv)
     use_all_cores()
-    shop = Shop(users=options.users, products=options.products, events=options.events, seed=options.seed)
+    shop = Shop(
+        users=options.users,
+        products=options.products,
+        events=options.events,
+        seed=options.seed,
+        days=options.days,
+        settled=options.settled,
+    )
     found = {"processor": processor_name(), "threads": os.cpu_count(), "commit": commit_name()}
     with tempfile.TemporaryDirectory() as room:
         days = measure(shop, Path(room), seed=options.seed)
