@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import json
 import os
+import time
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +22,7 @@ from kg.files import write_whole
 CANARY = "canary"
 ENDED = "canaries"
 PARTS = 1 << 64
+_HOUR_MS = 3_600_000
 Ending = Literal["promoted", "stopped", "alarm", "replaced"]
 """How a canary ended: served to all, taken away by somebody or by what was seen, or another model came."""
 
@@ -53,6 +55,23 @@ class Canary:
         """Who sees it and until when."""
         until = "until somebody decides" if self.until_ms is None else f"until {_time(self.until_ms)}, then to all"
         return f"{self.version} is shown to {self.share:.1%} of the users {until}"
+
+
+def canary_from_now(version: str, *, before: str, share: float, hours: float) -> Canary:
+    """Return a canary that begins now.
+
+    Args:
+        version: what some users are shown.
+        before: what the others are shown.
+        share: part of the users, above 0 and below 1.
+        hours: after which it is served to all; 0: when somebody says so.
+
+    Raises:
+        BundleError: the share is no part.
+    """
+    now_ms = int(time.time() * 1000)
+    until_ms = now_ms + round(hours * _HOUR_MS) if hours else None
+    return Canary(version=version, before=before, share=share, since_ms=now_ms, until_ms=until_ms)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,9 @@ class JobConfig:
     full_every_days: float = 7.0
     """Days after the last full run from which on one that is asked to be incremental is full too; 0 or more."""
     max_minutes: float = 0.0
-    """Minutes after which a run ends as failed; 0: it takes as long as it takes."""
+    """Minutes after which a run is stopped; 0: it takes as long as it takes."""
     max_memory_gb: float = 0.0
-    """Gigabytes of memory of its process above which a run ends as failed, before the system ends it without a word;
+    """Gigabytes of memory of its process above which a run is stopped, before the system ends it without a word;
     0: it takes what it takes."""
     graph_wait_minutes: float = 10.0
     """How long a run waits for a graph server that does not answer, asking again less and less often; 0: not at all."""

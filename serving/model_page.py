@@ -7,9 +7,8 @@ host for anything. The look is `serving/templates/model.html`'s.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from gnn.report import WHOLE
+from serving.pages import render
 from serving.quality_page import Cell, Plot, Table
 from serving.quality_plots import plot_bars, plot_differences, rows_of
 
@@ -23,15 +22,9 @@ def model_page(version: str, report: Mapping[str, Any]) -> str:
         version: of the bundle.
         report: of the bundle; what it does not hold is left out.
     """
-    environment = Environment(
-        loader=PackageLoader("serving"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     gate = report.get("gate")
-    return environment.get_template("model.html").render(
+    return render(
+        "model.html",
         version=version,
         gate=gate,
         lines=None if gate is None else _lines(gate),

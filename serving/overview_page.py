@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import matplotlib
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gnn.measure import Measured
 from serving.overview import EVERYBODY, LEAST_USERS, NEW, TOP, Overview
+from serving.pages import render
 from serving.quality_page import Cell, Plot, Table
 from serving.quality_plots import ACCENT, FAINT, INK, LINE, SETTINGS, Row, plot_bars, svg_of
 from serving.surrogate import LEAST_USERS as LEAST_FOR_TREE
@@ -42,14 +42,8 @@ def overview_page(found: Overview, trees: Sequence[Surrogate], *, facts: Mapping
         trees: rules of thumb, may be none.
         facts: where the figures come from, by name; `model` and `command` among them.
     """
-    environment = Environment(
-        loader=PackageLoader("serving"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("overview.html").render(
+    return render(
+        "overview.html",
         version=facts["model"],
         lead=f"Model {facts['model']}, the top {TOP} of {found.num_users:,} users, {found.num_items:,} items.",
         sentences=overview_sentences(found),

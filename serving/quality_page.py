@@ -9,8 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
+from serving.pages import render
 from serving.quality_plots import plot_bars, plot_differences, rows_of
 from serving.quality_words import difference_sentences, main_k, main_metric, setting_sentence
 
@@ -64,14 +63,8 @@ def quality_page(result: Mapping[str, Any]) -> str:
     Args:
         result: the JSON of `whycart bench quality`.
     """
-    environment = Environment(
-        loader=PackageLoader("serving"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("quality.html").render(
+    return render(
+        "quality.html",
         result=result,
         k=main_k(result),
         setting=setting_sentence(result),

@@ -6,7 +6,6 @@ comes from (a graph, files) and how progress is drawn is the caller's business.
 """
 
 import logging
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 
 from gnn.bundle import Bundle, BundleContent, open_draft, seal, write_draft
 from gnn.bundles import BundleStore
-from gnn.canary import Canary
+from gnn.canary import canary_from_now
 from gnn.decision import Decision, decision_from_json, decision_to_json
 from gnn.errors import BundleError
 from gnn.learn import Vectors, finish, measure, split_for, tune
@@ -42,7 +41,6 @@ from serving.versions import package_versions
 from serving.webhook import post
 
 logger = logging.getLogger(__name__)
-HOUR_MS = 3_600_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +126,7 @@ def _publish(version: str, job: "_Job") -> str:
     if not config.canary or job.live is None or job.live.version == version:
         bundles.publish(version)
         return f"{version} is served from now on"
-    now_ms = int(time.time() * 1000)
-    until_ms = now_ms + round(config.canary_hours * HOUR_MS) if config.canary_hours else None
-    canary = Canary(version=version, before=job.live.version, share=config.canary, since_ms=now_ms, until_ms=until_ms)
+    canary = canary_from_now(version, before=job.live.version, share=config.canary, hours=config.canary_hours)
     return bundles.canary.begin(canary).words
 
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 
 from gnn.canary import Ended
 from gnn.report import WHOLE
+from serving.pages import render
 from serving.quality_page import Cell, Plot, Table
 from serving.quality_plots import ACCENT, BAD, FAINT, INK, svg_of
 from serving.runs import Run, alarms_of
@@ -77,15 +77,9 @@ def runs_page(told: Sequence[Told], *, served: str | None, canaries: Sequence[En
         served: the version that is served; None: there is none.
         canaries: models that some users were shown first, oldest first.
     """
-    environment = Environment(
-        loader=PackageLoader("serving"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     live = next((one for one in reversed(told) if one.run.version == served), None)
-    return environment.get_template("runs.html").render(
+    return render(
+        "runs.html",
         facts=_facts(told, live, served),
         plots=[Plot("Quality over time", _plot_quality(told)), Plot("Events learned from", _plot_events(told))],
         table=_table(told),

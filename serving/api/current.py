@@ -124,7 +124,7 @@ class CurrentBundle:
             found = find(served)
         except WhycartError:
             raise
-        except Exception:
+        except Exception:  # the edge of a canary: whatever it fails at, its users get the answer of the model before
             trial.count("failed", time.perf_counter() - started, is_canary=is_canary)
             if not is_canary:
                 raise
@@ -151,9 +151,9 @@ class CurrentBundle:
         Raises:
             BundleError: there is no such version, or it cannot be used.
         """
-        for holding in (self._live, None if self._trial is None else self._trial.holding):
-            served = None if holding is None else holding.served
-            if served is not None and (served.bundle.version, served.bundle.snapshot.hash) == (version, graph_version):
+        for holding in self._in_use():
+            served = holding.served
+            if (served.bundle.version, served.bundle.snapshot.hash) == (version, graph_version):
                 return served.ready
         bundle = self._bundles.load(version)
         if self._products is None:
@@ -248,6 +248,11 @@ class CurrentBundle:
                 return True
         return False
 
+    def _in_use(self) -> list[Holding]:
+        trial = self._trial
+        both = (self._live, None if trial is None else trial.holding)
+        return [holding for holding in both if holding is not None]
+
     def _hold(self, version: str) -> Holding:
         return Holding(self._bundles.load(version), self._reasons, self._products)
 
@@ -261,8 +266,8 @@ class CurrentBundle:
 
     def _catch_up(self) -> None:
         """Take in what the product log says."""
-        for holding in (self._live, None if self._trial is None else self._trial.holding):
-            if holding is not None and holding.catch_up():
+        for holding in self._in_use():
+            if holding.catch_up():
                 self._told(LET_GO_S)
 
     def _told(self, let_go_s: float) -> None:

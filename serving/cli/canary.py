@@ -8,14 +8,13 @@ import typer
 
 from cypher.errors import InputError
 from gnn.bundles import BundleStore
-from gnn.canary import Canary
+from gnn.canary import Canary, canary_from_now
 from gnn.errors import BundleError
 from serving.cli.output import print_json, print_table, say
 from serving.model_store import open_models
 from serving.publish_config import PublishConfig
 from serving.settings import Settings, load_settings
 
-_HOUR_MS = 3_600_000
 _LATEST = 5
 
 
@@ -77,9 +76,8 @@ def _begin(
     if not 0.0 < part < 1.0:
         raise InputError(f"--share must be above 0 and below 1, got {part:g}; 0.05 are five of a hundred users")
     store.load(version)
-    now_ms, last = int(time.time() * 1000), config.canary_hours if hours is None else hours
-    until_ms = now_ms + round(last * _HOUR_MS) if last else None
-    begun = Canary(version=version, before=before, share=part, since_ms=now_ms, until_ms=until_ms)
+    last = config.canary_hours if hours is None else hours
+    begun = canary_from_now(version, before=before, share=part, hours=last)
     say(store.canary.begin(begun).words)
 
 
