@@ -56,6 +56,11 @@ class _Side:
         self.counts: dict[Result, int] = {"answered": 0, "empty": 0, "failed": 0}
         self.times: deque[float] = deque(maxlen=_TIMES)
 
+    def copy(self) -> "_Side":
+        other = _Side()
+        other.counts, other.times = dict(self.counts), self.times.copy()
+        return other
+
     @property
     def total(self) -> int:
         return sum(self.counts.values())
@@ -88,15 +93,15 @@ class Trial:
 
     def alarm(self) -> str | None:
         """Return what takes the canary away, in words; None: nothing does."""
-        with self._lock:
-            others, canary = self._sides[False], self._sides[True]
-            for result, what in _WORDS.items():
-                pair = (canary.counts[result], canary.total), (others.counts[result], others.total)
-                if pair[0][0] and is_more(*pair):
-                    return f"more of its {what}: {_of(*pair[0])}, beside {_of(*pair[1])}"
-            if min(len(canary.times), len(others.times)) < min(self._watch.config.min_answers, _TIMES):
-                return None
-            slow, usual = statistics.median(canary.times), statistics.median(others.times)
+        with self._lock:  # only to copy: whoever answers a user waits for it
+            others, canary = self._sides[False].copy(), self._sides[True].copy()
+        for result, what in _WORDS.items():
+            pair = (canary.counts[result], canary.total), (others.counts[result], others.total)
+            if pair[0][0] and is_more(*pair):
+                return f"more of its {what}: {_of(*pair[0])}, beside {_of(*pair[1])}"
+        if min(len(canary.times), len(others.times)) < min(self._watch.config.min_answers, _TIMES):
+            return None
+        slow, usual = statistics.median(canary.times), statistics.median(others.times)
         if slow > self._watch.config.max_slowdown * usual:
             return f"its answers take {slow * 1000:.1f} ms, beside {usual * 1000:.1f} ms of the model before"
         return None
