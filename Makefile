@@ -3,6 +3,7 @@
 #   make demo       the main job on real data             DEMO_ARGS="--data generated"
 #   make test       every test                            PYTEST_ARGS="--require=neo4j -k ingest"
 #   make check      format, lint, types, architecture, fast tests
+#   make lint       the same without the tests
 #   make bench      the benchmarks, results under docs/benchmarks/
 #   make bench-cpu  attention, encoder, training and answers on this machine, into docs/benchmarks/speed.md
 #   make bench-gpu  the first three on a GPU
@@ -22,7 +23,7 @@ PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
 FAST := $(wildcard tests/unit tests/contract tests/property tests/docs tests/package)
 COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
-.PHONY: install demo test check format bench bench-cpu bench-gpu serve neo4j clean constraints openapi
+.PHONY: install demo test lint check format bench bench-cpu bench-gpu serve neo4j clean constraints openapi
 .DEFAULT_GOAL := install
 
 install: $(STAMP)
@@ -40,12 +41,14 @@ serve: $(STAMP)
 test: $(STAMP)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-check: $(STAMP)
+lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/deptry .
+
+check: lint
 	$(BIN)/python -m pytest -m "not slow" $(FAST) $(PYTEST_ARGS)
 
 format: $(STAMP)
