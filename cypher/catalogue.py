@@ -1,6 +1,8 @@
 """The catalogue of queries: reads the header of each `.cypher` file and hands out checked queries.
 
-A header is the comment block a file starts with: a sentence, then `params:`, `returns:` and `uses:` lines.
+A header is the comment block a file starts with: a sentence, then `params:`, `returns:`, `uses:` and `example:` lines.
+A field is `name: type`, for a parameter with ` = default` behind it, and with its unit in brackets at the end:
+`days: int = 28 [days]`. An example is `name=value, name=value`.
 This module checks parameters and fills in names of kinds; it never puts a value into a text and knows no server.
 """
 
@@ -9,6 +11,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -16,14 +19,14 @@ from typing import Any, Literal, get_args
 
 from cypher.errors import QueryError
 
-ParamType = Literal["str", "int", "float", "bool", "list[str]", "rows"]
-"""Types a header may name; `rows` is a list of maps that a write query unwinds."""
+ParamType = Literal["str", "int", "float", "bool", "time", "list[str]", "rows"]
+"""Types a header may name; `time` is epoch milliseconds, `rows` a list of maps that a write query unwinds."""
 WRITING = frozenset({"write", "schema"})
 """Folders whose queries change the graph."""
 _PLACEHOLDER = re.compile(r"\{\{([a-z_]+)\}\}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
-_FIELD = re.compile(r"([a-z_][a-z0-9_]*): ([a-z]+(?:\[[a-z]+\])?)(?: = (.+))?")
-_KEYS = ("params", "returns", "uses")
+_FIELD = re.compile(r"([a-z_][a-z0-9_]*): ([a-z]+(?:\[[a-z]+\])?)(?: = (.+?))?(?: \[([^\[\]]+)\])?")
+_KEYS = ("params", "returns", "uses", "example")
 _TRUE, _FALSE = frozenset({"true", "yes", "1"}), frozenset({"false", "no", "0"})
 
 
@@ -36,6 +39,8 @@ class Param:
     default: Any = None
     """Value when the caller gives none; None is a value of its own when `required` is false."""
     required: bool = True
+    unit: str = ""
+    """What its numbers count (`days`); empty where the name says it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +56,12 @@ class Query:
     params: Mapping[str, Param]
     returns: Mapping[str, str]
     """Type by column, in order; empty when the query returns nothing."""
+    units: Mapping[str, str]
+    """What the numbers of a column count (`days`, `price`: the shop's currency), where its name does not say it."""
     description: str
     uses: str
+    example: Mapping[str, str]
+    """Parameters that give rows on the generated shop (`whycart demo --data generated`), as a command line has them."""
     writes: bool
     """Whether the query changes the graph."""
 
@@ -60,6 +69,16 @@ class Query:
     def folder(self) -> str:
         """First folder of the path: `analytics`."""
         return self.path.split("/", 1)[0]
+
+    @property
+    def topic(self) -> str:
+        """The innermost folder: `brands` for `analytics/brands/brand_funnel.cypher`."""
+        return self.path.rsplit("/", 2)[-2]
+
+    @property
+    def heavy(self) -> bool:
+        """Whether the header warns that the query may take more than a moment on a large graph."""
+        return "heavy" in self.uses
 
     @property
     def placeholders(self) -> frozenset[str]:
@@ -146,9 +165,11 @@ def parse_query(path: str, source: str) -> Query:
         path=path,
         text=text,
         params={param.name: param for param in _params(path, fields["params"])},
-        returns={column: kind for column, kind, _ in _fields(path, fields["returns"])},
+        returns={column: kind for column, kind, _, _ in _fields(path, fields["returns"])},
+        units={column: unit for column, _, _, unit in _fields(path, fields["returns"]) if unit},
         description=fields["description"],
         uses=fields["uses"],
+        example=dict(_example(path, fields["example"])),
         writes=path.split("/", 1)[0] in WRITING,
     )
 
@@ -181,28 +202,36 @@ def _header(path: str, lines: list[str]) -> dict[str, str]:
     return fields
 
 
-def _fields(path: str, text: str) -> Iterator[tuple[str, str, str | None]]:
+def _fields(path: str, text: str) -> Iterator[tuple[str, str, str | None, str]]:
     for part in text.split(", ") if text else ():
         match = _FIELD.fullmatch(part.strip())
         if match is None:
             raise QueryError(f"query {path}: cannot read {part!r} in the header, write it as 'limit: int = 20'")
-        yield match[1], match[2], match[3]
+        yield match[1], match[2], match[3], match[4] or ""
+
+
+def _example(path: str, text: str) -> Iterator[tuple[str, str]]:
+    for part in text.split(", ") if text else ():
+        name, equals, value = part.partition("=")
+        if not equals:
+            raise QueryError(f"query {path}: cannot read {part!r} in the example, write it as 'limit=5'")
+        yield name, value
 
 
 def _params(path: str, text: str) -> Iterator[Param]:
-    for name, kind, default in _fields(path, text):
+    for name, kind, default, unit in _fields(path, text):
         if kind not in get_args(ParamType):
             raise QueryError(
                 f"query {path}: {name} has the type {kind!r}, allowed are {', '.join(get_args(ParamType))}"
             )
         if default is None:
-            yield Param(name, kind)  # type: ignore[arg-type]  # checked against the Literal above
+            yield Param(name, kind, unit=unit)  # type: ignore[arg-type]  # checked against the Literal above
             continue
         try:
             value = json.loads(default)
         except json.JSONDecodeError as err:
             raise QueryError(f"query {path}: the default of {name} must be JSON, got {default!r}") from err
-        yield Param(name, kind, value, required=False)  # type: ignore[arg-type]  # checked against the Literal above
+        yield Param(name, kind, value, required=False, unit=unit)  # type: ignore[arg-type]  # checked against the Literal above
 
 
 def _converted(query: Query, param: Param, value: Any) -> Any:
@@ -210,16 +239,19 @@ def _converted(query: Query, param: Param, value: Any) -> Any:
         return None
     if isinstance(value, str) and param.type != "str":
         value = _from_text(param.type, value)
+    whole = isinstance(value, int) and not isinstance(value, bool)
     fits = {
         "str": isinstance(value, str),
-        "int": isinstance(value, int) and not isinstance(value, bool),
+        "int": whole,
         "float": isinstance(value, int | float) and not isinstance(value, bool),
         "bool": isinstance(value, bool),
+        "time": whole,
         "list[str]": isinstance(value, list) and all(isinstance(item, str) for item in value),
         "rows": isinstance(value, list) and all(isinstance(item, Mapping) for item in value),
     }
     if not fits[param.type]:
-        raise QueryError(f"query {query.name}: {param.name} must be of type {param.type}, got {value!r}")
+        wanted = "a time (2026-01-31, 2026-01-31T08:00:00Z or epoch milliseconds)" if param.type == "time" else ""
+        raise QueryError(f"query {query.name}: {param.name} must be {wanted or f'of type {param.type}'}, got {value!r}")
     return float(value) if param.type == "float" else value
 
 
@@ -230,9 +262,17 @@ def _from_text(kind: ParamType, text: str) -> Any:
     if kind == "list[str]":
         return [item.strip() for item in text.split(",") if item.strip()]
     try:
+        if kind == "time":
+            return int(text) if text.lstrip("-").isdigit() else _epoch_ms(text)
         return int(text) if kind == "int" else float(text) if kind == "float" else text
     except ValueError:
         return text
+
+
+def _epoch_ms(text: str) -> int:
+    """Read an ISO 8601 time; without a zone it is UTC, without a clock it is midnight."""
+    parsed = datetime.fromisoformat(text)
+    return round((parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
 def _nearest(name: str, known: Any, *, none: str) -> str:

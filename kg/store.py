@@ -13,13 +13,16 @@ from types import TracebackType
 from typing import Any, Self
 
 import neo4j
+import pandas as pd
 from neo4j import exceptions as bolt
 
 from cypher.catalogue import Query, load_query
 from cypher.errors import InputError, QueryError
 from kg import local_server
+from kg.answers import to_frame
 from kg.dialect import ServerInfo, identify_server, schema_queries
 from kg.errors import GraphConnectionError, GraphUnavailable
+from kg.plan import Plan, read_plan
 from kg.schema import GraphSchema
 
 logger = logging.getLogger(__name__)
@@ -140,6 +143,33 @@ class GraphStore:
         statement, checked = self._reading(query, params)
         with _translated(self.server.uri, query), self._session(neo4j.READ_ACCESS) as session:
             return [_row(record) for record in session.run(statement, checked)]
+
+    def query(self, name: str, **params: Any) -> pd.DataFrame:
+        """Return the answer to a query of the catalogue as a data frame, with times as times.
+
+        `graph.query("co_purchased", product_id="p1", limit=5)`; times may be given as text: `since="2026-01-31"`.
+
+        Args:
+            name: as `whycart graph queries` lists it.
+            **params: what the header of the query names; those with a default may be left out.
+
+        Raises:
+            QueryError: no such query, it writes, or a parameter does not fit; the nearest name is offered.
+            GraphConnectionError: the server does not answer.
+        """
+        chosen = load_query(name)
+        return to_frame(chosen, self.read(chosen, params))
+
+    def explain(self, query: Query, params: Mapping[str, Any] | None = None) -> Plan:
+        """Return how the server would answer a reading query, without running it.
+
+        Raises:
+            QueryError: as `read` does.
+            GraphConnectionError: the server does not answer.
+        """
+        statement, checked = self._reading(replace(query, text=f"EXPLAIN {_bound_text(query)}"), params)
+        with _translated(self.server.uri, query), self._session(neo4j.READ_ACCESS) as session:
+            return read_plan(session.run(statement, checked).consume().plan)
 
     def stream(self, query: Query, params: Mapping[str, Any] | None = None) -> Iterator[dict[str, Any]]:
         """Yield the rows of a reading query as they arrive; the connection is held until the last one.

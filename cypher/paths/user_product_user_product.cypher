@@ -2,6 +2,7 @@
 // params:  user_id: str, product_id: str, limit: int = 20
 // returns: via_id: str, title: str, buyers: int
 // uses:    constraints user_id and product_id; three hops
+// example: user_id=u267, product_id=p0034, limit=5
 MATCH (me:User {user_id: $user_id})-[mine]->(via:Product)
 WHERE mine.event_id IS NOT NULL AND via.product_id <> $product_id
 WITH DISTINCT me, via

@@ -1,7 +1,8 @@
 // A product with its brand and its categories; no row when there is no such product.
 // params:  product_id: str
-// returns: product_id: str, title: str, price: float, available: bool, brand: str, categories: list
+// returns: product_id: str, title: str, price: float, available: bool, brand: str, categories: list[str]
 // uses:    constraint product_id; one hop
+// example: product_id=p0034
 MATCH (p:Product {product_id: $product_id})
 OPTIONAL MATCH (p)-[:MADE_BY]->(b:Brand)
 OPTIONAL MATCH (p)-[:IN_CATEGORY]->(c:Category)

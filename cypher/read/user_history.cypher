@@ -1,7 +1,8 @@
 // The latest events of a user, newest first; events without a time come last.
 // params:  user_id: str, limit: int = 50
-// returns: event_id: str, type: str, product_id: str, title: str, at: int, quantity: float, value: float
+// returns: event_id: str, type: str, product_id: str, title: str, at: time, quantity: float, value: float
 // uses:    constraint user_id; one hop
+// example: user_id=u267, limit=5
 MATCH (:User {user_id: $user_id})-[e]->(p:Product)
 WHERE e.event_id IS NOT NULL
 WITH e, p, coalesce(e.at, -1) AS moment

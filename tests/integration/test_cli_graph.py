@@ -5,6 +5,7 @@ import io
 import json
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
@@ -66,6 +67,49 @@ def test_status_names_the_server(project: Path) -> None:
     assert (status["running"], status["product"]) == (True, "arcadedb")
 
 
+def test_an_answer_is_written_as_a_file(project: Path) -> None:
+    sold = ["query", "best_sellers", "-p", "since=2024-01-02", "-p", "until=2024-01-09", "--out"]
+
+    told = [run(*sold, name) for name in ("sold.parquet", "sold.csv", "sold.json")]
+    frames = [pd.read_parquet("sold.parquet"), pd.read_csv("sold.csv"), pd.read_json("sold.json")]
+
+    assert ["4 rows in sold.parquet\n", "4 rows in sold.csv\n", "4 rows in sold.json\n"] == told
+    assert [["p07", "p05", "p01", "p03"]] * 3 == [frame["product_id"].tolist() for frame in frames]
+    assert ["string", "float64", "Int64"] == frames[0][["product_id", "units", "buyers"]].dtypes.astype(str).tolist()
+
+
+def test_times_are_shown_as_times(project: Path) -> None:
+    table = run("query", "demand_by_week", "-p", "limit=1")
+    listed = json.loads(run("query", "demand_by_week", "-p", "limit=1", "--json"))
+    plain = list(csv.DictReader(io.StringIO(run("query", "demand_by_week", "-p", "limit=1", "--csv"))))
+
+    assert table.splitlines()[1].startswith("2024-01-01 ")
+    assert ("2024-01-01T00:00:00+00:00",) * 2 == (listed[0]["week_start"], plain[0]["week_start"])
+
+
+def test_a_query_is_shown_whole(project: Path) -> None:
+    shown = run("queries", "product_repeat_rate")
+
+    assert "parameters: min_buyers: int = 5, limit: int = 50" in shown
+    assert "every_days: float [days]" in shown
+    assert "MATCH (u:User)-[e:BOUGHT]->(p:Product)" in shown
+
+
+def test_queries_of_a_topic_are_listed(project: Path) -> None:
+    assert {"baskets"} == {query["topic"] for query in json.loads(run("queries", "--topic", "baskets", "--json"))}
+    with pytest.raises(InputError, match="no query has the topic 'brand'; there are baskets, brands, categories"):
+        run("queries", "--topic", "brand")
+
+
+def test_a_notebook_gets_a_data_frame(project: Path, local_config: GraphConfig) -> None:
+    with GraphStore.open(local_config) as graph:
+        frame = graph.query("demand_by_week", since="2024-01-08", limit=1)
+        nothing = graph.query("top_brands_for_user", user_id="nobody")
+
+    assert pd.Timestamp("2024-01-08", tz="UTC") == frame["week_start"][0]
+    assert (0, ["brand_id", "brand", "purchases", "products"]) == (len(nothing), list(nothing.columns))
+
+
 def test_queries_are_listed_with_their_parameters(project: Path) -> None:
     listed = {query["name"]: query for query in json.loads(run("queries", "--json"))}
 
@@ -91,6 +135,8 @@ def test_a_wrong_query_is_refused(project: Path, args: tuple[str, ...], problem:
 def test_two_forms_at_once_are_refused(project: Path) -> None:
     with pytest.raises(InputError, match="exclude each other"):
         run("query", "ping", "--json", "--csv")
+    with pytest.raises(InputError, match=r"--out takes a file named \*.parquet, \*.csv, \*.json, got 'answer.xlsx'"):
+        run("query", "ping", "--out", "answer.xlsx")
 
 
 def test_a_server_of_somebody_else_is_not_started(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

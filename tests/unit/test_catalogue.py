@@ -18,6 +18,13 @@ TYPED = parse_query(
     "// uses: nothing\nRETURN $n, $x, $yes, $ids, $maybe",
 )
 
+TIMED = parse_query(
+    "analytics/brands/timed.cypher",
+    "// Timed.\n// params: since: time = 0, days: int = 28 [days], ids: list[str] = []\n"
+    "// returns: rate: float [0..1]\n"
+    "// uses: a scan; heavy\n// example: since=2026-01-31, days=7\nRETURN $since + $days + $ids AS rate",
+)
+
 
 def path_of(query: Query) -> str:
     return query.path
@@ -36,6 +43,17 @@ def test_the_header_names_the_columns_of_the_text(query: Query) -> None:
 
     for column in query.returns:
         assert re.search(rf"\b{column}\b", returned), column
+
+
+@pytest.mark.parametrize("query", RUNNABLE, ids=path_of)
+def test_the_example_fits_the_parameters(query: Query) -> None:
+    assert set(query.params) >= set(query.check(query.example))
+    assert {param.name for param in query.params.values() if param.required} <= set(query.example)
+
+
+@pytest.mark.parametrize("query", RUNNABLE, ids=path_of)
+def test_columns_have_types_that_answers_know(query: Query) -> None:
+    assert {"str", "int", "float", "bool", "time", "list[str]"} >= set(query.returns.values())
 
 
 @pytest.mark.parametrize("query", READING, ids=path_of)
@@ -62,7 +80,7 @@ def test_a_file_name_is_one_query(query: Query) -> None:
 
 
 def test_a_query_is_found_by_its_bare_name() -> None:
-    assert load_query("co_purchased").path == "analytics/co_purchased.cypher"
+    assert load_query("co_purchased").path == "analytics/products/co_purchased.cypher"
 
 
 def test_an_unknown_name_offers_the_nearest() -> None:
@@ -116,6 +134,34 @@ def test_a_value_of_another_type_is_refused(value: object) -> None:
         SAMPLE.check({"user_id": "u1", "limit": value})
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("2026-01-31", 1769817600000),
+        ("2026-01-31T08:00:00Z", 1769846400000),
+        ("2026-01-31T08:00:00+08:00", 1769817600000),
+        ("1769817600000", 1769817600000),
+        ("-1", -1),
+        (5, 5),
+    ],
+)
+def test_a_time_is_read(given: object, expected: int) -> None:
+    assert expected == TIMED.check({"since": given})["since"]
+
+
+@pytest.mark.parametrize("given", ["yesterday", "2026-13-01", "", 1.5, True])
+def test_what_is_no_time_is_refused(given: object) -> None:
+    with pytest.raises(
+        QueryError, match="since must be a time \\(2026-01-31, 2026-01-31T08:00:00Z or epoch milliseconds"
+    ):
+        TIMED.check({"since": given})
+
+
+def test_units_topic_and_weight_are_read() -> None:
+    assert (TIMED.units, TIMED.params["days"].unit, TIMED.params["ids"].default) == ({"rate": "0..1"}, "days", [])
+    assert (TIMED.topic, TIMED.heavy, dict(TIMED.example)) == ("brands", True, {"since": "2026-01-31", "days": "7"})
+
+
 def test_a_missing_parameter_is_named() -> None:
     with pytest.raises(QueryError, match=r"needs the parameter 'user_id' \(str\)"):
         SAMPLE.check({})
@@ -152,6 +198,7 @@ def test_a_missing_name_is_refused() -> None:
         ("// A.\n// params: Limit int\n// uses: b\n", "cannot read 'Limit int'"),
         ("// A.\n// params: limit: date\n// uses: b\n", "has the type 'date'"),
         ("// A.\n// params: limit: int = many\n// uses: b\n", "must be JSON, got 'many'"),
+        ("// A.\n// uses: b\n// example: limit\n", "cannot read 'limit' in the example"),
     ],
 )
 def test_a_wrong_header_is_refused(header: str, problem: str) -> None:

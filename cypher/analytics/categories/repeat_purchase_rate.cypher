@@ -1,7 +1,8 @@
 // By category: of the pairs of user and product with a purchase, the share with a second one.
 // params:  min_pairs: int = 1, limit: int = 50
-// returns: category_id: str, category: str, pairs: int, repeated: int, rate: float
-// uses:    a scan of the purchases; two hops
+// returns: category_id: str, category: str, pairs: int, repeated: int, rate: float [0..1]
+// uses:    a scan of the purchases; two hops; heavy: reads every purchase
+// example: limit=5
 MATCH (u:User)-[e:BOUGHT]->(p:Product)
 WITH u, p, count(e) AS purchases
 MATCH (p)-[:IN_CATEGORY]->(c:Category)

@@ -2,6 +2,7 @@
 // params:  user_id: str, limit: int = 20
 // returns: product_id: str, title: str, buyers: int, in_common: int
 // uses:    constraint user_id; three hops; heavy where users bought hundreds of products
+// example: user_id=u267, limit=5
 MATCH (u:User {user_id: $user_id})-[:BOUGHT]->(mine:Product)
 WITH u, collect(DISTINCT mine) AS owned
 UNWIND owned AS mine

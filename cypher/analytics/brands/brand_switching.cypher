@@ -2,6 +2,7 @@
 // params:  category_id: str, limit: int = 20
 // returns: from_brand: str, to_brand: str, users: int
 // uses:    constraint category_id; three hops; categories below it up to five levels; timed purchases only
+// example: category_id=pets-a949e347, limit=5
 MATCH (top:Category {category_id: $category_id})<-[:CHILD_OF*0..5]-(c:Category)<-[:IN_CATEGORY]-(p:Product)
 WITH DISTINCT p
 MATCH (u:User)-[e:BOUGHT]->(p)-[:MADE_BY]->(b:Brand)

@@ -1,7 +1,8 @@
 // Products nobody bought, those most viewed or carted first.
 // params:  limit: int = 50
 // returns: product_id: str, title: str, attention: int
-// uses:    a scan of the products; one hop
+// uses:    a scan of the products; one hop; heavy: reads the events of each
+// example: limit=5
 MATCH (p:Product)
 WHERE NOT EXISTS { (p)<-[:BOUGHT]-(:User) }
 OPTIONAL MATCH (p)<-[e:VIEWED|CARTED]-(:User)
