@@ -14,11 +14,11 @@ from pathlib import Path
 
 from typer.testing import CliRunner
 
-from cypher.catalogue import Query, list_queries
+from cypher.catalogue import Query, queries_for_people
 from kg.ingest import ingest
 from kg.sources.generated import generated_shop
 from kg.store import GraphConfig, GraphStore
-from serving.cli.graph import FOLDERS, app
+from serving.cli.graph import app
 
 FILE = Path("docs/queries.md")
 TITLES: Mapping[str, str] = {
@@ -65,7 +65,7 @@ without a bound, and it multiplies no unrelated rows. The answers below come fro
 
 def queries_page(folder: Path) -> str:
     """Return the page; the generated shop is imported into a local server in this folder, which ends with it."""
-    queries = [query for query in list_queries(*FOLDERS) if not query.placeholders]
+    queries = queries_for_people()
     parts = [_INTRO.format(count=len(queries))]
     with GraphStore.open(GraphConfig(folder=folder), owned=True) as store:
         ingest(store, generated_shop().tables)

@@ -17,16 +17,33 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any, Literal, get_args
 
-from cypher.errors import QueryError
+from cypher.errors import QueryError, UnknownQuery
 
-ParamType = Literal["str", "int", "float", "bool", "time", "list[str]", "rows"]
-"""Types a header may name; `time` is epoch milliseconds, `rows` a list of maps that a write query unwinds."""
+ParamType = Literal["str", "int", "float", "bool", "time", "list[str]", "rows", "any"]
+"""Types of parameters; `time` is epoch milliseconds, `rows` a list of maps that a write query unwinds, `any` is what a
+statement takes that somebody typed."""
+FOR_PEOPLE = ("analytics", "paths", "read")
+"""Folders whose queries people may run."""
 WRITING = frozenset({"write", "schema"})
 """Folders whose queries change the graph."""
 _PLACEHOLDER = re.compile(r"\{\{([a-z_]+)\}\}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 _FIELD = re.compile(r"([a-z_][a-z0-9_]*): ([a-z]+(?:\[[a-z]+\])?)(?: = (.+?))?(?: \[([^\[\]]+)\])?")
 _KEYS = ("params", "returns", "uses", "example")
+MOST_INT, LEAST_FLOAT, MOST_FLOAT, MOST_CHARACTERS = 1_000_000_000, 0.001, 1e12, 1000
+"""Greatest whole number, least and greatest number, and length of a text that a parameter takes."""
+_WHOLE = re.compile(r"-?[0-9]{1,18}")
+_FIRST_MS, _LAST_MS = -62_135_596_800_000, 253_402_300_799_999  # the years 1 to 9999
+_WANTED: Mapping[ParamType, str] = {
+    "str": f"a text of at most {MOST_CHARACTERS:,} characters (type str)",
+    "int": f"a whole number from 0 to {MOST_INT:,} (type int)",
+    "float": f"a number from {LEAST_FLOAT} to {MOST_FLOAT:,.0f} (type float)",
+    "bool": "true or false (type bool)",
+    "time": "a time (2026-01-31, 2026-01-31T08:00:00Z or epoch milliseconds)",
+    "list[str]": "a list of texts, written with commas (type list[str])",
+    "rows": "a list of maps",
+    "any": "anything",
+}
 _TRUE, _FALSE = frozenset({"true", "yes", "1"}), frozenset({"false", "no", "0"})
 
 
@@ -81,6 +98,11 @@ class Query:
         return "heavy" in self.uses
 
     @property
+    def for_people(self) -> bool:
+        """Whether people may run it by its name; the others are for this project's own code."""
+        return self.folder in FOR_PEOPLE and not self.placeholders
+
+    @property
     def placeholders(self) -> frozenset[str]:
         """Names of kinds that `bind` must fill in before the query can run."""
         return frozenset(_PLACEHOLDER.findall(self.text))
@@ -98,8 +120,12 @@ class Query:
                 raise QueryError(f"query {self.path}: {slot} must be letters, digits and underscores, got {name!r}")
         return replace(self, text=_PLACEHOLDER.sub(lambda match: f"`{names[match[1]]}`", self.text))
 
-    def check(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the parameters to send, with defaults filled in and command-line strings converted.
+    def check(self, params: Mapping[str, Any], *, typed: bool = False) -> dict[str, Any]:
+        """Return the parameters to send, with defaults filled in and texts converted.
+
+        Args:
+            params: values by name; numbers and times may be texts, as on a command line or in an address.
+            typed: whether numbers must be numbers, as in JSON; a time may be a text all the same.
 
         Raises:
             QueryError: a parameter is unknown, missing or of another type than the header declares.
@@ -112,7 +138,7 @@ class Query:
         if missing:
             raise QueryError(f"query {self.name} needs the parameter {missing[0]!r} ({self.params[missing[0]].type})")
         return {
-            param.name: _converted(self, param, params[param.name]) if param.name in params else param.default
+            param.name: _converted(self, param, params[param.name], typed) if param.name in params else param.default
             for param in self.params.values()
         }
 
@@ -133,13 +159,45 @@ def load_query(name: str) -> Query:
         paths = ", ".join(query.path.removesuffix(".cypher") for query in found)
         raise QueryError(f"the query name {name!r} stands for several; name one of {paths}")
     names = [*queries, *(query.name for query in queries.values())]
-    raise QueryError(f"no query is named {name!r}; {_nearest(name, names, none='the catalogue is empty')}")
+    raise UnknownQuery(f"no query is named {name!r}; {_nearest(name, names, none='the catalogue is empty')}")
 
 
 def list_queries(*folders: str) -> tuple[Query, ...]:
     """Return the queries of these folders (`read`, `schema/neo4j`), or of all, sorted by path."""
     wanted = tuple(f"{folder.rstrip('/')}/" for folder in folders)
     return tuple(query for query in _queries().values() if not wanted or query.path.startswith(wanted))
+
+
+def load_for_people(name: str) -> Query:
+    """Return a query that people may run, by its name.
+
+    Raises:
+        UnknownQuery: no such query, or it is for this project's own code; the nearest name is offered.
+    """
+    known = {query.name: query for query in queries_for_people()}
+    if name not in known:
+        raise UnknownQuery(f"no query is named {name[:100]!r}; {_nearest(name, known, none='the catalogue is empty')}")
+    return known[name]
+
+
+def queries_for_people() -> tuple[Query, ...]:
+    """Return the queries that people may run, sorted by path."""
+    return tuple(query for query in list_queries(*FOR_PEOPLE) if query.for_people)
+
+
+def query_facts(query: Query) -> dict[str, Any]:
+    """Return what machines are told of a query, as JSON knows it."""
+    return {
+        "name": query.name,
+        "topic": query.topic,
+        "description": query.description,
+        "params": {param.name: _param_facts(param) for param in query.params.values()},
+        "returns": dict(query.returns),
+        "units": dict(query.units),
+        "uses": query.uses,
+        "heavy": query.heavy,
+        "example": dict(query.example),
+    }
 
 
 def parse_query(path: str, source: str) -> Query:
@@ -234,24 +292,30 @@ def _params(path: str, text: str) -> Iterator[Param]:
         yield Param(name, kind, value, required=False, unit=unit)  # type: ignore[arg-type]  # checked against the Literal above
 
 
-def _converted(query: Query, param: Param, value: Any) -> Any:
+def _param_facts(param: Param) -> dict[str, Any]:
+    facts: dict[str, Any] = {"type": param.type, "required": param.required}
+    facts |= {"unit": param.unit} if param.unit else {}
+    return facts if param.required else facts | {"default": param.default}
+
+
+def _converted(query: Query, param: Param, value: Any, typed: bool) -> Any:
     if value is None and not param.required and param.default is None:
         return None
-    if isinstance(value, str) and param.type != "str":
+    if isinstance(value, str) and param.type not in ("str", "any") and (not typed or param.type == "time"):
         value = _from_text(param.type, value)
     whole = isinstance(value, int) and not isinstance(value, bool)
     fits = {
-        "str": isinstance(value, str),
-        "int": whole,
-        "float": isinstance(value, int | float) and not isinstance(value, bool),
+        "str": isinstance(value, str) and len(value) <= MOST_CHARACTERS,
+        "int": whole and 0 <= value <= MOST_INT,
+        "float": (whole or isinstance(value, float)) and LEAST_FLOAT <= value <= MOST_FLOAT,
+        "any": True,
         "bool": isinstance(value, bool),
-        "time": whole,
+        "time": whole and _FIRST_MS <= value <= _LAST_MS,
         "list[str]": isinstance(value, list) and all(isinstance(item, str) for item in value),
         "rows": isinstance(value, list) and all(isinstance(item, Mapping) for item in value),
     }
     if not fits[param.type]:
-        wanted = "a time (2026-01-31, 2026-01-31T08:00:00Z or epoch milliseconds)" if param.type == "time" else ""
-        raise QueryError(f"query {query.name}: {param.name} must be {wanted or f'of type {param.type}'}, got {value!r}")
+        raise QueryError(f"query {query.name}: {param.name} must be {_WANTED[param.type]}, got {repr(value)[:100]}")
     return float(value) if param.type == "float" else value
 
 
@@ -261,11 +325,11 @@ def _from_text(kind: ParamType, text: str) -> Any:
         return True if text.lower() in _TRUE else False if text.lower() in _FALSE else text
     if kind == "list[str]":
         return [item.strip() for item in text.split(",") if item.strip()]
+    if kind in ("int", "time") and _WHOLE.fullmatch(text):
+        return int(text)
     try:
-        if kind == "time":
-            return int(text) if text.lstrip("-").isdigit() else _epoch_ms(text)
-        return int(text) if kind == "int" else float(text) if kind == "float" else text
-    except ValueError:
+        return _epoch_ms(text) if kind == "time" else float(text) if kind == "float" else text
+    except (ValueError, OverflowError):
         return text
 
 

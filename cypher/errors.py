@@ -20,4 +20,8 @@ class InputError(WhycartError):
 
 
 class QueryError(InputError):
-    """A query of the catalogue is not there, its header is wrong, or its parameters do not fit."""
+    """A query's header is wrong, its parameters do not fit, or a statement would do more than read."""
+
+
+class UnknownQuery(QueryError):
+    """No query of the catalogue has this name, or it is not for people."""

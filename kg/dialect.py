@@ -29,6 +29,11 @@ class ServerInfo:
         """Whether the server itself refuses to write in a session opened for reading."""
         return self.product == "neo4j"
 
+    @property
+    def tells_kind(self) -> bool:
+        """Whether the server says truly of a statement that it would read or write; the local one calls all writing."""
+        return self.product == "neo4j"
+
 
 def identify_server(agent: str, uri: str) -> ServerInfo:
     """Return product and version from what the server says in its greeting; an unknown one counts as Neo4j.

@@ -9,7 +9,6 @@ import importlib.util
 import json
 import logging
 import os
-import secrets
 import socket
 import time
 from collections.abc import Iterator
@@ -20,13 +19,14 @@ import psutil
 from filelock import FileLock, Timeout
 
 from kg.errors import GraphBusyError, LocalServerError
+from kg.local_accounts import OWNER, READER, has_account, password_of, prepare_accounts, write_private
 
 logger = logging.getLogger(__name__)
 START_TIMEOUT_S = 90.0
 STOP_TIMEOUT_S = 30.0
 COMMAND_TIMEOUT_MS = 600_000
 """The server ends a statement after this time, as it does not know the driver's timeout."""
-USER = "root"
+USER = OWNER
 DATABASE = "neo4j"
 _STARTED = "ArcadeDB Server started"
 _LISTENING = "Listening for incoming BOLT connections"
@@ -44,6 +44,19 @@ class LocalServer:
     password: str = field(repr=False)
     pid: int
     folder: Path
+
+    def reading_account(self) -> tuple[str, str]:
+        """Return user and password of the account that can only read.
+
+        Raises:
+            LocalServerError: the server has been running since before it had one.
+        """
+        if not has_account(self.folder, READER):
+            raise LocalServerError(
+                f"the local graph server of {self.folder} has no reading account yet; "
+                "restart it once: whycart graph stop, then whycart graph start"
+            )
+        return READER, password_of(self.folder, READER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +151,7 @@ def _launch(folder: Path, *, owned: bool) -> _Note:
 
 def _spawn(folder: Path, *, owned: bool) -> _Note:
     port, http_port = _free_ports()
+    prepare_accounts(folder)
     argv = _command(folder, port=port, http_port=http_port)
     log = folder / "server.log"
     if log.exists():
@@ -150,7 +164,7 @@ def _spawn(folder: Path, *, owned: bool) -> _Note:
     inside = ["sh", "-c", 'cd "$0" && exec "$@"', str(folder), *argv]  # the server writes to its working folder
     pid = os.posix_spawn("/bin/sh", inside, os.environ, file_actions=actions, setsid=not owned)
     note = _Note(pid, psutil.Process(pid).create_time(), port)
-    _write_private(folder / "server.json", json.dumps(asdict(note)))
+    write_private(folder / "server.json", json.dumps(asdict(note)))
     return note
 
 
@@ -161,7 +175,7 @@ def _command(folder: Path, *, port: int, http_port: int) -> list[str]:
         "arcadedb.server.rootPath": folder,
         "arcadedb.server.databaseDirectory": folder / "databases",
         "arcadedb.server.logsDirectory": folder / "log",
-        "arcadedb.server.rootPasswordPath": _password_file(folder),
+        "arcadedb.server.rootPasswordPath": folder / "password",
         "arcadedb.server.defaultDatabases": f"{DATABASE}[{USER}]",
         "arcadedb.server.plugins": "Bolt:com.arcadedb.bolt.BoltProtocolPlugin",
         "arcadedb.bolt.host": "127.0.0.1",  # both listeners are open to the network unless told otherwise
@@ -252,26 +266,8 @@ def _end(note: _Note) -> None:
 
 
 def _server(folder: Path, note: _Note) -> LocalServer:
-    password = _password_file(folder).read_text("utf-8")
+    password = password_of(folder, USER)
     return LocalServer(f"bolt://127.0.0.1:{note.port}", USER, password, note.pid, folder)
-
-
-def _password_file(folder: Path) -> Path:
-    file = folder / "password"
-    if not file.exists():
-        if (folder / "config" / "server-users.jsonl").exists():
-            raise LocalServerError(f"{file} is gone but the graph in {folder} is locked with it; restore that file")
-        _write_private(file, secrets.token_urlsafe(24))
-    return file
-
-
-def _write_private(file: Path, text: str) -> None:
-    part = file.with_name(f"{file.name}.{os.getpid()}")
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as out:
-        out.write(text)
-        out.flush()
-        os.fsync(out.fileno())
-    part.replace(file)
 
 
 def _free_ports() -> tuple[int, int]:

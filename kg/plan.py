@@ -14,6 +14,8 @@ class Plan:
     details: str
     """What it works on, in the server's words."""
     children: tuple["Plan", ...]
+    kind: str = ""
+    """What the whole statement does: `r` reads, `w` writes, `rw` both, `s` changes the schema; empty where unknown."""
 
     def walk(self) -> Iterator["Plan"]:
         """Yield this operator and all below it, from the result down to the leaves."""
@@ -27,15 +29,17 @@ class Plan:
         return tuple(part.operator for part in self.walk() if not part.children)
 
 
-def read_plan(told: Mapping[str, Any] | None) -> Plan:
+def read_plan(told: Mapping[str, Any] | None, *, kind: str = "") -> Plan:
     """Return the plan that the driver hands over.
 
     Args:
         told: `operatorType`, `args` and `children`, or None where the server tells no plan.
+        kind: what the server says the statement does.
     """
     if told is None:
-        return Plan("", "", ())
+        return Plan("", "", (), kind)
     return Plan(
+        kind=kind,
         operator=str(told.get("operatorType", "")).split("@", 1)[0],
         details=str(told.get("args", {}).get("Details", "")),
         children=tuple(read_plan(child) for child in told.get("children", ())),

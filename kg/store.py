@@ -16,7 +16,7 @@ import neo4j
 import pandas as pd
 from neo4j import exceptions as bolt
 
-from cypher.catalogue import Query, load_query
+from cypher.catalogue import Query, load_for_people, load_query
 from cypher.errors import InputError, QueryError
 from kg import local_server
 from kg.answers import to_frame
@@ -48,6 +48,10 @@ class GraphConfig:
     """User of the Neo4j server; the local server has its own."""
     password: str | None = field(default=None, repr=False)
     """Password of the Neo4j server; the local server has its own."""
+    reader: str | None = None
+    """User of the Neo4j server that can only read, for statements that somebody typed; None: the same user."""
+    reader_password: str | None = field(default=None, repr=False)
+    """Password of that user."""
     database: str = "neo4j"
     """Database of the Neo4j server."""
     folder: Path = Path("graph")
@@ -80,30 +84,34 @@ class GraphStore:
         self.config = config
 
     @classmethod
-    def open(cls, config: GraphConfig, *, owned: bool = False) -> "GraphStore":
+    def open(cls, config: GraphConfig, *, owned: bool = False, reading: bool = False) -> "GraphStore":
         """Connect to the server of the configuration; without a URI the local server is joined or started.
 
         Args:
             config: where the graph is.
             owned: stop the local server when the store is closed, whoever started it.
+            reading: use the account that can only read, where the server knows one.
 
         Raises:
             GraphConnectionError: the server does not answer, or refuses user, password or database.
             LocalServerError: the local server could not be started.
         """
         if config.uri is not None:
-            return cls._reach(config, uri=config.uri, owned=False)
+            is_other = reading and config.reader is not None
+            user, password = (config.reader, config.reader_password) if is_other else (config.user, config.password)
+            return cls._reach(replace(config, user=user or "", password=password), uri=config.uri, owned=False)
         for _ in range(_LOCAL_ATTEMPTS - 1):
             try:
-                return cls._open_local(config, owned=owned)
+                return cls._open_local(config, owned=owned, reading=reading)
             except GraphConnectionError:  # it was ending when it was found
                 time.sleep(_LOCAL_PAUSE_S)
-        return cls._open_local(config, owned=owned)
+        return cls._open_local(config, owned=owned, reading=reading)
 
     @classmethod
-    def _open_local(cls, config: GraphConfig, *, owned: bool) -> "GraphStore":
+    def _open_local(cls, config: GraphConfig, *, owned: bool, reading: bool) -> "GraphStore":
         local = local_server.start(config.folder, owned=owned)
-        known = replace(config, user=local.user, password=local.password, database=local_server.DATABASE)
+        user, password = local.reading_account() if reading else (local.user, local.password)
+        known = replace(config, user=user, password=password, database=local_server.DATABASE)
         return cls._reach(known, uri=local.uri, owned=owned)
 
     @classmethod
@@ -157,7 +165,7 @@ class GraphStore:
             QueryError: no such query, it writes, or a parameter does not fit; the nearest name is offered.
             GraphConnectionError: the server does not answer.
         """
-        chosen = load_query(name)
+        chosen = load_for_people(name)
         return to_frame(chosen, self.read(chosen, params))
 
     def explain(self, query: Query, params: Mapping[str, Any] | None = None) -> Plan:
@@ -169,7 +177,8 @@ class GraphStore:
         """
         statement, checked = self._reading(replace(query, text=f"EXPLAIN {_bound_text(query)}"), params)
         with _translated(self.server.uri, query), self._session(neo4j.READ_ACCESS) as session:
-            return read_plan(session.run(statement, checked).consume().plan)
+            summary = session.run(statement, checked).consume()
+            return read_plan(summary.plan, kind=(summary.query_type or "") if self.server.tells_kind else "")
 
     def stream(self, query: Query, params: Mapping[str, Any] | None = None) -> Iterator[dict[str, Any]]:
         """Yield the rows of a reading query as they arrive; the connection is held until the last one.

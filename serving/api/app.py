@@ -12,10 +12,12 @@ from starlette.middleware.gzip import GZipMiddleware
 from gnn.bundles import BundleStore
 from kg.snapshot import Snapshot
 from kg.store import GraphStore
-from serving.api import catalogue, people, recommendations, runs, search, surfaces
+from serving.api import catalogue, graph, people, recommendations, runs, search, surfaces
 from serving.api.applier import EventApplier
+from serving.api.asking import GraphDoor
 from serving.api.current import CHECK_EVERY_S, CurrentBundle
 from serving.api.edge import HEADER, Edge
+from serving.api.graph_document import describe_queries
 from serving.api.keyring import Guard, Keyring
 from serving.api.metrics import Metrics
 from serving.api.problems import install_problems
@@ -50,6 +52,7 @@ class RecommendationAPI(FastAPI):
             problem = problem_schema()
             parts.update(problem.pop("$defs"))
             parts["Problem"] = problem
+            describe_queries(document)
         return super().openapi()
 
 
@@ -58,6 +61,7 @@ def create_app(  # noqa: PLR0913  # each is one part of the process, set apart f
     log: EventLog,
     *,
     open_graph: Callable[[], GraphStore] | None = None,
+    ask_graph: Callable[[], GraphStore] | None = None,
     check_every_s: float = CHECK_EVERY_S,
     reasons: ReasonConfig | None = None,
     audit: AuditConfig | None = None,
@@ -71,6 +75,7 @@ def create_app(  # noqa: PLR0913  # each is one part of the process, set apart f
         bundles: where published bundles are; there may be none yet.
         log: takes events in.
         open_graph: opens the graph that events are written to; None: they stay in the log.
+        ask_graph: opens the graph that is asked, with an account that can only read; None: nobody may ask it.
         check_every_s: seconds between two looks for a new bundle.
         reasons: what reasons may say; None: the defaults.
         audit: which lists are recorded beside the log; None: the defaults.
@@ -92,7 +97,8 @@ def create_app(  # noqa: PLR0913  # each is one part of the process, set apart f
     recorder = Recorder(RecordLog.open(log.path, audit or AuditConfig()), metrics)
     keyring = Keyring(KeyLog.open(log.path), guard or Guard())
     recent, runs_log, wanted = Recent(log), RunLog.open(log.path), lists or ListsConfig()
-    services = Services(current, log, products, metrics, applier, recorder, keyring, recent, wanted, runs_log)
+    door = GraphDoor(ask_graph)
+    services = Services(current, log, products, metrics, applier, recorder, keyring, recent, wanted, runs_log, door)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -111,8 +117,8 @@ def create_app(  # noqa: PLR0913  # each is one part of the process, set apart f
         redoc_url=None,
     )
     app.state.services = services
-    others = (surfaces.router, people.router, search.router, catalogue.router, recommendations.router, runs.router)
-    for routes in (router, *others, health):
+    others = (surfaces, people, search, catalogue, recommendations, runs, graph)
+    for routes in (router, *(module.router for module in others), health):
         app.include_router(routes)
     install_problems(app)
     _wrap(app, metrics, (guard or Guard()).origins)
@@ -145,6 +151,7 @@ def _stop(services: Services) -> None:
     if services.applier is not None:
         services.applier.stop()
     services.current.stop()
+    services.graph.close()
     services.recorder.stop()
     services.keyring.close()
     services.products.close()

@@ -15,8 +15,9 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from cypher.errors import InputError, WhycartError
+from cypher.errors import InputError, UnknownQuery, WhycartError
 from gnn.errors import BundleError
+from kg.errors import GraphConnectionError, LocalServerError
 from serving.errors import (
     Forbidden,
     NoBundleError,
@@ -133,15 +134,27 @@ def _on_whycart(request: Request, err: Exception) -> Response:
         return problem_response(problem_body(404, str(err), request_id=request_id, slug="unknown-recommendation"))
     if isinstance(err, UnknownRun):
         return problem_response(problem_body(404, str(err), request_id=request_id, slug="unknown-run"))
+    if isinstance(err, UnknownQuery):
+        return problem_response(problem_body(404, str(err), request_id=request_id, slug="unknown-query"))
     if isinstance(err, InputError):
         return problem_response(problem_body(422, str(err), request_id=request_id, slug="invalid-request"))
     if isinstance(err, NoBundleError | BundleError):
         return _unavailable("no-model", "no model is loaded yet; publish one with 'whycart retrain'", request_id)
+    if isinstance(err, GraphConnectionError | LocalServerError):
+        logger.warning("the graph was not asked: %s", err, extra={"request_id": request_id})
+        return _unavailable("graph-unavailable", _of_graph(err), request_id)
     if isinstance(err, StateError):
         logger.error("the operational state cannot be used: %s", err, extra={"request_id": request_id})
         return _unavailable("state", "the event log cannot be used now; nothing was taken, try again", request_id)
     logger.error("request failed: %s", err, extra={"request_id": request_id})
     return problem_response(internal_problem(request_id))
+
+
+def _of_graph(err: WhycartError) -> str:
+    """What a caller is told of the graph: nothing of addresses and folders, which the log has."""
+    if "took too long" in str(err):
+        return "the graph took too long to answer and was stopped; ask for less, or for one product, user or category"
+    return "the graph cannot be asked now; try again"
 
 
 def _not_admitted(err: Unauthorized | Forbidden | TooManyRequests, request_id: str) -> Response:

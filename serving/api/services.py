@@ -9,6 +9,7 @@ from fastapi import Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from serving.api.applier import EventApplier
+from serving.api.asking import GraphDoor
 from serving.api.current import CurrentBundle
 from serving.api.keyring import Keyring
 from serving.api.metrics import Metrics
@@ -43,6 +44,8 @@ class Services:
     """What lists hold beside the best, where a request does not say."""
     runs: RunLog
     """What the retraining did."""
+    graph: GraphDoor
+    """What is asked of the graph itself."""
     turn: threading.Lock = field(default_factory=threading.Lock)
     """Held while a thread computes an answer: threads that compute at once take the interpreter from each other and all
     of them get slower. Events do not wait for it; more cores are used by more processes (`[serve] workers`)."""

@@ -27,6 +27,11 @@ def say(text: str) -> None:
     Console(soft_wrap=True, highlight=False, markup=False).print(text)
 
 
+def warn(text: str) -> None:
+    """Print one line for people on standard error, beside an answer that goes to standard output."""
+    Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(text)
+
+
 def print_json(value: object) -> None:
     """Print a value as JSON: dataclasses as objects, times as ISO 8601, paths and enums as text, NaN as null.
 

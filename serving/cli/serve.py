@@ -21,6 +21,7 @@ from threadpoolctl import threadpool_limits
 from uvicorn.supervisors import Multiprocess
 
 from gnn.canary import Canary
+from kg.ask import open_reading
 from kg.store import GraphStore
 from serving.alert_config import AlertConfig
 from serving.api.app import create_app
@@ -123,6 +124,7 @@ def build_app(settings: Settings, *, level: Level, json_lines: bool) -> FastAPI:
         open_models(settings),
         log,
         open_graph=functools.partial(GraphStore.open, settings.graph),
+        ask_graph=functools.partial(open_reading, settings.graph),
         reasons=read_reasons(settings),
         audit=settings.section("audit", AuditConfig),
         lists=settings.section("lists", ListsConfig),

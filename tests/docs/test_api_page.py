@@ -8,9 +8,14 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
+from gnn.bundles import BundleStore
+from kg.ask import open_reading
+from kg.ingest import ingest
+from kg.store import GraphConfig, GraphStore
 from serving.runs import recorded_run
 from tests.support.api import running_api, until
 from tests.support.tiny_bundle import publish_tiny_bundle
+from tests.worlds import tiny_shop
 
 PAGE = (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```\n(GET|POST) (\S+)\n(?:(\{.*\})\n)?```", PAGE)
@@ -19,7 +24,14 @@ EXAMPLES = re.findall(r"```\n(GET|POST) (\S+)\n(?:(\{.*\})\n)?```", PAGE)
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     bundles = publish_tiny_bundle(tmp_path_factory.mktemp("bundles"))
-    with running_api(bundles, tmp_path_factory.mktemp("state")) as opened:
+    graph = GraphConfig(folder=tmp_path_factory.mktemp("local") / "graph")
+    with GraphStore.open(graph, owned=True) as store:
+        ingest(store, tiny_shop())
+        yield from asked(bundles, tmp_path_factory.mktemp("state"), graph)
+
+
+def asked(bundles: BundleStore, folder: Path, graph: GraphConfig) -> Iterator[TestClient]:
+    with running_api(bundles, folder, ask_graph=lambda: open_reading(graph)) as opened:
         assert until(lambda: opened.get("/health/ready").status_code == 200)
         yield opened
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from cypher.catalogue import Query, list_queries, load_query
+from cypher.catalogue import Query, load_query, queries_for_people
 from kg.ingest import ingest
 from kg.store import GraphConfig, GraphStore
 from tests.integration.conftest import EMPTY
@@ -113,6 +113,6 @@ def test_a_busy_shop_has_an_answer_to_everything(name: str) -> None:
 
 
 def test_no_query_for_people_is_without_a_known_answer() -> None:
-    runnable = {query.name for query in list_queries("analytics", "paths", "read") if not query.placeholders}
+    runnable = {query.name for query in queries_for_people()}
 
     assert set(ANSWERS) == runnable

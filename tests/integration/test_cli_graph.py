@@ -3,6 +3,9 @@
 import csv
 import io
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -95,6 +98,41 @@ def test_a_query_is_shown_whole(project: Path) -> None:
     assert "MATCH (u:User)-[e:BOUGHT]->(p:Product)" in shown
 
 
+def test_a_statement_of_the_user_is_answered(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = "MATCH (p:Product) WHERE p.price > $least AND p.title <> $not RETURN p.product_id AS id ORDER BY id"
+    many = "UNWIND range(1, 2000) AS x RETURN x, null AS nothing"
+
+    rows = json.loads(run("query", "--cypher", text, "-p", "least=6", "-p", "not=Filter coffee", "--json"))
+    result = CliRunner().invoke(app, ["query", "--cypher", many, "--out", "many.csv"], catch_exceptions=False)
+
+    assert [{"id": "p03"}] == rows
+    assert ("1,000 rows in many.csv\n", True) == (result.stdout, "more than 1,000 rows; ask for less" in result.stderr)
+    assert ["x", "nothing"] == list(pd.read_csv("many.csv").columns)
+
+
+@pytest.mark.parametrize(
+    ("args", "problem"),
+    [
+        (("query",), "give the name of a query, or a statement with --cypher"),
+        (("query", "ping", "--cypher", "RETURN 1 AS one"), "give the name of a query, or a statement with --cypher"),
+        (("query", "--cypher", "MATCH (n) DELETE n"), "may only read: 'DELETE' at 11"),
+        (("query", "--cypher", "RETURN $n AS n"), "needs the parameter 'n'; give it as n=VALUE"),
+    ],
+)
+def test_a_statement_that_cannot_be_asked_is_refused(project: Path, args: tuple[str, ...], problem: str) -> None:
+    with pytest.raises(InputError, match=problem):
+        run(*args)
+
+
+def test_a_shell_completes_names() -> None:
+    asked = {"_WHYCART_COMPLETE": "complete_bash", "COMP_WORDS": "whycart graph query brand_s", "COMP_CWORD": "3"}
+    command = [sys.executable, "-c", "import sys; from serving.cli.main import main; sys.exit(main())"]
+
+    completed = subprocess.run(command, env={**os.environ, **asked}, capture_output=True, text=True, check=False)
+
+    assert ["brand_share_by_week", "brand_switching"] == completed.stdout.split()
+
+
 def test_queries_of_a_topic_are_listed(project: Path) -> None:
     assert {"baskets"} == {query["topic"] for query in json.loads(run("queries", "--topic", "baskets", "--json"))}
     with pytest.raises(InputError, match="no query has the topic 'brand'; there are baskets, brands, categories"):
@@ -121,10 +159,10 @@ def test_queries_are_listed_with_their_parameters(project: Path) -> None:
 @pytest.mark.parametrize(
     ("args", "problem"),
     [
-        (("query", "merge_nodes"), "is not for the command line"),
-        (("query", "nodes_of_kind"), "is not for the command line"),
+        (("query", "merge_nodes"), "no query is named 'merge_nodes'"),
+        (("query", "nodes_of_kind"), "no query is named 'nodes_of_kind'"),
         (("query", "co_purchased", "-p", "limit"), "--param must be KEY=VALUE"),
-        (("query", "co_purchased", "-p", "product_id=p1", "-p", "limit=x"), "limit must be of type int"),
+        (("query", "co_purchased", "-p", "product_id=p1", "-p", "limit=x"), "limit must be a whole number"),
     ],
 )
 def test_a_wrong_query_is_refused(project: Path, args: tuple[str, ...], problem: str) -> None:

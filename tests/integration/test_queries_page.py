@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from bench.queries_page import FILE, TITLES, queries_page
-from cypher.catalogue import list_queries
+from cypher.catalogue import queries_for_people
 from kg.store import GraphConfig
 
 PAGE = (Path(__file__).parents[2] / FILE).read_text(encoding="utf-8")
@@ -15,7 +15,7 @@ def test_the_page_is_what_the_graph_answers(local_config: GraphConfig, tmp_path:
 
 
 def test_every_topic_has_a_heading() -> None:
-    topics = {query.topic for query in list_queries("analytics", "paths", "read") if not query.placeholders}
+    topics = {query.topic for query in queries_for_people()}
 
     assert topics == set(TITLES)
     assert all(f"\n## {title}\n" in PAGE for title in TITLES.values())

@@ -1,6 +1,7 @@
 """The size of modules, what `__init__` files hold, and what imports load."""
 
 import ast
+import functools
 import importlib.util
 import json
 import subprocess
@@ -110,6 +111,7 @@ def test_the_help_page_loads_no_library_for_numbers() -> None:
     assert set() == loaded & {*LEARNING, "numpy", "pandas", "scipy", "neo4j", "fastapi", "faiss"}
 
 
+@functools.cache
 def loaded_by(*modules: str) -> list[str]:
     """Return the names of all modules that importing these loads in a fresh interpreter."""
     code = f"import json, sys\nimport {', '.join(modules)}\nprint(json.dumps(sorted(sys.modules)))"

@@ -21,12 +21,13 @@ def running_api(
     folder: Path,
     *,
     open_graph: Callable[[], GraphStore] | None = None,
+    ask_graph: Callable[[], GraphStore] | None = None,
     check_every_s: float = 0.02,
     audit: AuditConfig | None = None,
 ) -> Iterator[TestClient]:
     """Give a client of an API whose event log lies in `folder`."""
     log = EventLog.open(folder / "state.db")
-    app = create_app(bundles, log, open_graph=open_graph, check_every_s=check_every_s, audit=audit)
+    app = create_app(bundles, log, open_graph=open_graph, ask_graph=ask_graph, check_every_s=check_every_s, audit=audit)
     with TestClient(app) as client:
         yield client
 

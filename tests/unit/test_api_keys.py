@@ -37,10 +37,14 @@ ADMIN: dict[str, tuple[str, str, Any]] = {
     "audiences": ("GET", "/v1/audiences?product=p02", None),
     "runs": ("GET", "/v1/runs", None),
 }
+CYPHER: dict[str, tuple[str, str, Any]] = {
+    "queries": ("GET", "/v1/graph/queries", None),
+}
 WRITE: dict[str, tuple[str, str, Any]] = {
     "events": ("POST", "/v1/events", EVENT),
     "products": ("POST", "/v1/products", {"products": [{"product_id": "p11", "title": "Oolong tea"}]}),
 }
+EVERY = (*READ.values(), *WRITE.values(), *ADMIN.values(), *CYPHER.values())
 OPEN = ("/health/live", "/health/ready", "/openapi.json")
 
 
@@ -73,15 +77,17 @@ def test_every_route_is_asked_for_in_these_tests(bundles: BundleStore, tmp_path:
     paths = client(bundles, tmp_path).app.openapi()["paths"]  # type: ignore[attr-defined]
     guarded = {path for path, routes in paths.items() if any("security" in route for route in routes.values())}
 
-    asked = {path.partition("?")[0] for _, path, _ in (*READ.values(), *WRITE.values(), *ADMIN.values())}
+    asked = {path.partition("?")[0] for _, path, _ in EVERY}
     known = {path.partition("/{")[0] for path in guarded} - {"/v1/recommendations"}
-    assert known == {"/" + "/".join(path.split("/")[1:3]) for path in asked}
+    assert {"/" + "/".join(path.split("/")[1:3]) for path in known} == {
+        "/" + "/".join(path.split("/")[1:3]) for path in asked
+    }
     assert set(OPEN[:2]) == set(paths) - guarded
 
 
 def test_without_any_key_everybody_on_this_machine_may_ask(bundles: BundleStore, tmp_path: Path) -> None:
     with client(bundles, tmp_path) as api:
-        routes = (*READ.values(), *WRITE.values(), *ADMIN.values())
+        routes = EVERY
         assert [200] * len(routes) == [ask(api, route).status_code for route in routes]
 
 
@@ -92,9 +98,15 @@ def test_beyond_this_machine_a_key_is_needed_even_where_there_is_none(bundles: B
 
 
 def test_with_a_key_around_every_route_asks_for_one(bundles: BundleStore, tmp_path: Path, keys: KeyLog) -> None:
-    text = keys.create("shop", ["read", "write", "admin"], now_ms=now_ms()).text
+    text = keys.create("shop", ["read", "write", "cypher", "admin"], now_ms=now_ms()).text
     with client(bundles, tmp_path) as api:
-        for route in (*READ.values(), *WRITE.values(), *ADMIN.values(), ("GET", "/v1/recommendations/nothing", None)):
+        for route in (
+            *READ.values(),
+            *WRITE.values(),
+            *ADMIN.values(),
+            *CYPHER.values(),
+            ("GET", "/v1/recommendations/nothing", None),
+        ):
             answer = ask(api, route)
             assert (401, "unauthorized") == problem(answer)[:2]
             assert "whycart keys create" in problem(answer)[2]
@@ -113,6 +125,9 @@ def test_a_key_is_for_its_scopes_only(bundles: BundleStore, tmp_path: Path, keys
         refused = problem(ask(api, WRITE["events"], X_API_Key=reads))
         assert (403, "forbidden", True) == (*refused[:2], "the scope write; this one has read" in refused[2])
         assert 403 == ask(api, ADMIN["audiences"], X_API_Key=reads).status_code
+        for path in ("/v1/graph/queries", "/v1/graph/queries/ping"):
+            refused = problem(ask(api, ("GET", path, None), X_API_Key=reads))
+            assert (403, "forbidden", True) == (*refused[:2], "the scope cypher; this one has read" in refused[2])
         both = (READ["recommend"], WRITE["events"], ADMIN["audiences"])
         assert [200, 200, 200] == [ask(api, route, X_API_Key=chief).status_code for route in both]
 

@@ -120,6 +120,12 @@ def test_strings_of_a_command_line_are_converted() -> None:
     assert TYPED.check(given) == {"n": 7, "x": 0.001, "yes": False, "ids": ["a", "b"], "maybe": "text"}
 
 
+def test_what_is_typed_already_is_not_read_from_texts_but_times_are() -> None:
+    assert {"since": 1769817600000, "days": 7, "ids": []} == TIMED.check({"since": "2026-01-31", "days": 7}, typed=True)
+    with pytest.raises(QueryError, match="days must be a whole number"):
+        TIMED.check({"days": "7"}, typed=True)
+
+
 def test_a_default_of_null_is_none() -> None:
     assert TYPED.check({})["maybe"] is None
 
@@ -128,9 +134,9 @@ def test_a_whole_number_is_a_float() -> None:
     assert TYPED.check({"x": 2})["x"] == 2.0
 
 
-@pytest.mark.parametrize("value", ["many", 1.5, True, None, [1]])
+@pytest.mark.parametrize("value", ["many", 1.5, True, None, [1], -1, 10**10, "1_000", " 5"])
 def test_a_value_of_another_type_is_refused(value: object) -> None:
-    with pytest.raises(QueryError, match="limit must be of type int"):
+    with pytest.raises(QueryError, match=r"limit must be a whole number from 0 to 1,000,000,000 \(type int\)"):
         SAMPLE.check({"user_id": "u1", "limit": value})
 
 
