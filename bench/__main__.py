@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.figures import commit_name, processor_name
+from bench.graph_page import graph_page
 from bench.quality import quality_page
 from bench.reasons import reasons_page
 from bench.serving import run_benchmark
@@ -25,6 +26,7 @@ from bench.speed_page import speed_page
 
 PAGE = Path("docs/benchmarks")
 PAGES: Mapping[str, Callable[[Sequence[Path]], str]] = {
+    "graph": graph_page,
     "quality": quality_page,
     "reasons": reasons_page,
     "speed": speed_page,

@@ -1,7 +1,8 @@
 """Writes checked tables into the graph in batches. A second import of the same tables changes nothing.
 
 What is in the graph is read first (seconds, as it comes one row a user), and only what is new or differs is written:
-matching an event among the thousands of a heavy user costs more than creating it. This module trusts its tables:
+matching an event among the thousands of a heavy user costs more than creating it. A few events for a large graph are
+matched all the same, as reading it all would cost more. This module trusts its tables:
 whatever reads files has checked them. It deletes nothing: what only an earlier import named stays.
 """
 
@@ -27,6 +28,8 @@ from kg.store import GraphStore, WriteResult
 from kg.tables import Tables
 
 logger = logging.getLogger(__name__)
+FEW = 10
+"""The graph's events of a type are not read when there are more than so many times those to be written."""
 _EVENT_KEYS = ("event_id", "user_id", "product_id", "type")
 
 
@@ -106,7 +109,7 @@ def write_events(store: GraphStore, schema: GraphSchema, *, events: pa.Table, ba
     writer, merge = _Writer(store, batch_rows, silent), load_query("merge_events")
     names = sorted(pc.unique(events["type"]).to_pylist())
     return sum(
-        writer.write(merge.bind(relation=schema.event(name).relation), _event_rows(_of_type(events, name)), step=name)
+        writer.write(merge.bind(relation=schema.event(name).relation), _by_user(_of_type(events, name)), step=name)
         for name in names
     )
 
@@ -122,7 +125,7 @@ def write_nodes(store: GraphStore, schema: GraphSchema, *, label: str, nodes: pa
         batch_rows: rows a transaction.
     """
     merge = load_query("merge_nodes").bind(label=label, key=schema.nodes[label].key)
-    return _Writer(store, batch_rows, silent).write(merge, nodes.to_pylist(), step=label)
+    return _Writer(store, batch_rows, silent).write(merge, nodes, step=label)
 
 
 def write_additions(store: GraphStore, schema: GraphSchema, additions: Additions) -> None:
@@ -141,7 +144,7 @@ def write_additions(store: GraphStore, schema: GraphSchema, additions: Additions
     writer = _Writer(store, 1_000, silent)
     for name, pairs in additions.edges.items():
         edges = [{"from_id": source, "to_id": target, "at": None, "weight": None} for source, target in pairs]
-        writer.write(_merge_edges(schema, schema.relation(name)), edges, step=name)
+        writer.write(_merge_edges(schema, schema.relation(name)), pa.Table.from_pylist(edges), step=name)
 
 
 def _write_rows(
@@ -174,21 +177,22 @@ class _Writer:
     progress: Progress
 
     def write(
-        self, query: Query, rows: list[dict[str, Any]], *, step: str, otherwise: Query | None = None, skipped: int = 0
+        self, query: Query, rows: pa.Table, *, step: str, otherwise: Query | None = None, skipped: int = 0
     ) -> int:
         """Run the query on all rows; return how many nodes or relationships it created.
 
         Args:
             query: a query of the folder `write`.
-            rows: as the query wants them.
+            rows: columns as the query wants them; of events all but the keys go into the map `properties`. Rows become
+                Python objects a batch at a time, so that a large table takes little memory.
             step: the kind, for progress and errors.
             otherwise: tried with a batch that the server refuses in `query`.
             skipped: rows that need no writing, for progress.
         """
-        created, total = 0, skipped + len(rows)
+        created, total = 0, skipped + rows.num_rows
         self.progress(step, skipped, total)
-        for first in range(0, len(rows), self.batch_rows):
-            batch = rows[first : first + self.batch_rows]
+        for first in range(0, rows.num_rows, self.batch_rows):
+            batch = _as_rows(rows.slice(first, self.batch_rows))
             result = self._write_batch(query, batch, otherwise)
             written = result.rows[0]["num_rows"]
             if written != len(batch):
@@ -211,9 +215,9 @@ def _import_nodes(writer: _Writer, kind: NodeKind, *, tables: Tables) -> int:
     if not wanted.num_rows:
         return 0
     there = read_nodes(writer.store, kind)
-    rows = _new_or_changed(wanted, there, key=(kind.key,)).to_pylist()
+    rows = _new_or_changed(wanted, there, key=(kind.key,))
     merge = load_query("merge_nodes").bind(label=kind.label, key=kind.key)
-    return writer.write(merge, rows, step=kind.label, skipped=wanted.num_rows - len(rows))
+    return writer.write(merge, rows, step=kind.label, skipped=wanted.num_rows - rows.num_rows)
 
 
 def _import_edges(writer: _Writer, kind: RelationKind, *, tables: Tables) -> int:
@@ -221,22 +225,31 @@ def _import_edges(writer: _Writer, kind: RelationKind, *, tables: Tables) -> int
     if not wanted.num_rows:
         return 0
     there = read_edges(writer.store, kind, schema=tables.schema)
-    rows = _new_or_changed(wanted, there, key=("from_id", "to_id")).to_pylist()
-    return writer.write(_merge_edges(tables.schema, kind), rows, step=kind.name, skipped=wanted.num_rows - len(rows))
+    rows = _new_or_changed(wanted, there, key=("from_id", "to_id"))
+    return writer.write(
+        _merge_edges(tables.schema, kind), rows, step=kind.name, skipped=wanted.num_rows - rows.num_rows
+    )
 
 
 def _import_events(writer: _Writer, kind: EventKind, *, tables: Tables) -> int:
     wanted = _of_type(tables.events, kind.name)
     if not wanted.num_rows:
         return 0
-    there = read_events(writer.store, [kind])
     create = load_query("create_events").bind(relation=kind.relation)
     merge = load_query("merge_events").bind(relation=kind.relation)
-    changed = _event_rows(changed_rows(wanted, there, key=("event_id",)))
-    new = _event_rows(_without_empty_columns(new_rows(wanted, there, key=("event_id",))))
-    unchanged = wanted.num_rows - len(changed) - len(new)
-    created = writer.write(merge, changed, step=kind.name, skipped=unchanged) if changed else 0
-    return created + writer.write(create, new, step=kind.name, otherwise=merge, skipped=unchanged + len(changed))
+    if _is_few(writer.store, kind, wanted.num_rows):
+        return writer.write(merge, _by_user(wanted), step=kind.name)
+    there = read_events(writer.store, [kind])
+    changed = _by_user(changed_rows(wanted, there, key=("event_id",)))
+    new = _by_user(_without_empty_columns(new_rows(wanted, there, key=("event_id",))))
+    unchanged = wanted.num_rows - changed.num_rows - new.num_rows
+    created = writer.write(merge, changed, step=kind.name, skipped=unchanged) if changed.num_rows else 0
+    return created + writer.write(create, new, step=kind.name, otherwise=merge, skipped=unchanged + changed.num_rows)
+
+
+def _is_few(store: GraphStore, kind: EventKind, num_rows: int) -> bool:
+    count = load_query("num_edges_of_relation").bind(relation=kind.relation)
+    return bool(store.read(count)[0]["num_edges"] > FEW * num_rows)
 
 
 def _new_or_changed(wanted: pa.Table, there: pa.Table, *, key: Sequence[str]) -> pa.Table:
@@ -253,10 +266,17 @@ def _without_empty_columns(events: pa.Table) -> pa.Table:
     )
 
 
-def _event_rows(events: pa.Table) -> list[dict[str, Any]]:
-    """Shape events, those of a user together, as key columns and a map of the other properties; a null removes one."""
-    events = events.sort_by([("user_id", "ascending"), ("event_id", "ascending")])
-    names = [name for name in events.column_names if name not in _EVENT_KEYS]
-    properties = events.select(names).to_pylist() if names else [{} for _ in range(len(events))]
-    keys = events.select(["event_id", "user_id", "product_id"]).to_pylist()
+def _by_user(events: pa.Table) -> pa.Table:
+    """Put the events of a user together: a server finds the user once for all of them."""
+    return events.sort_by([("user_id", "ascending"), ("event_id", "ascending")]).drop_columns(["type"])
+
+
+def _as_rows(table: pa.Table) -> list[dict[str, Any]]:
+    """Shape rows as key columns and, for events, a map of the other properties; a null removes one."""
+    if "event_id" not in table.column_names:
+        rows: list[dict[str, Any]] = table.to_pylist()
+        return rows
+    names = [name for name in table.column_names if name not in _EVENT_KEYS]
+    properties = table.select(names).to_pylist() if names else [{} for _ in range(len(table))]
+    keys = table.select(["event_id", "user_id", "product_id"]).to_pylist()
     return [{**key, "properties": values} for key, values in zip(keys, properties, strict=True)]

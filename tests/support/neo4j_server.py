@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from filelock import FileLock
@@ -49,6 +49,8 @@ _SETTINGS = {
     "db.tx_log.rotation.retention_policy": "keep_none",
     "internal.dbms.bolt.netty_server_shutdown_quiet_period": "0",  # else it takes ten seconds to stop
 }
+_LARGE = {"server.memory.heap.max_size": "2g", "server.memory.pagecache.size": "1g"}
+_SMALL = ["-Xms64m", "-Xmx512m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]
 
 
 class Neo4jMissingError(Exception):
@@ -56,8 +58,11 @@ class Neo4jMissingError(Exception):
 
 
 @contextlib.contextmanager
-def running_neo4j() -> Iterator[GraphConfig]:
+def running_neo4j(*, large: bool = False) -> Iterator[GraphConfig]:
     """Run a Neo4j server with an empty database and give the way to it.
+
+    Args:
+        large: with the memory and the compiler that a server has in earnest; starts slower.
 
     Raises:
         Neo4jMissingError: there is no Java 17 or 21, no Maven and no jars, or the server does not start.
@@ -65,11 +70,12 @@ def running_neo4j() -> Iterator[GraphConfig]:
     java, jars = find_java(), fetch_jars()
     with tempfile.TemporaryDirectory(prefix="whycart-neo4j-") as folder:
         home, port, password = Path(folder), _free_port(), secrets.token_urlsafe(18)
-        _write_home(home, port=port, password=password)
+        _write_home(home, port=port, password=password, settings=_SETTINGS | (_LARGE if large else {}))
         archive = _cache() / f"classes-{VERSION}-{_fingerprint(java)}.jsa"
         fresh = home / "classes.jsa"
         share = f"-XX:SharedArchiveFile={archive}" if archive.exists() else f"-XX:ArchiveClassesAtExit={fresh}"
-        argv = [java, "-Xms64m", "-Xmx512m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", share]
+        memory = ["-Xms2g", "-Xmx2g", "-XX:+UseG1GC"] if large else _SMALL
+        argv = [java, *memory, *([] if large else [share])]
         argv += [f"--add-opens=java.base/{name}=ALL-UNNAMED" for name in _OPENED]
         argv += ["-Dlog4j2.disable.jmx=true", "-cp", str(jars / "*"), _MAIN]
         argv += [f"--home-dir={home}", f"--config-dir={home / 'conf'}", "--console-mode"]
@@ -142,8 +148,9 @@ def _cache() -> Path:
     return folder
 
 
-def _write_home(home: Path, *, port: int, password: str) -> None:
-    settings = _SETTINGS | {
+def _write_home(home: Path, *, port: int, password: str, settings: Mapping[str, str]) -> None:
+    settings = {
+        **settings,
         "server.bolt.listen_address": f"127.0.0.1:{port}",
         "server.bolt.advertised_address": f"127.0.0.1:{port}",
     }
