@@ -20,6 +20,7 @@ STAMP := $(VENV)/.installed
 PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
 	$$name -c 'import sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null && { echo $$name; exit; }; \
 	done; echo python3)
+PARALLEL := OMP_NUM_THREADS=1 # several tests at a time, each on one core
 FAST := $(wildcard tests/unit tests/contract tests/property tests/docs tests/package)
 COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
@@ -39,7 +40,7 @@ serve: $(STAMP)
 	@$(BIN)/whycart serve $(SERVE_ARGS)
 
 test: $(STAMP)
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(PARALLEL) $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile $(PYTEST_ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff format --check .
@@ -49,7 +50,7 @@ lint: $(STAMP)
 	$(BIN)/deptry .
 
 check: lint
-	$(BIN)/python -m pytest -m "not slow" $(FAST) $(PYTEST_ARGS)
+	$(PARALLEL) $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile -m "not slow" $(FAST) $(PYTEST_ARGS)
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .

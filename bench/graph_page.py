@@ -10,8 +10,9 @@ _STEPS = {
     "plain": "a tenth of the shop, plain `UNWIND ... MERGE MERGE MERGE` in batches of 5,000",
     "small": "a tenth of the shop, `whycart ingest`",
     "load": "the whole shop, `whycart ingest`",
-    "day": "a day of new events (1%) with the whole catalogue",
-    "again": "the same day once more",
+    "upsert": "a day of new events (1%) upserted in batches of 5,000",
+    "again": "the same events once more: all are there",
+    "day": "`whycart ingest` of that day with the whole catalogue: nothing is new",
     "read": "the graph read back as tables",
     "read_plainly": "200,000 purchases read row by row with the driver",
 }

@@ -48,7 +48,7 @@ whycart graph query co_purchased -p product_id=p0034     # a table; --json, --cs
 from kg.store import GraphConfig, GraphStore
 
 with GraphStore.open(GraphConfig(folder=".whycart/graph")) as graph:
-    frame = graph.query("co_purchased", product_id="p0034", limit=5)     # a pandas DataFrame
+    frame = graph.query("co_purchased", product_id="p0034", limit=5)  # a pandas DataFrame
 ```
 
 A time is given as `2026-01-31`, as `2026-01-31T08:00:00Z` or in epoch milliseconds, and is UTC; so are days, weeks
