@@ -15,29 +15,37 @@ from kg.ingest import ingest as write_tables
 from kg.reader import read_folder
 from kg.store import GraphStore
 from kg.validate import ReadReport
+from serving.cli.health import EXIT_FAILED, AsJson, Html, as_facts, look, tell
 from serving.cli.output import print_json, print_table, progress_bars, say
 from serving.settings import load_settings
 
 Folder = Annotated[Path, typer.Argument(help="Folder with products and events (CSV, JSONL or Parquet, also .gz).")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Quarantine = Annotated[
     Path | None, typer.Option("--quarantine", metavar="FILE", help="Set bad rows aside in this JSONL file and go on.")
 ]
 
 
-def validate(folder: Folder, as_json: AsJson = False) -> None:
+def validate(folder: Folder, as_json: AsJson = False, html: Html = None) -> None:
     """Check an input folder and change nothing.
 
-    Example: whycart validate shop
+    Bad rows are named and end the check; well-formed rows that make little sense together are findings, each with what
+    to do. The exit code is 2 when a finding says that the data cannot be used as it is.
+
+    Example: whycart validate shop --html shop.html
     """
     settings = load_settings()
     with progress_bars(wanted=not as_json) as progress:
         report = read_folder(folder, base=settings.schema, progress=progress)
+    findings = look(report.tables, html=html, data=str(folder))
     if as_json:
-        print_json(_summary(report))
-        return
-    _tell(report, None)
-    say(f"{folder} can be imported: whycart ingest {folder}")
+        print_json(_summary(report) | {"findings": as_facts(findings)})
+    else:
+        _tell(report, None)
+        tell(findings, every=False)
+    if any(one.verdict == "FAIL" for one in findings):
+        raise typer.Exit(EXIT_FAILED)
+    if not as_json:
+        say(f"{folder} can be imported: whycart ingest {folder}")
 
 
 def ingest(

@@ -17,6 +17,7 @@ from kg.extract import extract_tables
 from kg.snapshot import build_snapshot
 from kg.store import GraphConfig, GraphStore
 from serving.cli.graph_queries import AsJson, queries, query
+from serving.cli.health import check
 from serving.cli.output import print_json, print_table, say
 from serving.settings import load_settings
 
@@ -81,6 +82,7 @@ def stats(as_json: AsJson = False) -> None:
     print_table(("kind", "name", "count"), rows)
 
 
+app.command()(check)
 app.command()(queries)
 app.command()(query)
 

@@ -12,12 +12,15 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+from cypher.catalogue import parse_query
 from cypher.errors import InputError, QueryError
 from kg import local_server
 from kg.ingest import ingest
 from kg.store import GraphConfig, GraphStore
 from serving.cli.graph import app
 from tests.worlds import tiny_shop
+
+FORGET = "WITH size($rows) AS none MATCH (p:Product) REMOVE p.title"
 
 
 @pytest.fixture
@@ -62,6 +65,29 @@ def test_stats_count_nodes_and_relations(project: Path) -> None:
 
     assert (stats["nodes"]["Product"], stats["relations"]["BOUGHT"]) == (10, 13)
     assert "Product" in run("stats")
+
+
+def test_the_data_in_the_graph_is_checked(project: Path) -> None:
+    told = run("check", "--html", "data.html")
+    listed = {(one["table"], one["check"]): one for one in json.loads(run("check", "--json"))["findings"]}
+
+    assert "products.description" in told
+    bare = listed["products", "without a category"]
+    assert (1, 10, ["p10"]) == (bare["count"], bare["total"], bare["examples"])
+    assert "PASS" == listed["products", "without a price"]["verdict"]
+    assert "events by day" in Path("data.html").read_text(encoding="utf-8")
+
+
+def test_a_graph_that_cannot_be_used_ends_with_code_two(project: Path, local_config: GraphConfig) -> None:
+    forget = parse_query("write/forget.cypher", "// Forgets.\n// params: rows: rows\n// uses: all\n" + FORGET)
+    with GraphStore.open(local_config) as store:
+        store.write(forget, [])
+
+    result = CliRunner().invoke(app, ["check"])
+
+    with GraphStore.open(local_config) as store:
+        ingest(store, tiny_shop())
+    assert (2, True) == (result.exit_code, result.stdout.splitlines()[1].startswith("FAIL"))
 
 
 def test_status_names_the_server(project: Path) -> None:

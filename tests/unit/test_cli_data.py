@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from serving.cli.main import app, main
-from tests.support.folders import EVENTS, write_shop
+from tests.support.folders import EVENTS, PRODUCTS, write_shop
 
 
 @pytest.fixture(autouse=True)
@@ -50,3 +50,24 @@ def test_a_dry_run_counts_and_leaves_the_graph_alone(tmp_path):
     assert summary["quarantined"] == 1
     assert len(bad.read_text().splitlines()) == 1
     assert list((tmp_path / "cwd").iterdir()) == []
+
+
+def test_validate_tells_what_makes_little_sense_together(tmp_path):
+    folder = write_shop(tmp_path / "in")
+    page = tmp_path / "shop.html"
+
+    result = CliRunner().invoke(app, ["validate", str(folder), "--json", "--html", str(page)])
+
+    findings = {(one["table"], one["check"]): one for one in json.loads(result.stdout)["findings"]}
+    assert (0, 1) == (result.exit_code, findings["products", "without a price"]["count"])
+    assert "What was looked at" in page.read_text(encoding="utf-8")
+    assert 2 == main(["validate", str(folder), "--html", str(tmp_path / "nowhere" / "shop.html")])
+
+
+def test_validate_ends_with_code_two_when_the_data_cannot_be_used(tmp_path):
+    bare = [{**row, "title": ""} for row in PRODUCTS]
+    folder = write_shop(tmp_path / "in", products=bare)
+
+    result = CliRunner().invoke(app, ["validate", str(folder)])
+
+    assert (2, True, False) == (result.exit_code, "FAIL" in result.stdout, "can be imported" in result.stdout)

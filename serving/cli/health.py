@@ -1,0 +1,111 @@
+"""`whycart graph check`, and the same findings in `whycart validate`: how good the data is, told and drawn."""
+
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cypher.errors import InputError
+from kg.extract import extract_tables
+from kg.health import Finding, Shop, examine
+from kg.health_checks import CHECKS
+from kg.store import GraphStore
+from kg.tables import Tables
+from serving.cli.output import print_json, print_table, progress_bars, say
+from serving.settings import load_settings
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Html = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write a page with plots too.")]
+EXIT_FAILED = 2
+
+
+def check(as_json: AsJson = False, html: Html = None) -> None:
+    """Say how good the data in the graph is: gaps, doubles, outliers, orphans, and what to do about each.
+
+    The exit code is 2 when a check failed; warnings leave it at 0.
+
+    Example: whycart graph check --html data.html
+    """
+    settings = load_settings()
+    with progress_bars(wanted=not as_json) as progress, GraphStore.open(settings.graph) as store:
+        tables = extract_tables(store, settings.schema, progress=progress)
+        where = store.server.uri
+    findings = look(tables, html=html, data=f"the graph at {where}")
+    if as_json:
+        print_json({"findings": as_facts(findings)})
+    else:
+        tell(findings, every=True)
+    if any(one.verdict == "FAIL" for one in findings):
+        raise typer.Exit(EXIT_FAILED)
+
+
+def look(tables: Tables, *, html: Path | None, data: str) -> list[Finding]:
+    """Return the findings, and write the page if one is wanted.
+
+    Args:
+        tables: what is looked at.
+        html: where to write a page; None: nowhere.
+        data: what the tables are of, for the page.
+
+    Raises:
+        InputError: the page cannot be written.
+    """
+    now_ms = int(time.time() * 1000)
+    findings = examine(tables, CHECKS, now_ms=now_ms)
+    if html is not None:
+        from serving.health_page import health_page  # drawing takes a second to load
+
+        facts = {"data": data, "made": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", "checks": str(len(CHECKS))}
+        try:
+            html.write_text(health_page(findings, Shop(tables, now_ms=now_ms), facts=facts), encoding="utf-8")
+        except OSError as err:
+            raise InputError(f"the page {html} cannot be written: {err.strerror}") from err
+    return findings
+
+
+def as_facts(findings: Sequence[Finding]) -> list[Mapping[str, Any]]:
+    """Return findings as JSON knows them."""
+    return [
+        {
+            "table": one.table,
+            "column": one.column,
+            "check": one.name,
+            "verdict": one.verdict,
+            "count": one.count,
+            "total": one.total,
+            "share": round(one.share, 6),
+            "examples": one.examples,
+            "fix": one.fix,
+        }
+        for one in findings
+    ]
+
+
+def tell(findings: Sequence[Finding], *, every: bool) -> None:
+    """Print findings for people.
+
+    Args:
+        findings: failures first.
+        every: whether those that passed are shown too.
+    """
+    shown = [one for one in findings if every or one.verdict != "PASS"]
+    if shown:
+        columns = ("verdict", "table", "rows", "count", "share", "for example", "what to do")
+        rows = [
+            (
+                one.verdict,
+                f"{one.table}.{one.column}" if one.column else one.table,
+                one.name,
+                one.count,
+                f"{one.share:.1%}",
+                ", ".join(one.examples),
+                one.fix,
+            )
+            for one in shown
+        ]
+        print_table(columns, rows)
+    counts = {verdict: sum(one.verdict == verdict for one in findings) for verdict in ("FAIL", "WARN", "PASS")}
+    say(f"{counts['FAIL']} failed, {counts['WARN']} to look at, {counts['PASS']} fine")
