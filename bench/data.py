@@ -13,22 +13,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bench.recbole_data import write_recbole_folder
 from bench.synthetic import synthetic_shop
+from kg.input_folder import write_folder
 from kg.reader import read_folder
-from kg.schema import STRUCTURE
 from kg.sources.complete_journey import complete_journey
-from kg.tables import Tables
 
 RECBOLE = "recbole==1.2.1"
 """The package that carries MovieLens 100k with its knowledge graph."""
 WEEKS = {"valid": 44, "test": 48}
 """Weeks of the Complete Journey (1 to 53) in which validation and test begin."""
-TIMES = ("at", "created_at")
-"""Columns of checked tables that hold epoch milliseconds."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -70,7 +66,7 @@ def download_wheel(requirement: str, folder: Path) -> Path:
 
 def write_complete_journey(out: Path) -> str:
     """Write all households and products of the Complete Journey; return what there is to know about the folder."""
-    write_tables(complete_journey(households=None, min_buyers=1).tables, out)
+    write_folder(complete_journey(households=None, min_buyers=1).tables, out)
     starts = week_starts()
     flags = " ".join(f"--{part}-from {starts[week]}" for part, week in WEEKS.items())
     lines = [
@@ -104,58 +100,6 @@ def week_starts() -> Mapping[int, str]:
     if (span["max"].shift(1) >= span["min"]).any():
         raise ValueError("weeks of the Complete Journey overlap in time; cut by another column")
     return {week: f"{start:%Y-%m-%dT%H:%M:%SZ}" for week, start in zip(span.index.tolist(), span["min"], strict=True)}
-
-
-def write_tables(tables: Tables, out: Path) -> None:
-    """Write checked tables as an input folder of Parquet files that reads back as the same tables.
-
-    Only the built-in kinds are written: no declaration goes with them.
-    """
-    nodes = {label: table for label, table in tables.nodes.items() if table.num_rows}
-    brand, category, parent = (_one_each(tables.edges[name]) for name in ("MADE_BY", "IN_CATEGORY", "CHILD_OF"))
-    keys = nodes["Product"]["product_id"].to_pylist()
-    paths = [[[category[key]]] if key in category else None for key in keys]
-    nodes["Product"] = (
-        nodes["Product"]
-        .append_column("brand_id", pa.array([brand.get(key) for key in keys], pa.string()))
-        .append_column("categories", pa.array(paths, pa.list_(pa.list_(pa.string()))))
-    )
-    if "Category" in nodes:
-        parents = [parent.get(key) for key in nodes["Category"]["category_id"].to_pylist()]
-        nodes["Category"] = nodes["Category"].append_column("parent_id", pa.array(parents, pa.string()))
-    for label, table in nodes.items():
-        _write(table, out / f"{tables.schema.nodes[label].table}.parquet")
-    _write(tables.events, out / "events.parquet")
-    relations = [
-        table.append_column("relation", pa.array([name] * table.num_rows, pa.string()))
-        for name, table in tables.edges.items()
-        if table.num_rows and name not in STRUCTURE
-    ]
-    if relations:
-        _write(pa.concat_tables(relations), out / "relations.parquet")
-
-
-def _write(table: pa.Table, path: Path) -> None:
-    """Write a table without its empty columns, times as times."""
-    for name in table.column_names:
-        if table[name].null_count == table.num_rows:
-            table = table.drop_columns([name])
-        elif name in TIMES:
-            place = table.column_names.index(name)
-            table = table.set_column(place, name, table[name].cast(pa.timestamp("ms", "UTC")))
-    pq.write_table(table, path)
-
-
-def _one_each(edges: pa.Table) -> dict[str, str]:
-    """Return the target of each source of a relation.
-
-    Raises:
-        ValueError: a node has more than one.
-    """
-    targets = dict(zip(edges["from_id"].to_pylist(), edges["to_id"].to_pylist(), strict=True))
-    if len(targets) != edges.num_rows:
-        raise ValueError("a node has several brands, categories or parents; this writer keeps one")
-    return targets
 
 
 if __name__ == "__main__":

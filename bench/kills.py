@@ -20,11 +20,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.data import write_tables
 from bench.figures import commit_name, processor_name
 from bench.readers import Readers
 from bench.serving import COMMAND, running
 from gnn.bundles import BundleStore
+from kg.input_folder import write_folder
 from kg.sources.generated import generated_shop
 from serving.runs import Run, RunLog
 
@@ -159,7 +159,7 @@ def measure(*, kills: int, seed: int) -> dict[str, Any]:
         project.mkdir()
         data.mkdir()
         (project / "whycart.toml").write_text(SETTINGS, encoding="utf-8")
-        write_tables(generated_shop(products=90, brands=6, users=50, events=2400).tables, data)
+        write_folder(generated_shop(products=90, brands=6, users=50, events=2400).tables, data)
         job = Job(project, data)
         seconds = job.run()
         expected = job.model

@@ -14,11 +14,13 @@ from cypher.errors import InputError
 from kg import local_server
 from kg.export import to_networkx, write_graphml
 from kg.extract import extract_tables
+from kg.input_folder import FORMS, write_folder
 from kg.snapshot import build_snapshot
 from kg.store import GraphConfig, GraphStore
 from serving.cli.graph_queries import AsJson, queries, query
+from serving.cli.graph_schema import mermaid_of, tell_schema
 from serving.cli.health import check
-from serving.cli.output import print_json, print_table, say
+from serving.cli.output import print_json, print_table, progress_bars, say
 from serving.settings import load_settings
 
 app = typer.Typer(no_args_is_help=True, help="Start, stop, look into and query the graph.")
@@ -89,24 +91,57 @@ app.command()(query)
 
 @app.command()
 def export(
-    out: Annotated[Path, typer.Argument(help="File to write, GraphML.")],
-    around: Annotated[str | None, typer.Option(help="Only what lies around this node, as Label:id.")] = None,
-    hops: Annotated[int, typer.Option(help="How far around.", min=0)] = 2,
+    out: Annotated[Path, typer.Argument(help="GraphML file (*.graphml) or folder to write.")],
+    around: Annotated[str | None, typer.Option(help="GraphML: only what lies around this node, as Label:id.")] = None,
+    hops: Annotated[int, typer.Option(help="GraphML: how far around.", min=0)] = 2,
+    form: Annotated[str, typer.Option("--as", help="Folder: parquet or csv.")] = "parquet",
 ) -> None:
-    """Write the graph, or the surroundings of a node, as GraphML for other tools.
+    """Write the graph as a folder of tables that can be imported again, or as GraphML for other tools.
 
-    Example: whycart graph export tea.graphml --around Product:p01 --hops 2
+    A folder holds one file a table and, where kinds were declared, a whycart.toml; 'whycart ingest FOLDER' makes the
+    same graph of it, on any server.
+
+    Example: whycart graph export shop-copy --as csv
     """
     settings = load_settings()
+    is_file = out.suffix == ".graphml"
+    if form not in FORMS:
+        raise InputError(f"--as takes {' or '.join(FORMS)}, got {form!r}")
+    if around is not None and not is_file:
+        raise InputError(f"--around is for GraphML; name the file *.graphml, got {str(out)!r}")
     label, _, key = (around or "").partition(":")
     if around is not None and (not key or label not in settings.schema.nodes):
         known = ", ".join(sorted(settings.schema.nodes))
         raise InputError(f"--around is Label:id with a label of {known}, got {around!r} (for example Product:p01)")
-    with GraphStore.open(settings.graph) as store:
-        snapshot = build_snapshot(extract_tables(store, settings.schema))
-    graph = to_networkx(snapshot, around=(label, key) if around else None, hops=hops)
+    with progress_bars() as progress, GraphStore.open(settings.graph) as store:
+        tables = extract_tables(store, settings.schema, progress=progress)
+    if not is_file:
+        files = write_folder(tables, out, form="csv" if form == "csv" else "parquet")
+        say(f"{tables.events.num_rows:,} events and all else in {len(files)} files of {out}: whycart ingest {out}")
+        return
+    graph = to_networkx(build_snapshot(tables), around=(label, key) if around else None, hops=hops)
     write_graphml(graph, out)
     say(f"{graph.number_of_nodes():,} nodes and {graph.number_of_edges():,} edges in {out}")
+
+
+@app.command()
+def schema(
+    as_json: AsJson = False,
+    mermaid: Annotated[bool, typer.Option("--mermaid", help="Print a diagram in the language of Mermaid.")] = False,
+) -> None:
+    """Show the kinds of nodes, relations and events in use, those of whycart.toml included; asks no server.
+
+    Example: whycart graph schema --mermaid
+    """
+    used = load_settings().schema
+    if as_json and mermaid:
+        raise InputError("--json and --mermaid exclude each other; give one of them")
+    if as_json:
+        print_json({"nodes": used.nodes, "relations": used.relations, "events": used.events})
+    elif mermaid:
+        say("\n".join(mermaid_of(used)))
+    else:
+        tell_schema(used)
 
 
 def _local_config() -> GraphConfig:

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,9 +17,12 @@ from cypher.catalogue import parse_query
 from cypher.errors import InputError, QueryError
 from kg import local_server
 from kg.ingest import ingest
+from kg.input_folder import declaration_of, write_folder
+from kg.reader import read_folder
+from kg.snapshot import build_snapshot
 from kg.store import GraphConfig, GraphStore
 from serving.cli.graph import app
-from tests.worlds import tiny_shop
+from tests.worlds import tiny_shop, tiny_shop_with_materials
 
 FORGET = "WITH size($rows) AS none MATCH (p:Product) REMOVE p.title"
 
@@ -88,6 +92,46 @@ def test_a_graph_that_cannot_be_used_ends_with_code_two(project: Path, local_con
     with GraphStore.open(local_config) as store:
         ingest(store, tiny_shop())
     assert (2, True) == (result.exit_code, result.stdout.splitlines()[1].startswith("FAIL"))
+
+
+@pytest.mark.parametrize("form", ["parquet", "csv"])
+def test_a_graph_goes_through_files_into_the_same_graph(
+    project: Path, graph: GraphStore, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From each server, with declared kinds, flags, numbers and quotes."""
+    write_folder(tiny_shop_with_materials(), project / "shop")
+    shop = read_folder(project / "shop").tables
+    ingest(graph, shop)
+    (project / "whycart.toml").write_text(declaration_of(shop.schema), encoding="utf-8")
+    if graph.config.uri is not None:
+        monkeypatch.setenv("WHYCART_GRAPH_URI", graph.config.uri)
+        monkeypatch.setenv("WHYCART_GRAPH_PASSWORD", graph.config.password or "")
+
+    told = run("export", "copy", "--as", form)
+    back = read_folder(project / "copy").tables
+
+    assert "whycart ingest copy" in told
+    assert build_snapshot(shop).hash == build_snapshot(back).hash
+    assert shop.schema == back.schema
+
+
+def test_an_export_that_cannot_be_is_refused(project: Path) -> None:
+    for args in (("export", "copy", "--as", "xlsx"), ("export", "copy", "--around", "Product:p01")):
+        with pytest.raises(InputError, match=r"--as takes parquet or csv|--around is for GraphML"):
+            run(*args)
+
+
+def test_the_kinds_in_use_are_shown(project: Path) -> None:
+    shop = tiny_shop_with_materials()
+    (project / "whycart.toml").write_text(declaration_of(shop.schema), encoding="utf-8")
+
+    table, diagram = run("schema"), run("schema", "--mermaid")
+    listed = json.loads(run("schema", "--json"))
+
+    assert re.search(r"MADE_OF +Product +Material +no +whycart.toml", table)
+    assert re.search(r"BOUGHT_TOGETHER +Product +Product +yes +bought together with \{name\} +built in", table)
+    assert "Product }o--o{ Material : MADE_OF" in diagram
+    assert ("material_id", -4.0) == (listed["nodes"]["Material"]["key"], listed["events"]["returned"]["weight"])
 
 
 def test_status_names_the_server(project: Path) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pyarrow.compute as pc
 import pytest
 
-from bench.data import main, week_starts, write_tables
+from bench.data import main, week_starts
+from kg.input_folder import write_folder
 from kg.reader import read_folder
 from kg.tables import Tables
 from tests.worlds import tiny_shop
@@ -83,7 +84,7 @@ def test_an_entity_with_one_fact_is_left_out(films: Tables) -> None:
 def test_written_tables_read_back_as_the_same_tables(tmp_path: Path) -> None:
     shop = tiny_shop()
 
-    write_tables(shop, tmp_path)
+    write_folder(shop, tmp_path)
 
     assert shop == read_folder(tmp_path).tables
 

@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from bench.data import write_tables
 from bench.encoder import distinct_titles, main
+from kg.input_folder import write_folder
 from tests.worlds import tiny_shop
 
 
@@ -21,7 +21,7 @@ def test_every_format_is_timed_beside_the_plain_encoder(tmp_path: Path) -> None:
 
 
 def test_texts_of_a_folder_are_the_sentences_of_its_products(tmp_path: Path) -> None:
-    write_tables(tiny_shop(), tmp_path)
+    write_folder(tiny_shop(), tmp_path)
 
     texts = distinct_titles(100, tmp_path)
 

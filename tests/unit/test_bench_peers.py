@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.data import write_tables
 from bench.peers.__main__ import main, read_split
 from bench.peers.environments import REQUIREMENTS
 from bench.peers.export import knowledge, links, positive_pairs, write_peer_files
@@ -16,6 +15,7 @@ from bench.peers.models import PEERS, find_peer
 from bench.peers.run import DRIVERS, PeerFailed, run_peer
 from bench.peers.score import rank_lists, ranks_in_lists, read_lists, score_lists
 from gnn.split import DataSplit, Targets, split_snapshot
+from kg.input_folder import write_folder
 from kg.snapshot import build_snapshot
 from tests.worlds import tiny_shop, tiny_shop_with_materials
 
@@ -225,7 +225,7 @@ def test_a_driver_that_fails_says_what_it_said(files: Path, tmp_path: Path) -> N
 
 
 def test_results_hold_each_peer_with_what_each_user_got(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_tables(tiny_shop(), tmp_path)
+    write_folder(tiny_shop(), tmp_path)
     python = fake_python(tmp_path, KNOWS_THE_TEST_PART)
     monkeypatch.setattr("bench.peers.__main__.make_environment", lambda library, folder: python)
     options = [str(tmp_path), "--environments", str(tmp_path / "peers"), "--json", str(tmp_path / "out.json")]
@@ -242,7 +242,7 @@ def test_results_hold_each_peer_with_what_each_user_got(tmp_path: Path, monkeypa
 
 
 def test_a_peer_that_needs_validation_is_not_run_without(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    write_tables(tiny_shop(), tmp_path)
+    write_folder(tiny_shop(), tmp_path)
     options = [str(tmp_path), "--json", str(tmp_path / "out.json"), "--no-tune"]
 
     assert 2 == main([*options, "--models", "hopwise:PGPR,recbole:BPR"])
@@ -252,7 +252,7 @@ def test_a_peer_that_needs_validation_is_not_run_without(tmp_path: Path, capsys:
 def test_a_path_model_is_told_how_long_to_train_without_validation(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_tables(tiny_shop(), tmp_path)
+    write_folder(tiny_shop(), tmp_path)
     python = fake_python(tmp_path, KNOWS_THE_TEST_PART)
     monkeypatch.setattr("bench.peers.__main__.make_environment", lambda library, folder: python)
     options = [str(tmp_path), "--environments", str(tmp_path / "peers"), "--json", str(tmp_path / "out.json")]
@@ -265,7 +265,7 @@ def test_a_path_model_is_told_how_long_to_train_without_validation(
 
 
 def test_one_peer_that_fails_does_not_stop_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_tables(tiny_shop(), tmp_path)
+    write_folder(tiny_shop(), tmp_path)
     python = fake_python(tmp_path, "if 'BPR' in sys.argv[2]:\n    raise SystemExit('broken')\n" + KNOWS_THE_TEST_PART)
     monkeypatch.setattr("bench.peers.__main__.make_environment", lambda library, folder: python)
     options = [str(tmp_path), "--environments", str(tmp_path / "peers"), "--json", str(tmp_path / "out.json")]

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.data import write_tables
 from bench.peers.agreement import build_request, compare_with_hopwise
 from bench.peers.reasons import interval, main, measure_lists
 from bench.peers.walks import ShownPaths, interaction_times, node_degrees, path_tables, read_walks
@@ -17,6 +16,7 @@ from bench.reasons import reasons_page
 from gnn.bundle import Bundle, write_bundle
 from gnn.bundles import BundleStore
 from gnn.split import DataSplit, split_snapshot
+from kg.input_folder import write_folder
 from kg.snapshot import build_snapshot
 from serving.answer import Path as ShownPath
 from serving.answer import PathEdge, PathNode
@@ -192,7 +192,7 @@ def test_lists_are_measured_with_their_paths(split: DataSplit, bundle: Bundle) -
 
 
 def test_a_peer_that_did_not_run_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    write_tables(tiny_shop(), tmp_path)
+    write_folder(tiny_shop(), tmp_path)
     options = ["--environments", str(tmp_path / "peers"), "--json", str(tmp_path / "out.json")]
 
     assert 2 == main([str(tmp_path), *options, "--split", "leave-one-out", "--models", "hopwise:CAFE"])
@@ -200,7 +200,7 @@ def test_a_peer_that_did_not_run_is_named(tmp_path: Path, capsys: pytest.Capture
 
 
 def test_the_command_s_results_make_a_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_tables(tiny_shop(), tmp_path)
+    write_folder(tiny_shop(), tmp_path)
     python = fake_python(tmp_path, SAYS_A_HALF)
     monkeypatch.setattr("bench.peers.reasons.make_environment", lambda library, folder: python)
     monkeypatch.setattr(
@@ -221,7 +221,7 @@ def test_the_command_s_results_make_a_page(tmp_path: Path, monkeypatch: pytest.M
 def test_lists_that_a_peer_left_are_measured_and_told_with_its_training(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_tables(tiny_shop(), tmp_path)
+    write_folder(tiny_shop(), tmp_path)
     python = fake_python(tmp_path, SAYS_A_HALF)
     monkeypatch.setattr("bench.peers.reasons.make_environment", lambda library, folder: python)
     scratch = tmp_path / "peers" / "runs" / f"{tmp_path.name}-leave-one-out-0-all" / "hopwise-PGPR"
