@@ -54,6 +54,7 @@ def write_shop(folder: Path, *, users: int, products: int, events: int, fraction
     every = shop["events"].set_column(3, "type", types).append_column("value", value)
     last = rng.random(rows) < 1 / 101
     known, day = every.filter(pa.array(~last)), every.filter(pa.array(last))
+    day = day.filter(pc.is_in(day["user_id"], value_set=pc.unique(known["user_id"])))
     ids = np.sort(np.unique(known["user_id"].to_numpy(zero_copy_only=False)))
     for fraction in fractions:
         part = known.filter(pc.less_equal(known["user_id"], ids[max(0, round(len(ids) * fraction) - 1)]))
