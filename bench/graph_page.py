@@ -66,15 +66,19 @@ def _queries(runs: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     first = next(iter(runs.values()))["queries"]["1"]
     for name, facts in sorted(first.items()):
         cells = [runs[server]["queries"][size][name] for server, size in sizes]
-        told = " | ".join(f"{cell['median_ms']:,.1f} ({cell['p99_ms']:,.1f})" for cell in cells)
+        told = " | ".join(_cell(cell) for cell in cells)
         yield f"| [{name}](../queries.md#{name}){' *h*' if facts['heavy'] else ''} | {told} |"
     yield ""
     yield from _slowest(runs)
 
 
+def _cell(cell: Mapping[str, Any]) -> str:
+    return "refused" if "refused" in cell else f"{cell['median_ms']:,.1f} ({cell['p99_ms']:,.1f})"
+
+
 def _slowest(runs: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     for server, run in runs.items():
-        light = {name: cell for name, cell in run["queries"]["1"].items() if not cell["heavy"]}
+        light = {name: cell for name, cell in run["queries"]["1"].items() if not (cell["heavy"] or "refused" in cell)}
         worst = max(light, key=lambda name: light[name]["p99_ms"])
         above = sorted(name for name, cell in light.items() if cell["p99_ms"] > 2000)
         yield (

@@ -1,10 +1,11 @@
 """`python -m bench.queries_page`: docs/queries.md, every query of the catalogue with an answer to look at.
 
-The answers come from the command line, asked about the generated shop on a local graph server of its own.
+The answers are what the command line prints, asked about the generated shop on a local graph server of its own.
 """
 
 import argparse
-import os
+import contextlib
+import io
 import shlex
 import sys
 import tempfile
@@ -12,13 +13,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 
-from typer.testing import CliRunner
-
 from cypher.catalogue import Query, queries_for_people
+from kg.answers import with_times
 from kg.ingest import ingest
 from kg.sources.generated import generated_shop
 from kg.store import GraphConfig, GraphStore
-from serving.cli.graph import app
+from serving.cli.graph_queries import print_answer
 
 FILE = Path("docs/queries.md")
 TITLES: Mapping[str, str] = {
@@ -45,9 +45,10 @@ whycart graph query co_purchased -p product_id=p0034     # a table; --json, --cs
 ```
 
 ```python
-from kg.store import GraphConfig, GraphStore
+from kg.store import GraphStore
+from serving.settings import load_settings
 
-with GraphStore.open(GraphConfig(folder=".whycart/graph")) as graph:
+with GraphStore.open(load_settings().graph) as graph:
     frame = graph.query("co_purchased", product_id="p0034", limit=5)  # a pandas DataFrame
 ```
 
@@ -72,36 +73,34 @@ def queries_page(folder: Path) -> str:
         ordered = sorted(queries, key=lambda query: (list(TITLES).index(query.topic), query.name))
         for topic, of_topic in groupby(ordered, key=lambda query: query.topic):
             parts.append(f"## {TITLES[topic]}\n")
-            parts += ["\n".join(_section(query, folder)) for query in of_topic]
+            parts += ["\n".join(_section(query, store)) for query in of_topic]
     return "\n".join(parts)
 
 
-def _section(query: Query, folder: Path) -> Iterator[str]:
+def _section(query: Query, store: GraphStore) -> Iterator[str]:
     given = " ".join(f"-p {shlex.quote(f'{name}={value}')}" for name, value in query.example.items())
     yield f"### {query.name}"
     yield f"{query.description}  "
     yield f"Uses: {query.uses}.\n"
     yield "```"
     yield f"$ whycart graph query {query.name} {given}".rstrip()
-    yield from _answer(query, folder)
+    yield from _answer(query, store)
     yield "```\n"
 
 
-def _answer(query: Query, folder: Path) -> list[str]:
-    arguments = ["query", query.name, *(f"-p{name}={value}" for name, value in query.example.items())]
-    settings = {"WHYCART_GRAPH_FOLDER": str(folder), "WHYCART_GRAPH_URI": ""}
-    found = CliRunner().invoke(app, arguments, env=settings, catch_exceptions=False)
-    if found.exit_code:
-        raise RuntimeError(f"{query.name} gave no answer: {found.output}")
-    lines = [line.rstrip() for line in found.stdout.splitlines()]
-    return lines if len(lines) > 1 else [*lines, "(no row: the generated shop has no such thing)"]
+def _answer(query: Query, store: GraphStore) -> list[str]:
+    """What the command line prints."""
+    rows = with_times(query, store.read(query, query.example))
+    with contextlib.redirect_stdout(io.StringIO()) as told:
+        print_answer(tuple(query.returns), rows)
+    lines = [line.rstrip() for line in told.getvalue().splitlines()]
+    return lines if rows else [*lines, "(no row: the generated shop has no such thing)"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Write the page."""
     parser = argparse.ArgumentParser(prog="python -m bench.queries_page", description=__doc__)
     parser.parse_args(argv)
-    os.environ.pop("WHYCART_CONFIG", None)
     with tempfile.TemporaryDirectory() as folder:
         FILE.write_text(queries_page(Path(folder) / "graph"), encoding="utf-8")
     print(f"{FILE} is written")

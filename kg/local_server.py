@@ -185,6 +185,9 @@ def _command(folder: Path, *, port: int, http_port: int) -> list[str]:
         "arcadedb.serverMetrics": "false",
         "arcadedb.txWalFlush": 1,  # the default does not flush the log before it acknowledges
         "arcadedb.command.timeout": COMMAND_TIMEOUT_MS,
+        "arcadedb.queryMaxHeapElementsAllowedPerOp": -1,  # groups by the million; half the heap is the limit
+        "arcadedb.opencypher.loadCsv.allowRemoteUrls": "false",
+        "arcadedb.opencypher.loadCsv.allowFileUrls": "false",
         "java.awt.headless": "true",
     }
     memory = ["-Xms64m", f"-Xmx{_heap_mib()}m", "-XX:+ExitOnOutOfMemoryError"]

@@ -100,7 +100,17 @@ def query(
     elif as_csv:
         _print_csv(found.columns, found.rows)
     else:
-        print_table(found.columns, [[_flat(row[column]) for column in found.columns] for row in found.rows])
+        print_answer(found.columns, found.rows)
+
+
+def print_answer(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print rows of a query as a table.
+
+    Args:
+        columns: in the order they are shown.
+        rows: values by column, times as datetimes.
+    """
+    print_table(columns, [[_flat(row[column]) for column in columns] for row in rows])
 
 
 @dataclass(frozen=True, slots=True)

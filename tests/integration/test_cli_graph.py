@@ -22,6 +22,7 @@ from kg.reader import read_folder
 from kg.snapshot import build_snapshot
 from kg.store import GraphConfig, GraphStore
 from serving.cli.graph import app
+from serving.settings import load_settings
 from tests.worlds import tiny_shop, tiny_shop_with_materials
 
 FORGET = "WITH size($rows) AS none MATCH (p:Product) REMOVE p.title"
@@ -209,8 +210,8 @@ def test_queries_of_a_topic_are_listed(project: Path) -> None:
         run("queries", "--topic", "brand")
 
 
-def test_a_notebook_gets_a_data_frame(project: Path, local_config: GraphConfig) -> None:
-    with GraphStore.open(local_config) as graph:
+def test_a_notebook_gets_a_data_frame(project: Path) -> None:
+    with GraphStore.open(load_settings().graph) as graph:
         frame = graph.query("demand_by_week", since="2024-01-08", limit=1)
         nothing = graph.query("top_brands_for_user", user_id="nobody")
 

@@ -17,6 +17,7 @@ import pytest
 from cypher.catalogue import load_query
 from cypher.errors import WhycartError
 from kg import local_server
+from kg.ask import open_reading
 from kg.errors import LocalServerError
 from kg.extract import extract_tables
 from kg.ingest import ingest
@@ -172,6 +173,36 @@ def test_a_missing_password_file_is_one_sentence(own_folder: Path) -> None:
 
     with pytest.raises(LocalServerError, match="restore that file"):
         local_server.start(own_folder)
+
+
+def test_a_graph_from_before_the_reading_account_gets_one_at_the_next_start(own_folder: Path) -> None:
+    local_server.start(own_folder)
+    local_server.stop(own_folder)
+    users = own_folder / "config" / "server-users.jsonl"
+    users.write_text(users.read_text(encoding="utf-8").splitlines()[0] + "\n", encoding="utf-8")
+    (own_folder / "password-reader").unlink()
+    config = GraphConfig(folder=own_folder)
+
+    with open_reading(config) as store:
+        answer = store.read(load_query("ping"))
+
+    assert [{"answer": 1}] == answer
+    assert ["root", "reader"] == [json.loads(line)["name"] for line in users.read_text(encoding="utf-8").splitlines()]
+
+
+def test_a_server_that_runs_since_before_the_reading_account_says_so(own_folder: Path) -> None:
+    local_server.start(own_folder)
+    (own_folder / "password-reader").unlink()
+
+    with pytest.raises(LocalServerError, match="restart it once: whycart graph stop, then whycart graph start"):
+        open_reading(GraphConfig(folder=own_folder))
+
+
+def test_passwords_are_for_the_owner_of_the_folder_only(own_folder: Path) -> None:
+    local_server.start(own_folder)
+
+    private = ["password", "password-reader", "config/server-users.jsonl", "config/server-groups.json"]
+    assert {0o600} == {(own_folder / name).stat().st_mode & 0o777 for name in private}
 
 
 def test_a_server_that_ends_while_starting_shows_its_log(own_folder: Path) -> None:
