@@ -58,10 +58,10 @@ def _queries(runs: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     yield (
         "Milliseconds, median and in brackets p99 (of the few asks of a heavy one nearly the longest), asked one after "
         "the other about users, products, brands and categories of drawn events, so that busy ones come more often. "
-        "The columns are shares of the users. *h*: the header says that the query is heavy.\n"
+        "The columns say how many events there were. *h*: the header says that the query is heavy.\n"
     )
     sizes = [(server, size) for server, run in runs.items() for size in run["queries"]]
-    yield "| query | " + " | ".join(f"{NAMES[server]}, {float(size):.0%}" for server, size in sizes) + " |"
+    yield "| query | " + " | ".join(_head(server, runs[server], size) for server, size in sizes) + " |"
     yield "|---|" + "---:|" * len(sizes)
     first = next(iter(runs.values()))["queries"]["1"]
     for name, facts in sorted(first.items()):
@@ -70,6 +70,10 @@ def _queries(runs: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
         yield f"| [{name}](../queries.md#{name}){' *h*' if facts['heavy'] else ''} | {told} |"
     yield ""
     yield from _slowest(runs)
+
+
+def _head(server: str, run: Mapping[str, Any], size: str) -> str:
+    return f"{NAMES[server]}, {float(size) * run['size']['events']:,.0f} events"
 
 
 def _cell(cell: Mapping[str, Any]) -> str:
