@@ -42,6 +42,8 @@ USERS, PRODUCTS, EVENTS = 100_000, 50_000, 2_000_000
 TYPES, SHARES = ("viewed", "carted", "bought", "rated"), (0.45, 0.1, 0.42, 0.03)
 ASKS, HEAVY_ASKS, BUDGET_S = 30, 4, 12.0
 """How often a query is asked at most, a heavy one, and the seconds after which it is not asked again."""
+Places = Mapping[str, tuple[str, str]]
+"""Brand and category by product."""
 PLAIN_BATCH = 5_000
 START_MS = 1_704_067_200_000
 
@@ -182,24 +184,22 @@ def read_back_plainly(config: GraphConfig, most: int = 200_000) -> dict[str, Any
     return {"rows": len(rows)}
 
 
-def time_queries(config: GraphConfig, events: pa.Table, facts: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+def time_queries(config: GraphConfig, events: pa.Table, places: Places) -> dict[str, Any]:
     """Ask every query of the catalogue; return milliseconds by name: median, p99 (most of few) and how often."""
     found = {}
     with GraphStore.open(config) as store, progress_bars() as progress:
         queries = queries_for_people()
         for done, query in enumerate(queries):
             progress("queries", done, len(queries))
-            found[query.name] = _time_query(store, query, events, facts)
+            found[query.name] = _time_query(store, query, events, places)
     return found
 
 
-def _time_query(
-    store: GraphStore, query: Query, events: pa.Table, facts: Mapping[str, Sequence[str]]
-) -> dict[str, Any]:
+def _time_query(store: GraphStore, query: Query, events: pa.Table, places: Places) -> dict[str, Any]:
     rng, took, stop = np.random.default_rng(0), list[float](), time.perf_counter() + BUDGET_S
     asks = HEAVY_ASKS if query.heavy or query.uses.startswith("a scan") else ASKS
     for number in range(asks + 1):
-        params = _drawn(query, rng, events, facts)
+        params = _drawn(query, rng, events, places)
         start = time.perf_counter()
         try:
             store.read(query, params)
@@ -217,18 +217,16 @@ def _time_query(
     }
 
 
-def _drawn(
-    query: Query, rng: np.random.Generator, events: pa.Table, facts: Mapping[str, Sequence[str]]
-) -> dict[str, Any]:
+def _drawn(query: Query, rng: np.random.Generator, events: pa.Table, places: Places) -> dict[str, Any]:
     """Parameters about somebody who did something, so that the busy ones are asked about more often."""
     one, other = (events.slice(int(rng.integers(events.num_rows)), 1).to_pylist()[0] for _ in range(2))
-    place = facts["place"][one["product_id"]]
+    brand_id, category_id = places[one["product_id"]]
     drawn = {
         "user_id": one["user_id"],
         "product_id": one["product_id"],
         "other_id": other["product_id"],
-        "brand_id": place[0],
-        "category_id": place[1],
+        "brand_id": brand_id,
+        "category_id": category_id,
         "since": START_MS + YEAR_MS * 11 // 12,
         "until": START_MS + YEAR_MS,
         "split": START_MS + YEAR_MS // 2,
@@ -281,8 +279,7 @@ def _timed(config: GraphConfig, folder: Path) -> dict[str, Any]:
     tables = read_folder(folder).tables
     leaf = dict(zip(*(tables.edges["IN_CATEGORY"][name].to_pylist() for name in ("from_id", "to_id")), strict=True))
     rows = zip(products["product_id"].to_pylist(), products["brand_id"].to_pylist(), strict=True)
-    place = {product: (brand, leaf[product]) for product, brand in rows}
-    return time_queries(config, events, {"place": place})  # type: ignore[dict-item]  # a map, asked by product
+    return time_queries(config, events, {product: (brand, leaf[product]) for product, brand in rows})
 
 
 def main(argv: Sequence[str] | None = None) -> int:

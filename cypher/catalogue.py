@@ -180,6 +180,7 @@ def load_for_people(name: str) -> Query:
     return known[name]
 
 
+@cache
 def queries_for_people() -> tuple[Query, ...]:
     """Return the queries that people may run, sorted by path."""
     return tuple(query for query in list_queries(*FOR_PEOPLE) if query.for_people)

@@ -23,6 +23,10 @@ class GraphUnavailable(GraphConnectionError):
     """The graph server does not answer; it may a while later, and the same may be asked again."""
 
 
+class GraphTooSlow(GraphConnectionError):
+    """A statement took longer than it may and was stopped."""
+
+
 class GraphBusyError(WhycartError):
     """Another process holds the graph's data folder or its import lock."""
 

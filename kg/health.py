@@ -7,7 +7,7 @@ they make sense: before an import on the tables of a folder, after it on those o
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Literal, get_args
 
 import pandas as pd
 
@@ -98,23 +98,31 @@ class Finding:
     """What to do; empty when it passed."""
 
     @property
+    def place(self) -> str:
+        """Table and column: `products.price`."""
+        return f"{self.table}.{self.column}" if self.column else self.table
+
+    @property
     def share(self) -> float:
         """Share at fault, 0 to 1."""
         return self.count / self.total if self.total else 0.0
 
 
-def examine(tables: Tables, checks: Sequence[Check], *, now_ms: int) -> list[Finding]:
+def examine(shop: Shop, checks: Sequence[Check]) -> list[Finding]:
     """Return a finding for each check that had something to look at, failures first.
 
     Args:
-        tables: of a folder, or of a graph (`kg.extract.extract_tables`).
+        shop: the tables of a folder, or of a graph (`kg.extract.extract_tables`).
         checks: `kg.health_checks.CHECKS`, or some of them.
-        now_ms: the time of the examination, in epoch milliseconds.
     """
-    shop = Shop(tables, now_ms=now_ms)
     found = [_finding(check, check.find(shop)) for check in checks]
     order = {"FAIL": 0, "WARN": 1, "PASS": 2}
     return sorted((one for one in found if one.total), key=lambda one: order[one.verdict])
+
+
+def count_verdicts(findings: Sequence[Finding]) -> dict[Verdict, int]:
+    """Return how many findings have each verdict."""
+    return {verdict: sum(one.verdict == verdict for one in findings) for verdict in get_args(Verdict)}
 
 
 def _finding(check: Check, found: Found) -> Finding:

@@ -46,11 +46,10 @@ def prepare_accounts(folder: Path) -> None:
     file.parent.mkdir(mode=0o700, exist_ok=True)
     lines = file.read_text("utf-8").splitlines() if file.exists() else []
     known = {json.loads(line)["name"] for line in lines if line.strip()}
-    if OWNER not in known:
-        lines.append(_user(OWNER, owner, group="admin"))
-    if READER not in known:
-        lines.append(_user(READER, reader, group=READER))
-    write_private(file, "\n".join(lines) + "\n")
+    missing = [(OWNER, owner, "admin"), (READER, reader, READER)]
+    added = [_user(name, password, group=group) for name, password, group in missing if name not in known]
+    if added:
+        write_private(file, "\n".join([*lines, *added]) + "\n")
     write_private(file.with_name("server-groups.json"), json.dumps(_groups(), indent=2))
 
 

@@ -21,7 +21,7 @@ from cypher.errors import InputError, QueryError
 from kg import local_server
 from kg.answers import to_frame
 from kg.dialect import ServerInfo, identify_server, schema_queries
-from kg.errors import GraphConnectionError, GraphUnavailable
+from kg.errors import GraphConnectionError, GraphTooSlow, GraphUnavailable
 from kg.plan import Plan, read_plan
 from kg.schema import GraphSchema
 
@@ -97,9 +97,10 @@ class GraphStore:
             LocalServerError: the local server could not be started.
         """
         if config.uri is not None:
-            is_other = reading and config.reader is not None
-            user, password = (config.reader, config.reader_password) if is_other else (config.user, config.password)
-            return cls._reach(replace(config, user=user or "", password=password), uri=config.uri, owned=False)
+            known = config
+            if reading and config.reader is not None:
+                known = replace(config, user=config.reader, password=config.reader_password)
+            return cls._reach(known, uri=config.uri, owned=False)
         for _ in range(_LOCAL_ATTEMPTS - 1):
             try:
                 return cls._open_local(config, owned=owned, reading=reading)
@@ -282,5 +283,5 @@ def _refusal(uri: str, query: Query | None, err: bolt.Neo4jError) -> GraphConnec
     if "DatabaseNotFound" in code or query is None:
         return GraphConnectionError(f"the graph server at {uri} refuses the connection: {message}")
     if "Timeout" in code or "TimedOut" in code:
-        return GraphConnectionError(f"query {query.path} took too long at {uri} and was stopped: {message}")
+        return GraphTooSlow(f"query {query.path} took too long at {uri} and was stopped: {message}")
     return QueryError(f"the graph server at {uri} refuses query {query.path}: {message}")

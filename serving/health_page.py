@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from kg.health import Finding, Shop
+from kg.health import Finding, Shop, count_verdicts
 from kg.health_checks import DAY_MS
 from serving.pages import render
 from serving.quality_page import Cell, Plot, Table
@@ -27,15 +27,13 @@ def health_page(findings: Sequence[Finding], shop: Shop, *, facts: Mapping[str, 
         shop: what was examined.
         facts: by name, what was looked at and when.
     """
-    counts = {verdict: sum(one.verdict == verdict for one in findings) for verdict in ("FAIL", "WARN", "PASS")}
     plots = [plot for plot in (_events(shop), _tail(shop), _prices(shop)) if plot is not None]
-    return render("health.html", facts=facts, counts=counts, findings=_table(findings), plots=plots)
+    return render("health.html", facts=facts, counts=count_verdicts(findings), findings=_table(findings), plots=plots)
 
 
 def _table(findings: Sequence[Finding]) -> Table:
     rows = []
     for one in findings:
-        place = f"{one.table}.{one.column}" if one.column else one.table
         cells = (
             Cell(one.verdict, best=one.verdict != "PASS"),
             Cell(f"{one.count:,}", f"of {one.total:,}"),
@@ -43,7 +41,7 @@ def _table(findings: Sequence[Finding]) -> Table:
             Cell(", ".join(one.examples)),
             Cell(one.fix),
         )
-        rows.append((f"{place} {one.name}", cells))
+        rows.append((f"{one.place} {one.name}", cells))
     return Table(("verdict", "how many", "share", "for example", "what to do"), tuple(rows))
 
 

@@ -11,8 +11,7 @@ from cypher.errors import InputError
 from kg.answers import with_times
 from kg.ask import ROWS, Asked, ask, collect
 from serving.api.admission import needs
-from serving.api.problems import request_id_of
-from serving.api.routes import as_json, problems_of, require_json
+from serving.api.routes import about, as_json, problems_of, require_json
 from serving.api.services import services_of
 
 MOST_ROWS = 10_000
@@ -100,7 +99,7 @@ NamePath = Annotated[
 )
 def list_named(request: Request) -> Response:
     """Return the named queries with their parameters, columns and units."""
-    return as_json(_about(request) | {"queries": [query_facts(query) for query in queries_for_people()]})
+    return as_json(about(request) | {"queries": [query_facts(query) for query in queries_for_people()]})
 
 
 @router.get(
@@ -161,8 +160,4 @@ def _in_iso(query: Query, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _answered(request: Request, columns: list[dict[str, str]], found: Asked) -> Response:
-    return as_json(_about(request) | {"columns": columns, "rows": found.rows, "cut": found.cut})
-
-
-def _about(request: Request) -> dict[str, Any]:
-    return {"request_id": request_id_of(request), "took_ms": services_of(request).stamp(request).took_ms}
+    return as_json(about(request) | {"columns": columns, "rows": found.rows, "cut": found.cut})

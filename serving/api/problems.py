@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 
 from cypher.errors import InputError, UnknownQuery, WhycartError
 from gnn.errors import BundleError
-from kg.errors import GraphConnectionError, LocalServerError
+from kg.errors import GraphConnectionError, GraphTooSlow, LocalServerError
 from serving.errors import (
     Forbidden,
     NoBundleError,
@@ -152,7 +152,7 @@ def _on_whycart(request: Request, err: Exception) -> Response:
 
 def _of_graph(err: WhycartError) -> str:
     """What a caller is told of the graph: nothing of addresses and folders, which the log has."""
-    if "took too long" in str(err):
+    if isinstance(err, GraphTooSlow):
         return "the graph took too long to answer and was stopped; ask for less, or for one product, user or category"
     return "the graph cannot be asked now; try again"
 

@@ -361,6 +361,12 @@ async def answered(
     return await compute(services, work, is_short=is_short)
 
 
+def about(request: Request) -> dict[str, Any]:
+    """Return what the answers begin with that rest on no model: the id of the request and the milliseconds so far."""
+    stamp = services_of(request).stamp(request)
+    return {"request_id": stamp.request_id, "took_ms": stamp.took_ms}
+
+
 def as_json(body: dict[str, Any]) -> Response:
     """Return an answer as it is sent."""
     return Response(

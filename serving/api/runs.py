@@ -6,7 +6,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from serving.api.admission import needs
-from serving.api.routes import as_json, problems_of
+from serving.api.routes import about, as_json, problems_of
 from serving.api.services import services_of
 from serving.api.wishes import Id
 from serving.runs import Outcome, Run, alarms_of, run_facts
@@ -77,7 +77,7 @@ class RunAnswer(RunOut):
 def list_runs(request: Request, query: Annotated[RunsQuery, Query()]) -> Response:
     """Return the latest runs of the retraining, the newest first."""
     runs = [_told(request, run) for run in services_of(request).runs.all(limit=query.n)]
-    return as_json(_about(request) | {"runs": runs})
+    return as_json(about(request) | {"runs": runs})
 
 
 @router.get(
@@ -90,13 +90,8 @@ def list_runs(request: Request, query: Annotated[RunsQuery, Query()]) -> Respons
 def show_run(request: Request, run_id: RunPath) -> Response:
     """Return a run with its steps and its settings."""
     run = services_of(request).runs.find(run_id)
-    return as_json(_about(request) | _told(request, run) | {"config": run.config})
+    return as_json(about(request) | _told(request, run) | {"config": run.config})
 
 
 def _told(request: Request, run: Run) -> dict[str, Any]:
     return run_facts(run) | {"alarms": alarms_of(services_of(request).current.bundles.report_of(run.version))}
-
-
-def _about(request: Request) -> dict[str, Any]:
-    stamp = services_of(request).stamp(request)
-    return {"request_id": stamp.request_id, "took_ms": stamp.took_ms}

@@ -10,7 +10,7 @@ import typer
 
 from cypher.errors import InputError
 from kg.extract import extract_tables
-from kg.health import Finding, Shop, examine
+from kg.health import Finding, Shop, count_verdicts, examine
 from kg.health_checks import CHECKS
 from kg.store import GraphStore
 from kg.tables import Tables
@@ -53,14 +53,14 @@ def look(tables: Tables, *, html: Path | None, data: str) -> list[Finding]:
     Raises:
         InputError: the page cannot be written.
     """
-    now_ms = int(time.time() * 1000)
-    findings = examine(tables, CHECKS, now_ms=now_ms)
+    shop = Shop(tables, now_ms=int(time.time() * 1000))
+    findings = examine(shop, CHECKS)
     if html is not None:
         from serving.health_page import health_page  # drawing takes a second to load
 
         facts = {"data": data, "made": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", "checks": str(len(CHECKS))}
         try:
-            html.write_text(health_page(findings, Shop(tables, now_ms=now_ms), facts=facts), encoding="utf-8")
+            html.write_text(health_page(findings, shop, facts=facts), encoding="utf-8")
         except OSError as err:
             raise InputError(f"the page {html} cannot be written: {err.strerror}") from err
     return findings
@@ -97,7 +97,7 @@ def tell(findings: Sequence[Finding], *, every: bool) -> None:
         rows = [
             (
                 one.verdict,
-                f"{one.table}.{one.column}" if one.column else one.table,
+                one.place,
                 one.name,
                 one.count,
                 f"{one.share:.1%}",
@@ -107,5 +107,5 @@ def tell(findings: Sequence[Finding], *, every: bool) -> None:
             for one in shown
         ]
         print_table(columns, rows)
-    counts = {verdict: sum(one.verdict == verdict for one in findings) for verdict in ("FAIL", "WARN", "PASS")}
+    counts = count_verdicts(findings)
     say(f"{counts['FAIL']} failed, {counts['WARN']} to look at, {counts['PASS']} fine")

@@ -190,7 +190,7 @@ FAULTS: dict[str, tuple[Fault, str, str, int]] = {
 
 
 def findings_of(tables: Tables) -> list[Finding]:
-    return examine(tables, CHECKS, now_ms=NOW)
+    return examine(Shop(tables, now_ms=NOW), CHECKS)
 
 
 def test_a_good_shop_passes_everything() -> None:
