@@ -70,6 +70,8 @@ class BundleContent:
     """Last number of the event log whose event is in the snapshot."""
     products_applied: int = 0
     """Last number of the product log whose row is in the snapshot."""
+    deletions_applied: int = 0
+    """Number up to which deletions of users are in the snapshot."""
     decision: Decision | None = None
     """What validation decided, for a later run that tunes nothing; None: it is not known."""
     report: Mapping[str, Any] = field(default_factory=dict)
@@ -315,6 +317,7 @@ def _facts(content: BundleContent) -> dict[str, Any]:
         "exclude_seen": content.exclude_seen,
         "events_applied": content.events_applied,
         "products_applied": content.products_applied,
+        "deletions_applied": content.deletions_applied,
         "kernels": [kernel.name for kernel in content.scorer.kernels],
         "packages": dict(content.packages),
     }

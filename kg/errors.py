@@ -45,3 +45,7 @@ class LeakageError(WhycartError):
 
 class PathError(WhycartError):
     """A path names an edge that the snapshot does not hold."""
+
+
+class PrivacyError(InputError):
+    """The secret that pseudonyms and deletions are made with is missing, too short, or another one than before."""

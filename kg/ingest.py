@@ -3,7 +3,8 @@
 What is in the graph is read first (seconds, as it comes one row a user), and only what is new or differs is written:
 matching an event among the thousands of a heavy user costs more than creating it. A few events for a large graph are
 matched all the same, as reading it all would cost more. This module trusts its tables:
-whatever reads files has checked them. It deletes nothing: what only an earlier import named stays.
+whatever reads files has checked them. It deletes nothing: what only an earlier import named stays, and who was deleted
+stays away.
 """
 
 import logging
@@ -18,10 +19,12 @@ import pyarrow.compute as pc
 from cypher.catalogue import Query, load_query
 from cypher.errors import QueryError
 from kg.additions import Additions
+from kg.deletions import without_deleted
 from kg.difference import changed_rows, new_rows
 from kg.errors import TableError
 from kg.extract import read_edges, read_events, read_nodes
 from kg.import_lock import import_lock
+from kg.privacy import Secret
 from kg.progress import Progress, silent
 from kg.schema import EventKind, GraphSchema, NodeKind, RelationKind
 from kg.store import GraphStore, WriteResult
@@ -46,6 +49,8 @@ class IngestReport:
     nodes_created: int
     edges_created: int
     events_created: int
+    num_deleted: int
+    """Users of the tables who were deleted from the graph, and were left out with all they did."""
     took_s: float
 
     @property
@@ -59,17 +64,26 @@ class IngestReport:
         return self.num_rows / self.took_s if self.took_s > 0 else 0.0
 
 
-def ingest(store: GraphStore, tables: Tables, *, batch_rows: int = 5_000, progress: Progress = silent) -> IngestReport:
+def ingest(
+    store: GraphStore,
+    tables: Tables,
+    *,
+    batch_rows: int = 5_000,
+    secret: Secret | None = None,
+    progress: Progress = silent,
+) -> IngestReport:
     """Write the tables into the graph: constraints, then nodes, then edges, then events.
 
     Args:
         store: an open graph.
         tables: checked tables.
         batch_rows: rows a transaction, 1,000 to 5,000 are fastest.
+        secret: of the shop, which says who was deleted; needed only where somebody was.
         progress: told the rows of each kind that are in the graph.
 
     Raises:
         GraphBusyError: another import is running.
+        PrivacyError: users were deleted from the graph, and the secret that says who is missing.
         GraphConnectionError: the server does not answer; the same import may simply be run again.
         TableError: rows name nodes that are not in the graph.
         QueryError: the server refuses a row, for example an event_id that belongs to another user's event.
@@ -77,6 +91,7 @@ def ingest(store: GraphStore, tables: Tables, *, batch_rows: int = 5_000, progre
     started = time.perf_counter()
     with import_lock(store):
         store.create_schema(tables.schema)
+        tables, num_deleted = without_deleted(store, tables, secret)
         writer = _Writer(store, batch_rows, progress)
         nodes_created = sum(_import_nodes(writer, kind, tables=tables) for kind in tables.schema.nodes.values())
         edges_created = sum(_import_edges(writer, kind, tables=tables) for kind in tables.schema.relations.values())
@@ -88,6 +103,7 @@ def ingest(store: GraphStore, tables: Tables, *, batch_rows: int = 5_000, progre
         nodes_created=nodes_created,
         edges_created=edges_created,
         events_created=events_created,
+        num_deleted=num_deleted,
         took_s=time.perf_counter() - started,
     )
     logger.info("tables imported", extra={"num_rows": report.num_rows, "took_s": round(report.took_s, 3)})
@@ -106,12 +122,9 @@ def write_events(store: GraphStore, schema: GraphSchema, *, events: pa.Table, ba
     Raises:
         TableError: an event names a user or a product that is not in the graph.
     """
-    writer, merge = _Writer(store, batch_rows, silent), load_query("merge_events")
+    writer = _Writer(store, batch_rows, silent)
     names = sorted(pc.unique(events["type"]).to_pylist())
-    return sum(
-        writer.write(merge.bind(relation=schema.event(name).relation), _by_user(_of_type(events, name)), step=name)
-        for name in names
-    )
+    return sum(_write_all(writer, schema.event(name), _of_type(events, name)) for name in names)
 
 
 def write_nodes(store: GraphStore, schema: GraphSchema, *, label: str, nodes: pa.Table, batch_rows: int = 1_000) -> int:
@@ -186,14 +199,15 @@ class _Writer:
             rows: columns as the query wants them; of events all but the keys go into the map `properties`. Rows become
                 Python objects a batch at a time, so that a large table takes little memory.
             step: the kind, for progress and errors.
-            otherwise: tried with a batch that the server refuses in `query`.
+            otherwise: tried with a batch that the server refuses in `query`, and with all that follow, as what is
+                there already seldom comes alone.
             skipped: rows that need no writing, for progress.
         """
         created, total = 0, skipped + rows.num_rows
         self.progress(step, skipped, total)
         for first in range(0, rows.num_rows, self.batch_rows):
             batch = _as_rows(rows.slice(first, self.batch_rows))
-            result = self._write_batch(query, batch, otherwise)
+            result, query, otherwise = self._write_batch(query, batch, otherwise)
             written = result.rows[0]["num_rows"]
             if written != len(batch):
                 raise TableError(f"{len(batch) - written} of {len(batch)} rows of {step} name nodes not in the graph")
@@ -201,13 +215,16 @@ class _Writer:
             self.progress(step, skipped + first + len(batch), total)
         return created
 
-    def _write_batch(self, query: Query, batch: list[dict[str, Any]], otherwise: Query | None) -> WriteResult:
+    def _write_batch(
+        self, query: Query, batch: list[dict[str, Any]], otherwise: Query | None
+    ) -> tuple[WriteResult, Query, Query | None]:
+        """Write a batch; return with what came of it how to go on."""
         try:
-            return self.store.write(query, batch)
+            return self.store.write(query, batch), query, otherwise
         except QueryError:
             if otherwise is None:
                 raise
-            return self.store.write(otherwise, batch)
+            return self.store.write(otherwise, batch), otherwise, None
 
 
 def _import_nodes(writer: _Writer, kind: NodeKind, *, tables: Tables) -> int:
@@ -235,16 +252,26 @@ def _import_events(writer: _Writer, kind: EventKind, *, tables: Tables) -> int:
     wanted = _of_type(tables.events, kind.name)
     if not wanted.num_rows:
         return 0
-    create = load_query("create_events").bind(relation=kind.relation)
-    merge = load_query("merge_events").bind(relation=kind.relation)
     if _is_few(writer.store, kind, wanted.num_rows):
-        return writer.write(merge, _by_user(wanted), step=kind.name)
+        return _write_all(writer, kind, wanted)
+    create, merge = _create_and_merge(kind)
     there = read_events(writer.store, [kind])
     changed = _by_user(changed_rows(wanted, there, key=("event_id",)))
     new = _by_user(_without_empty_columns(new_rows(wanted, there, key=("event_id",))))
     unchanged = wanted.num_rows - changed.num_rows - new.num_rows
     created = writer.write(merge, changed, step=kind.name, skipped=unchanged) if changed.num_rows else 0
     return created + writer.write(create, new, step=kind.name, otherwise=merge, skipped=unchanged + changed.num_rows)
+
+
+def _write_all(writer: "_Writer", kind: EventKind, events: pa.Table) -> int:
+    """Write events of which nobody knows how many are there: creating is quickest, so that is tried first."""
+    create, merge = _create_and_merge(kind)
+    return writer.write(create, _by_user(events), step=kind.name, otherwise=merge)
+
+
+def _create_and_merge(kind: EventKind) -> tuple[Query, Query]:
+    create, merge = load_query("create_events"), load_query("merge_events")
+    return create.bind(relation=kind.relation), merge.bind(relation=kind.relation)
 
 
 def _is_few(store: GraphStore, kind: EventKind, num_rows: int) -> bool:

@@ -19,6 +19,7 @@ from kg.progress import Progress, silent
 from kg.schema import GraphSchema, declare
 from kg.validate import ReadReport, check_raw
 from kg.values import check_ids, text_values
+from kg.veil import Veil
 
 SPLITS = ("split_train", "split_valid", "split_test")
 """Tables of published splits, read by `read_splits` only."""
@@ -27,7 +28,12 @@ DECLARATION = "whycart.toml"
 
 
 def read_folder(
-    folder: Path, *, base: GraphSchema | None = None, quarantine: Path | None = None, progress: Progress = silent
+    folder: Path,
+    *,
+    base: GraphSchema | None = None,
+    quarantine: Path | None = None,
+    veil: Veil | None = None,
+    progress: Progress = silent,
 ) -> ReadReport:
     """Read and check an input folder.
 
@@ -35,6 +41,7 @@ def read_folder(
         folder: holds products and events and any further table, each as CSV, JSONL or Parquet, gzipped or not.
         base: kinds known besides those of the folder's `whycart.toml`; None: the built-in ones.
         quarantine: JSONL file where bad rows are set aside; None: a bad row is an error and nothing is returned.
+        veil: what is hidden of people before anything else; None: nothing.
         progress: told after each file and each step of the checks.
 
     Raises:
@@ -49,6 +56,7 @@ def read_folder(
     for done, (name, path) in enumerate(sorted(files.items()), start=1):
         raws[name] = parse_file(path, name=name)
         progress("read", done, len(files))
+    raws = raws if veil is None else veil.over(raws, schema)
     report = check_raw(raws, schema, quarantine=quarantine, progress=progress)
     return ReadReport(report.tables, report.quarantined, report.files, (*warnings, *report.warnings))
 

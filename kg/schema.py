@@ -72,6 +72,8 @@ _NODES = (
     NodeKind("Brand", "brand_id", "brands", ("name",)),
     NodeKind("Category", "category_id", "categories", ("name",)),
 )
+DELETED_USER = NodeKind("DeletedUser", "digest", "deleted_users")
+"""What the graph keeps of a deleted user (`kg.deletions`); no kind of the shop, and read by nothing that learns."""
 _RELATIONS = (
     RelationKind("MADE_BY", "Product", "Brand", reason="made by {name}"),
     RelationKind("IN_CATEGORY", "Product", "Category", reason="in {name}"),
@@ -174,6 +176,8 @@ def _node(label: str, entry: Mapping[str, Any], *, known: Mapping[str, NodeKind]
         return replace(known[label], text=tuple(entry.get("text", known[label].text)))
     if not _LABEL.fullmatch(label):
         raise SchemaError(f"{place}: a label is CamelCase letters and digits, got {label!r}")
+    if label == DELETED_USER.label:
+        raise SchemaError(f"{place}: Whycart itself marks deleted users by this label; take another one")
     key = entry.get("key", f"{_snake(label)}_id")
     table = entry.get("table", f"{_snake(label)}s")
     for name, value in (("key", key), ("table", table)):

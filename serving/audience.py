@@ -103,6 +103,7 @@ def audience_of(
         counts = np.concatenate([counts, [len(one) for one in read]])
         counts[[row for row in (snapshot.row("User", key) for key in fresh) if row is not None]] = 0
         keys += fresh
+    counts[[row for row, key in enumerate(keys) if counts[row] and events.forgets(key)]] = 0
     speaks = (counts > 0) & (own.max(axis=1) > 0) & ~(had & target.exclude_had)
     scores = own + scorer.prior_parts(products).sum(axis=0)
     best = scores.max(axis=1)

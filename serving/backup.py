@@ -24,6 +24,7 @@ from kg.files import sync_folder
 from kg.import_lock import import_lock
 from kg.ingest import ingest
 from kg.progress import Progress, silent
+from kg.schema import GraphSchema
 from kg.store import GraphStore
 from kg.table_files import load_tables, save_tables
 from kg.tables import Tables
@@ -31,6 +32,7 @@ from serving.archive import check_name, pack, read_manifest, unpack
 from serving.errors import ArchiveError
 from serving.events import EventLog
 from serving.model_store import open_models
+from serving.people_data import restore_deletions
 from serving.settings import Settings
 
 GRAPH, STATE, BUNDLES = "graph", "state.db", "bundles"
@@ -76,7 +78,7 @@ def back_up(settings: Settings, file: Path, *, all_models: bool = False, progres
         versions = _link_models(open_models(settings), room / BUNDLES, all_models=all_models)
         with (
             GraphStore.open(settings.graph) as store,
-            EventLog.open(settings.state) as log,
+            EventLog.open(settings.state, settings.secret_file) as log,
             import_lock(store),
             log.applying(),
         ):
@@ -126,6 +128,7 @@ def put_back(settings: Settings, file: Path, *, progress: Progress = silent) -> 
             _fill_graph(store, tables, progress=progress)
         _move_models(content / BUNDLES, open_models(settings))
         _copy_state(content / STATE, settings.state)
+        _keep_away_who_was_deleted(settings, tables.schema)
         marker.unlink()
     finally:
         shutil.rmtree(room, ignore_errors=True)
@@ -208,6 +211,11 @@ def _fill_graph(store: GraphStore, tables: Tables, *, progress: Progress) -> Non
     wrong += [] if tables.events.equals(found.events) else ["events"]
     if wrong:
         raise ArchiveError(f"the graph does not hold what the archive does: {', '.join(wrong)}; is it written to?")
+
+
+def _keep_away_who_was_deleted(settings: Settings, schema: GraphSchema) -> None:
+    with GraphStore.open(settings.graph) as store, EventLog.open(settings.state, settings.secret_file) as log:
+        restore_deletions(log, store, schema)
 
 
 def _move_models(folder: Path, store: BundleStore) -> None:

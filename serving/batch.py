@@ -90,6 +90,8 @@ class Source:
     reasons: ReasonConfig
     state: Path
     """File with the event log."""
+    secret_file: Path | None = None
+    """File of the shop's secret; None: beside the state file."""
 
 
 def recommend_to_all(  # who, what, from where and to where: each on its own
@@ -211,7 +213,8 @@ def _start(source: Source) -> None:
 
 def _open(source: Source) -> None:
     bundle = BundleStore(source.bundles).load(source.version)
-    _HERE.update(ready=ready_with_arrivals(bundle, source.state, source.reasons), log=EventLog.open(source.state))
+    log = EventLog.open(source.state, source.secret_file)
+    _HERE.update(ready=ready_with_arrivals(bundle, source.state, source.reasons), log=log)
 
 
 def _write_part(path: Path, users: Sequence[str], job: BatchJob) -> None:

@@ -1,9 +1,8 @@
 """How what users do has moved since the live model was made: distributions, amounts, and how well it still finds it.
 
 The events since the live model's snapshot are held against those it learned from. A shift is the population stability
-index, PSI = sum((new - old) * ln(new / old)) over shares, which is usually called large from 0.25 on (Siddiqi, "Credit
-Risk Scorecards", 2006). Drift refuses nothing: the next model learns from it. It raises an alarm, so that somebody
-looks whether the world has changed or a feed has.
+index (`kg.shift`), which is usually called large from 0.25 on. Drift refuses nothing: the next model learns from it. It
+raises an alarm, so that somebody looks whether the world has changed or a feed has.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,19 +11,18 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from jaxtyping import Float, Int
+from jaxtyping import Int
 
 from gnn.bundle import Bundle
 from gnn.measure import Measured
 from gnn.report import WHOLE, report_or_none
 from gnn.slices import category_groups
+from kg.shift import psi
 from kg.snapshot import DAY_MS, Snapshot
 from serving.alert_config import AlertConfig
 from serving.incremental import live_since, since_sentence
 from serving.movers import Mover, movers
 
-_FLOOR = 1e-4
-"""Least share: a part that is empty on one side would make the index endless."""
 _BANDS = 10
 _LEAST_USERS = 20
 """Users who did something since the live model below which nothing is said of how well it finds that."""
@@ -108,18 +106,6 @@ def drift_to_json(drift: Drift) -> dict[str, Any]:
         "watched": [asdict(one) for one in drift.watched],
         "movers": [asdict(one) for one in drift.movers],
     }
-
-
-def psi(before: Float[np.ndarray, " part"], after: Float[np.ndarray, " part"]) -> float:
-    """Return the population stability index of two distributions over the same parts.
-
-    Args:
-        before: counts or shares, not all 0.
-        after: the same.
-    """
-    old = np.maximum(before / before.sum(), _FLOOR)
-    new = np.maximum(after / after.sum(), _FLOOR)
-    return float(((new - old) * np.log(new / old)).sum())
 
 
 def _amounts(old: Int[np.ndarray, " event"], new: Int[np.ndarray, " event"], config: AlertConfig) -> Iterator[Watched]:

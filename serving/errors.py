@@ -32,6 +32,10 @@ class UnknownRecommendation(InputError):
     """No list is recorded under this id, or none any more."""
 
 
+class UnknownUser(InputError):
+    """Nothing is held of a user."""
+
+
 class UnknownLanguage(InputError):
     """Reasons are asked for in a language that has no message catalogue."""
 

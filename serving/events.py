@@ -1,7 +1,7 @@
 """The event log: what users did since the last model, durable before anybody is told so, and on its way to the graph.
 
 Events are appended to the operational state (`serving.state`), read from there by recommendations at once, and written
-to the graph by `apply_events`. Both steps know an event by its `event_id`, so doing them again changes nothing.
+to the graph by `serving.applying`. Both steps know an event by its `event_id`, so doing them again changes nothing.
 Checks of single events live here too; HTTP does not.
 """
 
@@ -11,24 +11,21 @@ import logging
 import re
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import sqlalchemy as sa
 from filelock import FileLock, Timeout
 from sqlalchemy.dialects.sqlite import insert
 
-from cypher.errors import QueryError
-from kg.errors import GraphBusyError, TableError
-from kg.ingest import write_events, write_nodes
+from kg.errors import GraphBusyError
 from kg.snapshot import DAY_MS, Snapshot
-from kg.store import GraphStore
-from kg.tables import EVENT_COLUMNS
 from serving.answer import SessionEvent
+from serving.deletions import Deletions
 from serving.errors import EventsError
+from serving.privacy_config import SECRET_NAME
 from serving.state import EVENTS, StateFile, open_state, translated
 
 logger = logging.getLogger(__name__)
@@ -39,8 +36,10 @@ ID_LIMIT = 200
 FUTURE_MS = DAY_MS
 """How far an event may lie in the future; clocks differ."""
 APPLY_BATCH = 1000
+"""Events that one transaction writes to the graph."""
 PENDING, APPLIED, REFUSED = 0, 1, 2
 _NEWEST = 2**63 - 1
+_DELETED = "the user was deleted; 'whycart users allow' lets one come back"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -103,38 +102,65 @@ class Rejection:
 class EventLog(StateFile):
     """Received events in order of arrival; several processes may use the same file."""
 
-    def __init__(self, path: Path, engine: sa.Engine) -> None:
+    def __init__(self, path: Path, engine: sa.Engine, secret_file: Path) -> None:
         """Wrap an open state file; `EventLog.open` is the usual way."""
         super().__init__(path, engine)
+        self.deletions = Deletions(path, engine, secret_file)
+        """Users of whom nothing may be taken in or read."""
         self._lock = FileLock(path.with_name(f"{path.name}.apply.lock"))
 
     @classmethod
-    def open(cls, path: Path) -> "EventLog":
+    def open(cls, path: Path, secret_file: Path | None = None) -> "EventLog":
         """Open the log in a state file, which is created when it is not there.
+
+        Args:
+            path: the state file.
+            secret_file: where the shop's secret is (`Settings.secret_file`); None: beside the state file.
 
         Raises:
             StateError: the file cannot be opened or has another format version.
         """
-        return cls(path, open_state(path))
+        return cls(path, open_state(path), secret_file or path.with_name(SECRET_NAME))
 
     def append(self, events: Sequence[NewEvent]) -> Appended:
         """Write events to the log in one transaction; they are on the disk when this returns.
 
         Args:
-            events: checked events (`judge_events`), in order. One whose event_id is known changes nothing.
+            events: checked events (`judge_events`), in order. One whose event_id is known changes nothing, and one of
+                a user who is being deleted at this moment is not taken.
 
         Raises:
             StateError: the file cannot be written; none of the events was taken.
+            PrivacyError: users were deleted, and the secret that says who is not there.
         """
         if not events:
             return Appended(0, 0)
         now = int(time.time() * 1000)
-        rows = [_row_of(event) | {"received_at_ms": now} for event in events]
         statement = insert(EVENTS).on_conflict_do_nothing(index_elements=["event_id"])
-        with translated(self.path), self._engine.begin() as connection:
-            accepted = connection.execute(statement, rows).rowcount
+        with translated(self.path), self._engine.connect() as connection:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")  # nobody is deleted between the look and the write
+            gone = self.deletions.among(connection, {event.user_id for event in events})
+            rows = [row_of(event) | {"received_at_ms": now} for event in events if event.user_id not in gone]
+            accepted = connection.execute(statement, rows).rowcount if rows else 0
+            connection.commit()
         logger.info("events appended", extra={"accepted": accepted, "duplicates": len(rows) - accepted})
         return Appended(accepted, len(rows) - accepted)
+
+    def forgets(self, user_id: str) -> bool:
+        """Return whether a user was deleted: nothing that is known of such a one may be read."""
+        return self.deletions.has(user_id)
+
+    def every_event_of(self, user_id: str) -> tuple[NewEvent, ...]:
+        """Return every event of a user in the log, whatever has become of it, in order of arrival."""
+        statement = sa.select(EVENTS).where(EVENTS.c.user_id == user_id).order_by(EVENTS.c.seq)
+        with translated(self.path), self._engine.connect() as connection:
+            return tuple(_event_of(row) for row in connection.execute(statement))
+
+    def delete_user(self, user_id: str) -> int:
+        """Delete the events of a user and return how many that were; `rewrite` takes what may still be read of them."""
+        statement = sa.delete(EVENTS).where(EVENTS.c.user_id == user_id)
+        with translated(self.path), self._engine.begin() as connection:
+            return int(connection.execute(statement).rowcount)
 
     def events_of(self, user_id: str, *, after: int = 0, until: int | None = None) -> tuple[SessionEvent, ...]:
         """Return a user's events with a sequence number above `after`, oldest first; the latest MAX_EVENTS of them.
@@ -243,7 +269,7 @@ class EventLog(StateFile):
 
 
 def judge_events(
-    events: Sequence[NewEvent], snapshot: Snapshot, *, now_ms: int
+    events: Sequence[NewEvent], snapshot: Snapshot, *, now_ms: int, forgets: Callable[[str], bool] | None = None
 ) -> tuple[tuple[NewEvent, ...], tuple[Rejection, ...]]:
     """Return the events that may be appended, and those that may not with the reason.
 
@@ -251,6 +277,7 @@ def judge_events(
         events: at most MAX_EVENTS.
         snapshot: knows event types.
         now_ms: the moment that "in the future" is counted from.
+        forgets: tells of a user id whether that user was deleted; None: nobody was.
 
     Raises:
         EventsError: more than MAX_EVENTS.
@@ -260,6 +287,9 @@ def judge_events(
             f"{len(events)} events in one request, at most {MAX_EVENTS} are allowed; send several requests"
         )
     judged = [(event, reject_reason(event, snapshot, now_ms=now_ms)) for event in events]
+    if forgets is not None:
+        gone = {user_id for user_id in {event.user_id for event in events} if forgets(user_id)}
+        judged = [(event, reason or (_DELETED if event.user_id in gone else None)) for event, reason in judged]
     good = tuple(event for event, reason in judged if reason is None)
     bad = tuple(
         Rejection(index, event.event_id, reason) for index, (event, reason) in enumerate(judged) if reason is not None
@@ -294,72 +324,8 @@ def unknown_type(name: str, snapshot: Snapshot) -> str:
     return f"no event type is named {name[:ID_LIMIT]!r}; {hint}"
 
 
-def apply_events(log: EventLog, store: GraphStore, snapshot: Snapshot, *, wait_s: float = 60.0) -> int:
-    """Write the waiting events of the log to the graph, in order; return how many are there now.
-
-    An event is marked only after the graph has it, and the graph knows it by its event_id: stopped at any moment and
-    called again, nothing is lost and nothing doubled. An event that the graph refuses (its product is not there) is
-    set aside with the reason; `retry_refused` tries those again.
-
-    Args:
-        log: where the events wait.
-        store: an open graph whose schema has been created.
-        snapshot: says which kinds there are, and whether events have a time or only an order.
-        wait_s: how long to wait for another process that does the same.
-
-    Raises:
-        GraphBusyError: another process is still at it.
-        GraphConnectionError: the server does not answer; the events keep waiting.
-        StateError: the log cannot be read or written.
-    """
-    return _apply(log, store, snapshot, state=PENDING, wait_s=wait_s)
-
-
-def retry_refused(log: EventLog, store: GraphStore, snapshot: Snapshot, *, wait_s: float = 60.0) -> int:
-    """Offer the graph again what it refused before, for example after an import of new products; arguments as above."""
-    return _apply(log, store, snapshot, state=REFUSED, wait_s=wait_s)
-
-
-def _apply(log: EventLog, store: GraphStore, snapshot: Snapshot, *, state: int, wait_s: float) -> int:
-    written, last = 0, 0
-    with log.applying(wait_s=wait_s):
-        while batch := log.read(state, after=last):
-            written += _apply_batch(log, store, snapshot, batch=batch)
-            last = batch[-1].seq
-    return written
-
-
-def _apply_batch(log: EventLog, store: GraphStore, snapshot: Snapshot, *, batch: Sequence[LoggedEvent]) -> int:
-    try:
-        _write(store, snapshot, batch)
-    except (TableError, QueryError) as err:
-        if len(batch) == 1:
-            log.mark([batch[0].seq], REFUSED, note=str(err))
-            logger.warning("the graph refused an event; it is set aside", extra={"seq": batch[0].seq})
-            return 0
-        half = len(batch) // 2
-        return sum(_apply_batch(log, store, snapshot, batch=part) for part in (batch[:half], batch[half:]))
-    log.mark([logged.seq for logged in batch], APPLIED)
-    return len(batch)
-
-
-def _write(store: GraphStore, snapshot: Snapshot, batch: Sequence[LoggedEvent]) -> None:
-    users = pa.table({"user_id": pa.array(sorted({logged.event.user_id for logged in batch}), pa.string())})
-    write_nodes(store, snapshot.schema, label="User", nodes=users)
-    # A shop without events has no order yet; its first events bring the clock.
-    order = snapshot.order if len(snapshot.events) else "clock"
-    rows = [_graph_row(logged.event, order) for logged in batch]
-    write_events(store, snapshot.schema, events=pa.Table.from_pylist(rows, schema=EVENT_COLUMNS))
-
-
-def _graph_row(event: NewEvent, order: str) -> dict[str, object]:
-    """Return an event with a time where the shop's events have one, else with a position after all imported ones."""
-    row = _row_of(event)
-    at_ms = row.pop("at_ms")
-    return row | {"at": at_ms if order == "clock" else None, "position": at_ms if order == "position" else None}
-
-
-def _row_of(event: NewEvent) -> dict[str, object]:
+def row_of(event: NewEvent) -> dict[str, object]:
+    """Return an event as a row of the log or of the graph."""
     names = ("event_id", "user_id", "product_id", "type", "at_ms", "quantity", "value")
     return {name: getattr(event, name) for name in names}
 

@@ -11,7 +11,9 @@ from kg.progress import Progress, silent
 from kg.schema import GraphSchema
 from kg.snapshot import Snapshot, build_snapshot
 from kg.store import GraphStore
-from serving.events import APPLIED, PENDING, REFUSED, EventLog, apply_events, retry_refused
+from serving.applying import apply_events, retry_refused
+from serving.events import APPLIED, PENDING, REFUSED, EventLog
+from serving.people_data import let_go
 from serving.products import ProductLog, apply_products
 
 
@@ -23,6 +25,8 @@ class Applied:
     """Last number of the event log."""
     products: int = 0
     """Last number of the product log; what the graph refused of it is not there."""
+    deletions: int = 0
+    """Number up to which deleted users are gone."""
 
 
 def snapshot_of_graph(
@@ -60,14 +64,15 @@ def snapshot_with_events(
         GraphBusyError: another process writes the same events and does not end.
     """
     with log.applying():
+        let_go(log, store, schema)
         if products.waiting() or log.count(PENDING) or log.count(REFUSED):
             known = known or snapshot_of_graph(store, schema)
             apply_products(products, store, known)
             apply_events(log, store, known)
             retry_refused(log, store, known)
-        last, said = log.applied_seq(), products.last_seq()
+        last, said, gone = log.applied_seq(), products.last_seq(), log.deletions.last()
         snapshot = snapshot_of_graph(store, schema, cutoff=cutoff, progress=progress)
-    return snapshot, Applied(last if cutoff is None else _last_before(log, cutoff, last), said)
+    return snapshot, Applied(last if cutoff is None else _last_before(log, cutoff, last), said, gone)
 
 
 def _last_before(log: EventLog, cutoff: datetime, last: int) -> int:

@@ -21,6 +21,9 @@ class EventReader(Protocol):
     def events_of(self, user_id: str, *, after: int) -> tuple[SessionEvent, ...]:
         """Return a user's events with a log number above `after`, oldest first."""
 
+    def forgets(self, user_id: str) -> bool:
+        """Return whether a user was deleted, and the bundle's copy of the user's past is not to be read."""
+
 
 class NoEvents:
     """An event log without events."""
@@ -28,6 +31,10 @@ class NoEvents:
     def events_of(self, user_id: str, *, after: int) -> tuple[SessionEvent, ...]:
         """Return nothing."""
         return ()
+
+    def forgets(self, user_id: str) -> bool:
+        """Return False: nobody was deleted."""
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +64,7 @@ def past_of(bundle: Bundle, events: EventReader, request: RecommendRequest, *, n
         now_ms: epoch milliseconds that ages are counted from; None: the clock.
     """
     clock = int(time.time() * 1000) if now_ms is None else now_ms
-    if request.user_id is None:
+    if request.user_id is None or events.forgets(request.user_id):
         return Past(bundle.snapshot, None, request.session, clock)
     logged = events.events_of(request.user_id, after=bundle.events_applied)
     return Past(bundle.snapshot, bundle.snapshot.row("User", request.user_id), (*logged, *request.session), clock)

@@ -17,7 +17,6 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy.dialects.sqlite import insert
-from sqlalchemy.exc import OperationalError
 
 from gnn.bundle import Bundle
 from kg.snapshot import DAY_MS
@@ -59,6 +58,10 @@ class Moment:
     def events_of(self, user_id: str, *, after: int) -> tuple[SessionEvent, ...]:
         """Return a user's events with a log number above `after` up to this moment, oldest first."""
         return () if self.until is None else self.log.events_of(user_id, after=after, until=self.until)
+
+    def forgets(self, user_id: str) -> bool:
+        """Return whether a user was deleted."""
+        return self.log.forgets(user_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,23 +181,24 @@ class RecordLog(StateFile):
         Raises:
             StateError: the file cannot be written, or another process reads it without a pause.
         """
-        deleted = self._delete(sa.select(RECOMMENDATIONS.c.seq).where(RECOMMENDATIONS.c.user_id == user_id))
-        try:
-            with self._engine.connect() as connection:
-                connection.exec_driver_sql("VACUUM")
-                # The write-ahead log still holds pages as they were.
-                held = bool(connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()[0])
-        except OperationalError as err:
-            raise StateError(self._traces(deleted, str(err.orig))) from err
-        if held:
-            raise StateError(self._traces(deleted, "other processes are reading"))
+        deleted = self.delete_of(user_id)
+        self.rewrite()
         return deleted
 
-    def _traces(self, deleted: int, cause: str) -> str:
-        return (
-            f"{self.path}: {deleted} records were deleted, but traces stay in the file and in {self.path.name}-wal "
-            f"({cause}); call it again in a quiet moment"
-        )
+    def delete_of(self, user_id: str) -> int:
+        """Delete the records of a user, whose bytes stay in the file until `rewrite`; return how many that were."""
+        return self._delete(sa.select(RECOMMENDATIONS.c.seq).where(RECOMMENDATIONS.c.user_id == user_id))
+
+    def of_user(self, user_id: str) -> tuple[Record, ...]:
+        """Return every record of a user, oldest first.
+
+        Raises:
+            StateError: the file cannot be read.
+        """
+        statement = sa.select(RECOMMENDATIONS).where(RECOMMENDATIONS.c.user_id == user_id)
+        with translated(self.path), self._engine.connect() as connection:
+            rows = connection.execute(statement.order_by(RECOMMENDATIONS.c.seq)).all()
+        return tuple(_record_of(row) for row in rows)
 
     def _delete(self, seqs: sa.Select[tuple[int]]) -> int:
         total = 0

@@ -255,6 +255,7 @@ class _Job:
             encoder=encoder,
             events_applied=self.applied.events,
             products_applied=self.applied.products,
+            deletions_applied=self.applied.deletions,
             decision=decision,
         )
         write_draft(content, draft)

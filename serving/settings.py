@@ -11,12 +11,17 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
+from kg.privacy import Secret, read_or_make_secret, read_secret
 from kg.schema import GraphSchema, declare
 from kg.store import GraphConfig
 from serving.errors import ConfigError
+from serving.privacy_config import SECRET_NAME, PrivacyConfig
 from serving.sections import Source, read_section, reject_unknown
+
+if TYPE_CHECKING:
+    from kg.veil import Veil
 
 Config = TypeVar("Config")
 FILE_NAME = "whycart.toml"
@@ -42,6 +47,7 @@ SECTIONS = (
         "reasons",
         "audit",
         "lists",
+        "privacy",
     ),
 )
 """Tables that `whycart.toml` may hold; `serving.cli.config` names the dataclass of each."""
@@ -125,6 +131,46 @@ class Settings:
     def state(self) -> Path:
         """File of the operational state (events received, runs)."""
         return self.home / "state.db"
+
+    @property
+    def last_import(self) -> Path:
+        """File that says how the last import was spread; it may not be there yet."""
+        return self.home / "last-import.json"
+
+    @property
+    def privacy(self) -> PrivacyConfig:
+        """What of people goes into the graph."""
+        return self.section("privacy", PrivacyConfig)
+
+    @property
+    def secret_file(self) -> Path:
+        """File of the shop's secret; it may not be there yet."""
+        return self.privacy.key_file or self.home / SECRET_NAME
+
+    def secret(self) -> Secret | None:
+        """Return the shop's secret; None where it was never needed.
+
+        Raises:
+            PrivacyError: it cannot be read.
+        """
+        if self.privacy.pseudonymise:
+            return read_or_make_secret(self.secret_file)
+        return read_secret(self.secret_file)
+
+    def veil(self) -> "Veil | None":
+        """Return what an import hides of people; None: nothing."""
+        wanted = self.privacy
+        if not (wanted.pseudonymise or wanted.scrub):
+            return None
+        from kg.veil import Veil  # brings libraries that only an import needs
+
+        secret = self.secret() if wanted.pseudonymise else None
+        return Veil(secret=secret, scrub=wanted.scrub, phone_region=wanted.phone_region)
+
+    def user(self, user_id: str) -> str:
+        """Return what the graph knows a user by: the id, or its pseudonym where users have such."""
+        secret = self.secret() if self.privacy.pseudonymise else None
+        return user_id if secret is None else secret.pseudonym(user_id)
 
     def section(
         self,

@@ -19,7 +19,7 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 
 from serving.errors import StateError
 
-FORMAT_VERSION = 5
+FORMAT_VERSION = 6
 """Format of the file, kept in SQLite's `user_version`; an older file is brought up when it is opened."""
 BUSY_TIMEOUT_S = 10.0
 """How long a writer waits for another process's transaction."""
@@ -107,7 +107,25 @@ PRODUCTS = sa.Table(
 )
 """What was said of products, in the order of arrival; `fields` is JSON, `state` as that of events."""
 sa.Index("products_by_state", PRODUCTS.c.state, PRODUCTS.c.seq, sqlite_where=PRODUCTS.c.state != 1)
-_STEPS: tuple[tuple[sa.Table, ...], ...] = ((EVENTS,), (RECOMMENDATIONS,), (API_KEYS,), (RUNS,), (PRODUCTS,))
+DELETIONS = sa.Table(
+    "deletions",
+    METADATA,
+    sa.Column("seq", sa.Integer, primary_key=True),
+    sa.Column("digest", sa.Text, nullable=False, unique=True),
+    sa.Column("key_id", sa.Text, nullable=False),
+    sa.Column("at_ms", sa.Integer, nullable=False),
+    sa.Column("user_id", sa.Text),
+    sqlite_autoincrement=True,
+)
+"""Users that were deleted, by digest; `user_id` is there only until the graph has let go of the user."""
+_STEPS: tuple[tuple[sa.Table, ...], ...] = (
+    (EVENTS,),
+    (RECOMMENDATIONS,),
+    (API_KEYS,),
+    (RUNS,),
+    (PRODUCTS,),
+    (DELETIONS,),
+)
 """Tables that each format version added, version 1 first."""
 
 
@@ -181,6 +199,27 @@ class StateFile:
                 for table in METADATA.sorted_tables
                 if connection.execute(sa.select(sa.literal(1)).select_from(table).limit(1)).first()
             ]
+
+    def rewrite(self) -> None:
+        """Write the whole file anew, so that nothing deleted can be read from it; nobody else writes meanwhile.
+
+        An index keeps copies of what it once held, and the write-ahead log pages as they were.
+
+        Raises:
+            StateError: the file cannot be written, or another process reads it without a pause.
+        """
+        cause = "other processes are reading"
+        try:
+            with self._engine.connect() as connection:
+                connection.exec_driver_sql("VACUUM")
+                if not connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()[0]:
+                    return
+        except OperationalError as err:
+            cause = str(err.orig)
+        raise StateError(
+            f"{self.path}: rows were deleted, but traces stay in the file and in {self.path.name}-wal ({cause}); "
+            "do it again in a quiet moment"
+        )
 
     def close(self) -> None:
         """Close the file."""

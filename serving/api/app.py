@@ -10,9 +10,10 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 
 from gnn.bundles import BundleStore
+from kg.privacy import Secret
 from kg.snapshot import Snapshot
 from kg.store import GraphStore
-from serving.api import catalogue, graph, people, recommendations, runs, search, surfaces
+from serving.api import catalogue, graph, people, people_data, recommendations, runs, search, surfaces
 from serving.api.applier import EventApplier
 from serving.api.asking import GraphDoor
 from serving.api.current import CHECK_EVERY_S, CurrentBundle
@@ -68,6 +69,7 @@ def create_app(  # noqa: PLR0913  # each is one part of the process, set apart f
     guard: Guard | None = None,
     lists: ListsConfig | None = None,
     canary: CanaryWatch | None = None,
+    pseudonyms: Secret | None = None,
 ) -> FastAPI:
     """Return the API; its background threads live from the app's start to its end, which also closes the log.
 
@@ -82,6 +84,7 @@ def create_app(  # noqa: PLR0913  # each is one part of the process, set apart f
         guard: what is asked of those who ask; None: a key where there ever was one.
         lists: what lists hold beside the best; None: the defaults.
         canary: how a model that some users are shown is looked after; None: the defaults.
+        pseudonyms: what users are known by instead of their ids; None: their ids.
     """
     metrics = Metrics()
     products = ProductLog.open(log.path)
@@ -94,7 +97,7 @@ def create_app(  # noqa: PLR0913  # each is one part of the process, set apart f
         return None if served is None else served.bundle.snapshot
 
     applier = None if open_graph is None else EventApplier(log, products, open_graph, snapshot=snapshot)
-    recorder = Recorder(RecordLog.open(log.path, audit or AuditConfig()), metrics)
+    recorder = Recorder(RecordLog.open(log.path, audit or AuditConfig()), metrics, forgets=log.forgets)
     keyring = Keyring(KeyLog.open(log.path), guard or Guard())
     recent, runs_log, wanted = Recent(log), RunLog.open(log.path), lists or ListsConfig()
     door = GraphDoor(ask_graph)
@@ -117,19 +120,19 @@ def create_app(  # noqa: PLR0913  # each is one part of the process, set apart f
         redoc_url=None,
     )
     app.state.services = services
-    others = (surfaces, people, search, catalogue, recommendations, runs, graph)
+    others = (surfaces, people, people_data, search, catalogue, recommendations, runs, graph)
     for routes in (router, *(module.router for module in others), health):
         app.include_router(routes)
     install_problems(app)
-    _wrap(app, metrics, (guard or Guard()).origins)
+    _wrap(app, metrics, (guard or Guard()).origins, pseudonyms)
     return app
 
 
-def _wrap(app: FastAPI, metrics: Metrics, origins: Sequence[str]) -> None:
+def _wrap(app: FastAPI, metrics: Metrics, origins: Sequence[str], pseudonyms: Secret | None) -> None:
     """Put around the routes what every request passes: compression, other origins where allowed, and the edge."""
     app.add_middleware(GZipMiddleware, minimum_size=COMPRESSED_FROM, compresslevel=1)
     if origins:
-        methods, headers = ["GET", "POST"], ["Authorization", "Content-Type", HEADER, "X-API-Key"]
+        methods, headers = ["GET", "POST", "DELETE"], ["Authorization", "Content-Type", HEADER, "X-API-Key"]
         app.add_middleware(
             CORSMiddleware,
             allow_origins=list(origins),
@@ -137,7 +140,7 @@ def _wrap(app: FastAPI, metrics: Metrics, origins: Sequence[str]) -> None:
             allow_headers=headers,
             expose_headers=[HEADER, "Retry-After", "Server-Timing"],
         )
-    app.add_middleware(Edge, metrics=metrics)
+    app.add_middleware(Edge, metrics=metrics, secret=pseudonyms)
 
 
 def _start(services: Services) -> None:

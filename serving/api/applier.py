@@ -11,7 +11,9 @@ from cypher.errors import WhycartError
 from kg.errors import GraphBusyError
 from kg.snapshot import Snapshot
 from kg.store import GraphStore
-from serving.events import PENDING, REFUSED, EventLog, apply_events, retry_refused
+from serving.applying import apply_events, retry_refused
+from serving.events import PENDING, REFUSED, EventLog
+from serving.people_data import settle_elsewhere
 from serving.products import ProductLog, apply_products
 
 logger = logging.getLogger(__name__)
@@ -97,12 +99,15 @@ class EventApplier:
         snapshot = self._snapshot()
         if snapshot is None:
             return False
+        leaving = bool(self._log.deletions.waiting())
         # What the graph refused may have its product by now: tried again once a bundle.
         refused = self._retried != snapshot.hash and self._log.count(REFUSED) > 0
         said = self._products.waiting(limit=1)
-        if not said and not refused and not self._log.read(PENDING, limit=1):
+        if not leaving and not said and not refused and not self._log.read(PENDING, limit=1):
             return False
         store = self._opened(snapshot)
+        if leaving:
+            settle_elsewhere(self._log, store, snapshot.schema, wait_s=0)
         if said:
             with self._log.applying(wait_s=0):
                 apply_products(self._products, store, snapshot)

@@ -16,6 +16,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from kg.privacy import Secret
+from serving.api.ids import USER_SECRET
 from serving.api.metrics import Metrics
 from serving.api.problems import MEDIA_TYPE, internal_problem, problem_body
 
@@ -33,16 +35,18 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 class Edge:
     """Wraps an app; one instance serves all its requests."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
-        """Wrap `app` and count in `metrics`."""
+    def __init__(self, app: ASGIApp, metrics: Metrics, secret: Secret | None = None) -> None:
+        """Wrap `app` and count in `metrics`; with a secret users are known by pseudonyms."""
         self._app = app
         self._metrics = metrics
+        self._secret = secret
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        USER_SECRET.set(self._secret)
         await _Exchange(scope, receive, send).run(self._app, self._metrics)
 
 

@@ -10,6 +10,7 @@ from pydantic import Field
 from serving.answer import RecommendRequest
 from serving.api.admission import needs
 from serving.api.holding import Served
+from serving.api.ids import Id
 from serving.api.people_answers import (
     AudienceAnswer,
     HomeAnswer,
@@ -21,7 +22,7 @@ from serving.api.people_answers import (
 )
 from serving.api.routes import UserPath, answered, problems_of
 from serving.api.services import Services
-from serving.api.wishes import MAX_OFFSET, Id, Parameters, RecommendQuery
+from serving.api.wishes import MAX_OFFSET, Parameters, RecommendQuery
 from serving.audience import MOST, Target, audience_of
 from serving.history import past_of
 from serving.home import MAX_ROWS, home_of

@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 
 from cypher.errors import InputError, UnknownQuery, WhycartError
 from gnn.errors import BundleError
-from kg.errors import GraphConnectionError, GraphTooSlow, LocalServerError
+from kg.errors import GraphConnectionError, GraphTooSlow, LocalServerError, PrivacyError
 from serving.errors import (
     Forbidden,
     NoBundleError,
@@ -27,6 +27,7 @@ from serving.errors import (
     UnknownProduct,
     UnknownRecommendation,
     UnknownRun,
+    UnknownUser,
 )
 
 logger = logging.getLogger(__name__)
@@ -124,18 +125,26 @@ def _methods_here(request: Request) -> list[str]:
     return sorted(found)
 
 
+_UNKNOWN: Mapping[type[Exception], str] = {
+    UnknownProduct: "unknown-product",
+    UnknownRecommendation: "unknown-recommendation",
+    UnknownUser: "unknown-user",
+    UnknownRun: "unknown-run",
+    UnknownQuery: "unknown-query",
+}
+"""Errors about what is not there, answered with 404, and the last word of the problem's type."""
+
+
 def _on_whycart(request: Request, err: Exception) -> Response:
     request_id = request_id_of(request)
     if isinstance(err, Unauthorized | Forbidden | TooManyRequests):
         return _not_admitted(err, request_id)
-    if isinstance(err, UnknownProduct):
-        return problem_response(problem_body(404, str(err), request_id=request_id, slug="unknown-product"))
-    if isinstance(err, UnknownRecommendation):
-        return problem_response(problem_body(404, str(err), request_id=request_id, slug="unknown-recommendation"))
-    if isinstance(err, UnknownRun):
-        return problem_response(problem_body(404, str(err), request_id=request_id, slug="unknown-run"))
-    if isinstance(err, UnknownQuery):
-        return problem_response(problem_body(404, str(err), request_id=request_id, slug="unknown-query"))
+    slug = next((slug for kind, slug in _UNKNOWN.items() if isinstance(err, kind)), None)
+    if slug is not None:
+        return problem_response(problem_body(404, str(err), request_id=request_id, slug=slug))
+    if isinstance(err, PrivacyError):
+        logger.error("nobody can be told apart from who was deleted: %s", err, extra={"request_id": request_id})
+        return _unavailable("state", "the event log cannot be used now; nothing was taken, try again", request_id)
     if isinstance(err, InputError):
         return problem_response(problem_body(422, str(err), request_id=request_id, slug="invalid-request"))
     if isinstance(err, NoBundleError | BundleError):

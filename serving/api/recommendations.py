@@ -6,10 +6,10 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from serving.api.admission import needs
+from serving.api.ids import Id
 from serving.api.recorded import RecordAnswer, shape_record
 from serving.api.routes import as_json, problems_of
 from serving.api.services import services_of
-from serving.api.wishes import Id
 from serving.replay import replay
 
 router = APIRouter(prefix="/v1")

@@ -10,6 +10,7 @@ import logging
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 
 from cypher.errors import WhycartError
 from serving.api.metrics import Metrics
@@ -32,9 +33,25 @@ LONGEST_PAUSE_S = 10.0
 class Recorder:
     """One background thread; `start` and `stop` it once."""
 
-    def __init__(self, records: RecordLog, metrics: Metrics, *, max_waiting_bytes: int = MAX_WAITING_BYTES) -> None:
-        """Write to `records` and count in `metrics`; nothing is written before `start`."""
-        self._records, self._metrics, self._max_bytes = records, metrics, max_waiting_bytes
+    def __init__(
+        self,
+        records: RecordLog,
+        metrics: Metrics,
+        *,
+        max_waiting_bytes: int = MAX_WAITING_BYTES,
+        forgets: Callable[[str], bool] | None = None,
+    ) -> None:
+        """Write to `records` and count in `metrics`; nothing is written before `start`.
+
+        Args:
+            records: where to.
+            metrics: of the process.
+            max_waiting_bytes: most bytes of answers that wait.
+            forgets: tells of a user id whether that user was deleted, and gets no record; None: nobody was.
+        """
+        self.records = records
+        """Where to."""
+        self._forgets, self._metrics, self._max_bytes = forgets, metrics, max_waiting_bytes
         self._waiting: deque[Record] = deque()
         self._bytes = 0
         self._failures = 0
@@ -46,7 +63,7 @@ class Recorder:
     @property
     def enabled(self) -> bool:
         """Whether lists are recorded."""
-        return self._records.config.enabled
+        return self.records.config.enabled
 
     @property
     def failing(self) -> bool:
@@ -62,7 +79,7 @@ class Recorder:
         self._stop.set()
         self._wake.set()
         self._thread.join()
-        self._records.close()
+        self.records.close()
 
     def add(self, record: Record) -> None:
         """Leave a record to be written; returns at once."""
@@ -90,10 +107,10 @@ class Recorder:
         if waiting is not None:
             return waiting
         try:
-            return self._records.find(recommendation_id)
+            return self.records.find(recommendation_id)
         except UnknownRecommendation:
             time.sleep(SETTLE_S)
-            return self._records.find(recommendation_id)
+            return self.records.find(recommendation_id)
 
     def _run(self) -> None:
         expire_at = time.monotonic()
@@ -117,7 +134,7 @@ class Recorder:
         """Write batch after batch until nothing waits, or one cannot be written."""
         while batch := self._oldest():
             try:
-                self._records.add(batch)
+                self.records.add([record for record in batch if not self._is_of_deleted(record)])
             except Exception as err:  # the edge of a thread: the records wait, whatever happened
                 self._failures = min(self._failures + 1, 30)
                 ours = isinstance(err, WhycartError)
@@ -131,13 +148,16 @@ class Recorder:
             self._failures, self._full = 0, False
             self._metrics.count_records(written=len(batch), lost=0)
 
+    def _is_of_deleted(self, record: Record) -> bool:
+        return self._forgets is not None and record.user_id is not None and self._forgets(record.user_id)
+
     def _oldest(self) -> list[Record]:
         with self._lock:
             return [self._waiting[place] for place in range(min(BATCH, len(self._waiting)))]
 
     def _expire(self) -> None:
         try:
-            deleted = self._records.expire()
+            deleted = self.records.expire()
         except Exception as err:  # the edge of a thread: they are deleted another time
             ours = isinstance(err, WhycartError)
             logger.warning("expired records of lists cannot be deleted: %s", err, exc_info=not ours)

@@ -18,6 +18,7 @@ from serving.answer import Answer, RecommendRequest
 from serving.api.admission import needs
 from serving.api.current import never
 from serving.api.holding import Served
+from serving.api.ids import Id, UserId
 from serving.api.problems import MEDIA_TYPE, problem_body, problem_response, request_id_of
 from serving.api.schemas import EventsAnswer, ExplainAnswer, Live, RankAnswer, Ready, RecommendAnswer
 from serving.api.services import Services, compute, services_of
@@ -26,7 +27,6 @@ from serving.api.wishes import (
     EventsBody,
     ExplainBody,
     ExplainQuery,
-    Id,
     RankBody,
     RecommendBody,
     RecommendQuery,
@@ -73,7 +73,7 @@ async def require_json(request: Request) -> None:
         raise HTTPException(415, f"send the body as application/json, got {given[:100] or 'no content type'!r}")
 
 
-UserPath = Annotated[Id, Path(description="User id; an unknown user gets popular products.", examples=["u1"])]
+UserPath = Annotated[UserId, Path(description="User id; an unknown user gets popular products.", examples=["u1"])]
 ProductPath = Annotated[Id, Path(description="Product id.", examples=["p01"])]
 _READ, _WRITE = needs("read"), needs("write")
 _BODY = Depends(require_json)
@@ -199,7 +199,7 @@ def take_events(request: Request, body: EventsBody) -> Response:
     now_ms = int(time.time() * 1000)
     events = [event.event(now_ms=now_ms) for event in body.events]
     snapshot: Snapshot = services.current.get().bundle.snapshot
-    good, bad = judge_events(events, snapshot, now_ms=now_ms)
+    good, bad = judge_events(events, snapshot, now_ms=now_ms, forgets=services.log.forgets)
     appended = services.log.append(good)
     aside = sum(snapshot.row("Product", event.product_id) is None for event in good)
     services.metrics.count_events(accepted=appended.accepted, duplicates=appended.duplicates, rejected=len(bad))

@@ -6,9 +6,9 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from serving.api.admission import needs
+from serving.api.ids import Id
 from serving.api.routes import about, as_json, problems_of
 from serving.api.services import services_of
-from serving.api.wishes import Id
 from serving.runs import Outcome, Run, alarms_of, run_facts
 
 router = APIRouter(prefix="/v1", tags=["operation"])

@@ -6,12 +6,13 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
 from serving.api.admission import needs
+from serving.api.ids import UserId
 from serving.api.routes import as_json, problems_of
 from serving.api.schemas import SearchAnswer
 from serving.api.services import compute, services_of
 from serving.api.shape import shape_search
 from serving.api.surfaces import taste_of
-from serving.api.wishes import Id, SimilarQuery
+from serving.api.wishes import SimilarQuery
 from serving.query import MAX_QUERY
 from serving.search import search
 
@@ -28,7 +29,7 @@ class SearchQuery(SimilarQuery):
         description="What is searched for, in the customer's words.",
         examples=["acme coffee under $8"],
     )
-    user: Id | None = Field(
+    user: UserId | None = Field(
         None, description="Of equally fitting products those first that this user likes.", examples=["u1"]
     )
     debug: bool = Field(False, description="Say what was read off the search.", examples=[True])

@@ -15,11 +15,12 @@ from pydantic import Field
 from serving.answer import Answer, Filter, RecommendRequest
 from serving.api.admission import needs
 from serving.api.holding import Served
+from serving.api.ids import Id, UserId
 from serving.api.routes import ProductPath, answered, problems_of, require_json
 from serving.api.schemas import SurfaceAnswer
 from serving.api.services import Services
 from serving.api.shape import shape_surface
-from serving.api.wishes import MAX_N, MAX_OFFSET, Body, Id, Lang, Room, SimilarQuery, Where
+from serving.api.wishes import MAX_N, MAX_OFFSET, Body, Lang, Room, SimilarQuery, Where
 from serving.history import past_of
 from serving.records import moment_of
 from serving.surfaces import MAX_BASKET, NEW_DAYS, Basket, bought_together, newest, trending
@@ -47,7 +48,7 @@ class NewQuery(SimilarQuery):
     """Which new products, how many, and for whom."""
 
     days: int = Field(NEW_DAYS, ge=1, le=36_500, description="How long a product counts as new.", examples=[30])
-    user: Id | None = Field(None, description="Those first that this user likes most.", examples=["u1"])
+    user: UserId | None = Field(None, description="Those first that this user likes most.", examples=["u1"])
 
 
 class BasketBody(Body):

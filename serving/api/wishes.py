@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema, model_validator
 
 from serving.answer import Filter, RecommendRequest, SessionEvent, Surface
-from serving.events import ID_LIMIT, MAX_EVENTS, NewEvent, new_event_id
+from serving.api.ids import Id, UserId
+from serving.events import MAX_EVENTS, NewEvent, new_event_id
 from serving.filters import MAX_LENGTH
 from serving.slots import ListsConfig
 
@@ -21,7 +22,6 @@ MAX_PATHS = 10
 MAX_EXCLUDED = 100
 """Products that an address may exclude: servers and proxies refuse addresses of more than some ten thousand bytes."""
 DEFAULT_PATHS = 3
-_NO_CONTROL = r"^[^\x00-\x1f\x7f-\x9f]+$"
 
 
 def _parse_time(given: Any) -> datetime:
@@ -38,8 +38,6 @@ def _parse_time(given: Any) -> datetime:
         raise ValueError(wanted) from err
 
 
-Id = Annotated[str, Field(min_length=1, max_length=ID_LIMIT, pattern=_NO_CONTROL)]
-"""An external id: one line of plain text."""
 Word = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[a-z][a-z0-9_]*$")]
 Time = Annotated[datetime, PlainValidator(_parse_time), WithJsonSchema({"type": "string", "format": "date-time"})]
 Number = Annotated[float, Field(allow_inf_nan=False)]
@@ -171,7 +169,7 @@ class RecommendQuery(SimilarQuery):
 class ExplainQuery(_ListQuery):
     """Which user, which product, and which list the product is, or is not, in."""
 
-    user: Id = Field(description="User id; an unknown user is answered too.", examples=["u1"])
+    user: UserId = Field(description="User id; an unknown user is answered too.", examples=["u1"])
     product: Id = Field(description="Product id.", examples=["p05"])
     exclude_seen: bool | None = Field(
         None, description="Leave out what the user had before; not given: as the model was measured.", examples=[True]
@@ -229,7 +227,7 @@ class _ListBody(Body):
 
     model_config = ConfigDict(json_schema_extra=_SOMEBODY)
 
-    user_id: Id | None = Field(None, examples=["u1"])
+    user_id: UserId | None = Field(None, examples=["u1"])
     events: list[SessionEventIn] = Field(
         [], max_length=MAX_EVENTS, description="Events of the session, oldest first; newer than the user's history."
     )
@@ -302,7 +300,7 @@ class RankBody(Body):
 
     model_config = ConfigDict(json_schema_extra=_SOMEBODY)
 
-    user_id: Id | None = Field(None, examples=["u1"])
+    user_id: UserId | None = Field(None, examples=["u1"])
     events: list[SessionEventIn] = Field(
         [], max_length=MAX_EVENTS, description="Events of the session, oldest first; newer than the user's history."
     )
@@ -345,7 +343,7 @@ class ExplainBody(_ListBody):
 class EventIn(Body):
     """One thing a user did with a product."""
 
-    user_id: Id = Field(examples=["u1"])
+    user_id: UserId = Field(examples=["u1"])
     product_id: Id = Field(examples=["p05"])
     type: Word = Field("viewed", description="A declared event type.", examples=["bought"])
     at: Time | None = Field(None, description="ISO 8601; not given: now.", examples=["2026-01-31T12:00:00Z"])

@@ -4,9 +4,11 @@ import time
 from pathlib import Path
 
 from cypher.errors import InputError
+from gnn.bundle import Bundle
 from serving.answer import RecommendRequest
 from serving.batch import Source, recommend_to_all
 from serving.cli.output import progress_bars, say
+from serving.events import EventLog
 from serving.model_store import open_models
 from serving.reason_config import read_reasons
 from serving.settings import Settings
@@ -31,8 +33,8 @@ def write_lists(
     if out.suffix != ".parquet":
         raise InputError(f"--out writes Parquet, got {out.name!r}; give a name that ends in .parquet")
     bundle = open_models(settings).current()
-    users = sorted(set(bundle.snapshot.ids("User") if only is None else _read_users(only)))
-    source = Source(settings.bundles, bundle.version, read_reasons(settings), settings.state)
+    users = _users(settings, bundle, only)
+    source = Source(settings.bundles, bundle.version, read_reasons(settings), settings.state, settings.secret_file)
     started = time.perf_counter()
     with progress_bars() as progress:
         num_rows = recommend_to_all(
@@ -41,6 +43,13 @@ def write_lists(
     took = time.perf_counter() - started
     say(f"{num_rows:,} rows for {len(users):,} users in {out} ({took:.1f} s, {len(users) / took:,.0f} users a second)")
     say(f"model {bundle.version}")
+
+
+def _users(settings: Settings, bundle: Bundle, only: Path | None) -> list[str]:
+    """Return who gets a list, in order: those who were deleted do not."""
+    named = bundle.snapshot.ids("User") if only is None else map(settings.user, _read_users(only))
+    with EventLog.open(settings.state, settings.secret_file) as log:
+        return sorted(user for user in set(named) if not log.forgets(user))
 
 
 def _read_users(path: Path) -> list[str]:

@@ -17,6 +17,7 @@ from serving.cli.output import print_json, print_table
 from serving.example import write_example
 from serving.gate.config import GateConfig
 from serving.job_config import JobConfig
+from serving.privacy_config import PrivacyConfig
 from serving.publish_config import PublishConfig
 from serving.reason_config import ReasonConfig
 from serving.sections import keys_of
@@ -42,6 +43,7 @@ CONFIGS: Mapping[str, type] = {
     "reasons": ReasonConfig,
     "audit": AuditConfig,
     "lists": ListsConfig,
+    "privacy": PrivacyConfig,
 }
 """Config dataclass of every section, in the order of the example file."""
 DEFAULTS: Mapping[str, Mapping[str, object]] = {"graph": {"folder": f"{HOME_NAME}/graph"}}

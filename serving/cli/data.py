@@ -12,11 +12,12 @@ import typer
 
 from kg.ingest import IngestReport
 from kg.ingest import ingest as write_tables
-from kg.reader import read_folder
 from kg.store import GraphStore
 from kg.validate import ReadReport
 from serving.cli.health import EXIT_FAILED, AsJson, Html, as_facts, look, tell
 from serving.cli.output import print_json, print_table, progress_bars, say
+from serving.folder_input import read_input
+from serving.last_import import Moved, moved_since_last, remember_import
 from serving.settings import load_settings
 
 Folder = Annotated[Path, typer.Argument(help="Folder with products and events (CSV, JSONL or Parquet, also .gz).")]
@@ -35,13 +36,15 @@ def validate(folder: Folder, as_json: AsJson = False, html: Html = None) -> None
     """
     settings = load_settings()
     with progress_bars(wanted=not as_json) as progress:
-        report = read_folder(folder, base=settings.schema, progress=progress)
+        report = read_input(settings, folder, progress=progress).report
     findings = look(report.tables, html=html, data=str(folder))
+    moved = moved_since_last(settings, report.tables)
     if as_json:
-        print_json(_summary(report) | {"findings": as_facts(findings)})
+        print_json(_summary(report) | {"findings": as_facts(findings), "moved": _moved(moved)})
     else:
         _tell(report, None)
         tell(findings, every=False)
+        _tell_moved(moved)
     if any(one.verdict == "FAIL" for one in findings):
         raise typer.Exit(EXIT_FAILED)
     if not as_json:
@@ -63,15 +66,21 @@ def ingest(
     """
     settings = load_settings()
     with progress_bars(wanted=not as_json) as progress:
-        report = read_folder(folder, base=settings.schema, quarantine=quarantine, progress=progress)
+        read = read_input(settings, folder, quarantine=quarantine, progress=progress)
         written: IngestReport | None = None
         if not dry_run:
             with GraphStore.open(settings.graph) as store:
-                written = write_tables(store, report.tables, progress=progress)
+                written = write_tables(store, read.report.tables, secret=settings.secret(), progress=progress)
+            remember_import(settings, read.report.tables, str(folder))
+    num_deleted = read.num_deleted + (0 if written is None else written.num_deleted)
     if as_json:
-        print_json(_summary(report) | {"dry_run": dry_run, "written": _written(written)})
+        facts = {"dry_run": dry_run, "deleted_users": num_deleted, "written": _written(written)}
+        print_json(_summary(read.report) | facts)
         return
-    _tell(report, quarantine)
+    _tell(read.report, quarantine)
+    if num_deleted:
+        noun = "user who was" if num_deleted == 1 else "users who were"
+        say(f"{num_deleted:,} {noun} deleted stayed out, with all events; 'whycart users allow' lets one come back")
     if written is None:
         say("the graph was left alone (--dry-run)")
         return
@@ -92,6 +101,27 @@ def _written(report: IngestReport | None) -> Mapping[str, Any] | None:
         "took_s": report.took_s,
         "rows_per_s": report.rows_per_s,
     }
+
+
+def _moved(moved: Moved | None) -> Mapping[str, Any] | None:
+    if moved is None:
+        return None
+    rows = [
+        {"name": one.name, "psi": round(one.psi, 4), "verdict": one.verdict, "most": one.most} for one in moved.shifts
+    ]
+    return {"since": moved.at, "folder": moved.folder, "shifts": rows}
+
+
+def _tell_moved(moved: Moved | None) -> None:
+    if moved is None:
+        return
+    rows = [(one.name, f"{one.psi:.2f}", one.verdict, one.most) for one in moved.shifts if one.verdict != "none"]
+    since = f"since the import of {moved.folder} at {moved.at}"
+    if not rows:
+        say(f"nothing is spread otherwise {since}, by PSI")
+        return
+    say(f"spread otherwise {since}; from 0.25 on ask whether the shop has changed or the feed:")
+    print_table(("what", "PSI", "shift", "most of all"), rows)
 
 
 def _summary(report: ReadReport) -> dict[str, Any]:

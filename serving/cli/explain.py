@@ -76,10 +76,10 @@ def explain(
             raise InputError("--shapley and --why-not are two answers; ask for one at a time")
         tell_shapley(settings, user, product, as_json=as_json)
         return
-    started = time.perf_counter()
+    started, user = time.perf_counter(), settings.user(user)
     ready = open_ready(settings)
     bundle, cards = ready.bundle, Cards(ready.bundle.snapshot)
-    with EventLog.open(settings.state) as log:
+    with EventLog.open(settings.state, settings.secret_file) as log:
         wish = RecommendRequest(user_id=user, n=n, paths=3, language=lang)
         found = explain_product(ready, log, product, request=wish, what_if=why_not)
     if as_json:

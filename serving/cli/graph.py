@@ -3,6 +3,7 @@
 The server is `kg.local_server`'s; the two commands that ask the graph are in `serving.cli.graph_queries`.
 """
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,6 +13,7 @@ import typer
 from cypher.catalogue import load_query
 from cypher.errors import InputError
 from kg import local_server
+from kg.admin_import import write_admin_files
 from kg.export import to_networkx, write_graphml
 from kg.extract import extract_tables
 from kg.input_folder import FORMS, write_folder
@@ -23,6 +25,8 @@ from serving.cli.health import check
 from serving.cli.output import print_json, print_table, progress_bars, say
 from serving.settings import load_settings
 
+ADMIN = "neo4j-admin"
+"""Form of files that Neo4j's own import reads."""
 app = typer.Typer(no_args_is_help=True, help="Start, stop, look into and query the graph.")
 
 
@@ -94,19 +98,20 @@ def export(
     out: Annotated[Path, typer.Argument(help="GraphML file (*.graphml) or folder to write.")],
     around: Annotated[str | None, typer.Option(help="GraphML: only what lies around this node, as Label:id.")] = None,
     hops: Annotated[int, typer.Option(help="GraphML: how far around.", min=0)] = 2,
-    form: Annotated[str, typer.Option("--as", help="Folder: parquet or csv.")] = "parquet",
+    form: Annotated[str, typer.Option("--as", help="Folder: parquet, csv or neo4j-admin.")] = "parquet",
 ) -> None:
     """Write the graph as a folder of tables that can be imported again, or as GraphML for other tools.
 
     A folder holds one file a table and, where kinds were declared, a whycart.toml; 'whycart ingest FOLDER' makes the
-    same graph of it, on any server.
+    same graph of it, on any server. With --as neo4j-admin the files have the headers of 'neo4j-admin database import',
+    the quickest way into an empty Neo4j, and the command is printed.
 
     Example: whycart graph export shop-copy --as csv
     """
     settings = load_settings()
     is_file = out.suffix == ".graphml"
-    if form not in FORMS:
-        raise InputError(f"--as takes {' or '.join(FORMS)}, got {form!r}")
+    if form not in (*FORMS, ADMIN):
+        raise InputError(f"--as takes {', '.join(FORMS)} or {ADMIN}, got {form!r}")
     if around is not None and not is_file:
         raise InputError(f"--around is for GraphML; name the file *.graphml, got {str(out)!r}")
     label, _, key = (around or "").partition(":")
@@ -115,6 +120,12 @@ def export(
         raise InputError(f"--around is Label:id with a label of {known}, got {around!r} (for example Product:p01)")
     with progress_bars() as progress, GraphStore.open(settings.graph) as store:
         tables = extract_tables(store, settings.schema, progress=progress)
+    if not is_file and form == ADMIN:
+        arguments = write_admin_files(tables, out)
+        say(f"{tables.events.num_rows:,} events and all else in {len(arguments) - 1} files; with Neo4j stopped:")
+        say(shlex.join(["neo4j-admin", "database", "import", "full", "neo4j", *arguments]))
+        say("then start it and run 'whycart ingest' of any folder of the shop, which makes the constraints")
+        return
     if not is_file:
         files = write_folder(tables, out, form="csv" if form == "csv" else "parquet")
         say(f"{tables.events.num_rows:,} events and all else in {len(files)} files of {out}: whycart ingest {out}")

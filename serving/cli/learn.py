@@ -24,7 +24,6 @@ from gnn.split import SplitName
 from gnn.stopwatch import Stopwatch
 from kg.operators import OperatorConfig
 from kg.progress import Progress
-from kg.reader import read_folder
 from kg.snapshot import Snapshot, build_snapshot
 from kg.snapshot_files import save_snapshot
 from kg.store import GraphStore
@@ -32,6 +31,7 @@ from serving.alert_config import AlertConfig
 from serving.cli.output import print_json, print_table, progress_bars, say
 from serving.cli.reasons import evaluate_reasons
 from serving.cli.training import tell_profile, tell_tuned, tuned_facts
+from serving.folder_input import read_input
 from serving.gate.config import GateConfig
 from serving.graph_input import snapshot_of_graph
 from serving.job_config import JobConfig
@@ -278,7 +278,7 @@ def read_snapshot(settings: Settings, data: Path | None, *, cutoff: datetime | N
         InputError: the graph holds nothing to learn from.
     """
     if data is not None:
-        return build_snapshot(read_folder(data, base=settings.schema, progress=progress).tables, cutoff=cutoff)
+        return build_snapshot(read_input(settings, data, progress=progress).report.tables, cutoff=cutoff)
     with GraphStore.open(settings.graph) as store:
         return not_empty(snapshot_of_graph(store, settings.schema, cutoff=cutoff, progress=progress))
 

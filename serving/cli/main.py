@@ -89,6 +89,7 @@ COMMANDS = (
         _SERVE,
     ),
     Entry("keys", "keys", "app", "Make, list, rotate and revoke keys of the API.", _CARE),
+    Entry("users", "users", "app", "Hand out or delete what is held of a user.", _CARE),
     Entry("recommendations", "recommendations", "app", "Forget the recorded lists of a user.", _CARE),
     Entry(
         "backup", "backup", "backup", "Write graph, events, state, settings and models into one checked archive.", _CARE

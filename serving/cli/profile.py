@@ -26,8 +26,9 @@ def profile(
     Example: whycart profile u42 -n 3
     """
     settings = load_settings()
+    user = settings.user(user)
     ready = open_ready(settings)
-    with EventLog.open(settings.state) as log:
+    with EventLog.open(settings.state, settings.secret_file) as log:
         moment = moment_of(log, user)
         past = past_of(ready.bundle, moment, RecommendRequest(user_id=user), now_ms=moment.now_ms)
         found = profile_of(ready, past.read(), n=n)

@@ -62,10 +62,10 @@ def recommend(
         return
     if user is None or out is not None or users is not None or workers is not None or restart:
         raise InputError("give USER, or --all --out FILE (--users, --workers and --restart go with --all)")
-    started = time.perf_counter()
+    started, user = time.perf_counter(), settings.user(user)
     ready, list_id = open_ready(settings), new_recommendation_id()
     cards = Cards(ready.bundle.snapshot)
-    with EventLog.open(settings.state) as log:
+    with EventLog.open(settings.state, settings.secret_file) as log:
         shown_paths = 3 if paths or not as_json else 0
         wish = RecommendRequest(
             user_id=user, n=n, paths=shown_paths, language=lang, filter=Filter(where=where), new_every=new_every

@@ -32,6 +32,7 @@ def forget(
     Example: whycart recommendations forget u42
     """
     settings = load_settings()
+    user = settings.user(user)
     with RecordLog.open(settings.state, settings.section("audit", AuditConfig)) as records:
         if dry_run:
             say(f"{records.count_of(user)} recorded lists of {user} would be deleted")

@@ -37,7 +37,7 @@ def explain_list(settings: Settings, list_id: str, *, replayed: bool, as_json: b
     started = time.perf_counter()
     with (
         RecordLog.open(settings.state, settings.section("audit", AuditConfig)) as records,
-        EventLog.open(settings.state) as log,
+        EventLog.open(settings.state, settings.secret_file) as log,
     ):
         record = records.find(list_id)
         again = None

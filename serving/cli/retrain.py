@@ -10,6 +10,7 @@ import logging
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -46,6 +47,7 @@ from serving.graph_input import Applied, snapshot_with_events
 from serving.job_config import JobConfig
 from serving.limits import within
 from serving.model_store import open_models
+from serving.people_data import forget_in_models
 from serving.products import ProductLog
 from serving.retrain import Place, Retrained
 from serving.retrain import retrain as run_retrain
@@ -131,6 +133,7 @@ def retrain(
         )
         record.end("published", done.verdict.sentence, version=done.bundle.version)
         work.clear()
+        _forget_in_models(settings, applied=applied.deletions)
     _tell(done, record.run.run_id, as_json=as_json)
 
 
@@ -215,14 +218,16 @@ def _input(
     """
     kept, folder = work.read(_SNAPSHOT), work.folder(_SNAPSHOT)
     if kept is not None and data is None and folder is not None:
+        made_of = Applied(kept["events"], kept["products"], kept.get("deletions", 0))
         with contextlib.suppress(SnapshotError):
-            return load_snapshot(folder), Applied(kept["events"], kept["products"])
+            if made_of.deletions == _last_deletion(settings):
+                return load_snapshot(folder), made_of
     made, applied = _newest_snapshot(settings, data, cutoff=cutoff, progress=progress)
     if kept is not None and kept["hash"] != made.hash:
         work.clear()
     if data is None and folder is not None and not folder.exists():
         save_snapshot(made, folder)
-    work.write(_SNAPSHOT, {"hash": made.hash, "events": applied.events, "products": applied.products})
+    work.write(_SNAPSHOT, {"hash": made.hash, **asdict(applied)})
     return made, applied
 
 
@@ -230,13 +235,36 @@ def _newest_snapshot(
     settings: Settings, data: Path | None, *, cutoff: datetime | None, progress: Progress
 ) -> tuple[Snapshot, Applied]:
     if data is not None or not settings.state.exists():
-        return read_snapshot(settings, data, cutoff=cutoff, progress=progress), Applied()
+        gone = _last_deletion(settings)
+        return read_snapshot(settings, data, cutoff=cutoff, progress=progress), Applied(deletions=gone)
     known, state = _served_snapshot(settings), settings.state
-    with EventLog.open(state) as log, ProductLog.open(state) as products, GraphStore.open(settings.graph) as store:
+    with (
+        EventLog.open(state, settings.secret_file) as log,
+        ProductLog.open(state) as products,
+        GraphStore.open(settings.graph) as store,
+    ):
         made, applied = snapshot_with_events(
             store, settings.schema, log=log, products=products, known=known, cutoff=cutoff, progress=progress
         )
     return not_empty(made), applied
+
+
+def _last_deletion(settings: Settings) -> int:
+    """Number of the latest deletion of a user; 0 without any."""
+    if not settings.state.exists():
+        return 0
+    with EventLog.open(settings.state, settings.secret_file) as log:
+        return log.deletions.last()
+
+
+def _forget_in_models(settings: Settings, *, applied: int) -> None:
+    """Delete what holds users who are gone, now that a model without them is there."""
+    if not applied:
+        return
+    with EventLog.open(settings.state, settings.secret_file) as log:
+        gone = forget_in_models(open_models(settings), settings.snapshots, log.deletions, applied=applied)
+    if gone:
+        logger.warning("deleted, as they held users who were deleted: %s", ", ".join(gone))
 
 
 def _served_snapshot(settings: Settings) -> Snapshot | None:

@@ -37,7 +37,8 @@ def search(
     settings, started = load_settings(), time.perf_counter()
     ready, taste = open_ready(settings), None
     if user is not None:
-        with EventLog.open(settings.state) as log:
+        user = settings.user(user)
+        with EventLog.open(settings.state, settings.secret_file) as log:
             moment = moment_of(log, user)
             past = past_of(ready.bundle, moment, RecommendRequest(user_id=user), now_ms=moment.now_ms)
             taste = ready.bundle.scorer.score(past.read())

@@ -119,7 +119,7 @@ def build_app(settings: Settings, *, level: Level, json_lines: bool) -> FastAPI:
     setup_logging(level, json=json_lines)
     # An answer is many small products of matrices; sharing each among threads costs a hundred times what it saves.
     threadpool_limits(limits=1)
-    log = EventLog.open(settings.state)
+    log = EventLog.open(settings.state, settings.secret_file)
     return create_app(
         open_models(settings),
         log,
@@ -129,6 +129,7 @@ def build_app(settings: Settings, *, level: Level, json_lines: bool) -> FastAPI:
         audit=settings.section("audit", AuditConfig),
         lists=settings.section("lists", ListsConfig),
         canary=_canary_watch(settings),
+        pseudonyms=settings.secret() if settings.privacy.pseudonymise else None,
         guard=Guard(
             always=not _is_loopback(settings.serve.host),
             per_minute=settings.serve.per_minute,

@@ -29,7 +29,8 @@ def tell_shapley(settings: Settings, user_id: str, product_id: str, *, as_json: 
     ready = open_ready(settings)
     bundle, cards = ready.bundle, Cards(ready.bundle.snapshot)
     target = ready.product_row(product_id)
-    with EventLog.open(settings.state) as log:
+    user_id = settings.user(user_id)
+    with EventLog.open(settings.state, settings.secret_file) as log:
         history = past_of(bundle, log, RecommendRequest(user_id=user_id)).read()
     found = explain_by_shapley(bundle.scorer, history, target)
     fixed = explain_by_shapley(bundle.scorer, history, target, game="fixed").by_player

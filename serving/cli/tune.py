@@ -8,10 +8,11 @@ import typer
 
 from cypher.errors import InputError
 from gnn.split import Trial, repeat_share, split_snapshot
-from kg.reader import read_folder, read_splits
+from kg.reader import read_splits
 from kg.snapshot import build_snapshot
 from serving.cli.learn import AsJson, Split, read_config, use_all_cores
 from serving.cli.output import print_json, print_table, progress_bars, say
+from serving.folder_input import read_input
 from serving.node_vectors import encode_nodes
 from serving.settings import load_settings
 from serving.tuning import as_toml, search
@@ -38,7 +39,7 @@ def tune(
     config = read_config(settings, split=split)
     use_all_cores()
     with progress_bars(wanted=not as_json) as progress:
-        made = build_snapshot(read_folder(data, base=settings.schema, progress=progress).tables)
+        made = build_snapshot(read_input(settings, data, progress=progress).report.tables)
         _, vectors, _ = encode_nodes(made, config.encoder, cache=settings.cache, progress=progress)
         given = read_splits(data) if split in (None, "given") else {}
         parts = split_snapshot(made, name=split, share=config.learn.share, given=given or None)

@@ -15,8 +15,9 @@ from kg.ingest import ingest
 from kg.snapshot import Snapshot, build_snapshot
 from kg.store import GraphConfig, GraphStore
 from kg.tables import Order
+from serving.applying import apply_events, retry_refused
 from serving.errors import StateError
-from serving.events import APPLIED, PENDING, REFUSED, EventLog, NewEvent, apply_events, retry_refused
+from serving.events import APPLIED, PENDING, REFUSED, EventLog, NewEvent
 from tests.integration.conftest import EMPTY
 from tests.worlds import DAY_MS, MONDAY, make_tables, tiny_shop
 

@@ -9,6 +9,7 @@ from typing import Any
 from fastapi.testclient import TestClient
 
 from gnn.bundles import BundleStore
+from kg.privacy import Secret
 from kg.store import GraphStore
 from serving.api.app import create_app
 from serving.audit_config import AuditConfig
@@ -24,10 +25,19 @@ def running_api(
     ask_graph: Callable[[], GraphStore] | None = None,
     check_every_s: float = 0.02,
     audit: AuditConfig | None = None,
+    pseudonyms: Secret | None = None,
 ) -> Iterator[TestClient]:
     """Give a client of an API whose event log lies in `folder`."""
     log = EventLog.open(folder / "state.db")
-    app = create_app(bundles, log, open_graph=open_graph, ask_graph=ask_graph, check_every_s=check_every_s, audit=audit)
+    app = create_app(
+        bundles,
+        log,
+        open_graph=open_graph,
+        ask_graph=ask_graph,
+        check_every_s=check_every_s,
+        audit=audit,
+        pseudonyms=pseudonyms,
+    )
     with TestClient(app) as client:
         yield client
 

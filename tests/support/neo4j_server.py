@@ -67,30 +67,93 @@ def running_neo4j(*, large: bool = False) -> Iterator[GraphConfig]:
     Raises:
         Neo4jMissingError: there is no Java 17 or 21, no Maven and no jars, or the server does not start.
     """
-    java, jars = find_java(), fetch_jars()
     with tempfile.TemporaryDirectory(prefix="whycart-neo4j-") as folder:
-        home, port, password = Path(folder), _free_port(), secrets.token_urlsafe(18)
+        server = Neo4jServer(Path(folder), large=large)
+        server.start()
+        try:
+            yield server.config
+        finally:
+            server.stop()
+
+
+class Neo4jServer:
+    """A server with a home of its own, which can be started again after it was stopped or killed."""
+
+    def __init__(self, home: Path, *, large: bool = False) -> None:
+        """Write the settings of an empty database into an empty folder.
+
+        Args:
+            home: the folder.
+            large: with the memory and the compiler that a server has in earnest.
+
+        Raises:
+            Neo4jMissingError: there is no Java 17 or 21, no Maven and no jars.
+        """
+        java, jars = find_java(), fetch_jars()
+        port, password = _free_port(), secrets.token_urlsafe(18)
         _write_home(home, port=port, password=password, settings=_SETTINGS | (_LARGE if large else {}))
-        archive = _cache() / f"classes-{VERSION}-{_fingerprint(java)}.jsa"
-        fresh = home / "classes.jsa"
-        share = f"-XX:SharedArchiveFile={archive}" if archive.exists() else f"-XX:ArchiveClassesAtExit={fresh}"
-        memory = ["-Xms2g", "-Xmx2g", "-XX:+UseG1GC"] if large else _SMALL
-        argv = [java, *memory, *([] if large else [share])]
-        argv += [f"--add-opens=java.base/{name}=ALL-UNNAMED" for name in _OPENED]
-        argv += ["-Dlog4j2.disable.jmx=true", "-cp", str(jars / "*"), _MAIN]
-        argv += [f"--home-dir={home}", f"--config-dir={home / 'conf'}", "--console-mode"]
-        with (home / "console.log").open("w") as log:
-            process = subprocess.Popen(
-                argv, cwd=home, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        self.config = GraphConfig(uri=f"bolt://127.0.0.1:{port}", user="neo4j", password=password)
+        """The way to it."""
+        self._home, self._process = home, None
+        self._archive, self._fresh = _cache() / f"classes-{VERSION}-{_fingerprint(java)}.jsa", home / "classes.jsa"
+        share = f"-XX:SharedArchiveFile={self._archive}"
+        share = share if self._archive.exists() else f"-XX:ArchiveClassesAtExit={self._fresh}"
+        memory = ["-Xms2g", "-Xmx2g", "-XX:+UseG1GC"] if large else [*_SMALL, share]
+        self._argv = [java, *memory, *(f"--add-opens=java.base/{name}=ALL-UNNAMED" for name in _OPENED)]
+        self._argv += ["-Dlog4j2.disable.jmx=true", "-cp", str(jars / "*"), _MAIN]
+        self._argv += [f"--home-dir={home}", f"--config-dir={home / 'conf'}", "--console-mode"]
+
+    _process: subprocess.Popen[bytes] | None
+
+    def start(self) -> None:
+        """Start it and wait until it answers.
+
+        Raises:
+            Neo4jMissingError: it does not start.
+        """
+        console = self._home / "console.log"
+        with console.open("w") as log:
+            self._process = subprocess.Popen(
+                self._argv, cwd=self._home, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
         try:
-            _wait(process, home / "console.log")
-            yield GraphConfig(uri=f"bolt://127.0.0.1:{port}", user="neo4j", password=password)
-        finally:
-            _stop(process)
-        if fresh.exists():
-            shutil.move(fresh, f"{archive}.{os.getpid()}")
-            Path(f"{archive}.{os.getpid()}").replace(archive)
+            _wait(self._process, console)
+        except BaseException:
+            self.stop()
+            raise
+
+    def admin(self, *arguments: str) -> str:
+        """Run `neo4j-admin` on the stopped server and return what it says.
+
+        Raises:
+            CalledProcessError: it fails; the text it wrote is in `output`.
+        """
+        main = ["-cp", self._argv[self._argv.index("-cp") + 1], "org.neo4j.cli.AdminTool", *arguments]
+        opened = [part for part in self._argv if part.startswith("--add-opens")]
+        homes = {"NEO4J_HOME": str(self._home), "NEO4J_CONF": str(self._home / "conf")}
+        done = subprocess.run(
+            [self._argv[0], *opened, *main],
+            env={**os.environ, **homes},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=True,
+        )
+        return done.stdout
+
+    def kill(self) -> None:
+        """End it as a power cut would end the process (SIGKILL)."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def stop(self) -> None:
+        """End it in order; what it knows of its classes makes the next start of any of them quicker."""
+        if self._process is not None:
+            _stop(self._process)
+        if self._fresh.exists():
+            shutil.move(self._fresh, f"{self._archive}.{os.getpid()}")
+            Path(f"{self._archive}.{os.getpid()}").replace(self._archive)
 
 
 def find_java() -> str:

@@ -17,7 +17,12 @@ MADE_AT = datetime(2024, 2, 1, tzinfo=UTC)
 
 
 def publish_tiny_bundle(
-    folder: Path, *, snapshot: Snapshot | None = None, now: datetime = MADE_AT, decay: float = 10.0
+    folder: Path,
+    *,
+    snapshot: Snapshot | None = None,
+    now: datetime = MADE_AT,
+    decay: float = 10.0,
+    deletions: int = 0,
 ) -> BundleStore:
     """Write a bundle below `folder`, publish it, and return the store.
 
@@ -26,6 +31,7 @@ def publish_tiny_bundle(
         snapshot: what it is made from; None: the tiny shop.
         now: when it is said to be made; two bundles need two moments.
         decay: steps after which an event counts 1/e; another value makes another bundle.
+        deletions: number up to which deleted users are gone from the snapshot.
     """
     shop = snapshot or build_snapshot(tiny_shop())
     vectors = np.random.default_rng(0).normal(size=(shop.num_nodes("Product"), 8)).astype(np.float32)
@@ -53,6 +59,7 @@ def publish_tiny_bundle(
         card="# Tiny\n",
         encoder=None,
         events_applied=0,
+        deletions_applied=deletions,
     )
     store = BundleStore(folder)
     store.publish(write_bundle(content, folder, now=now).name)

@@ -36,6 +36,7 @@ READ: dict[str, tuple[str, str, Any]] = {
 ADMIN: dict[str, tuple[str, str, Any]] = {
     "audiences": ("GET", "/v1/audiences?product=p02", None),
     "runs": ("GET", "/v1/runs", None),
+    "users": ("DELETE", "/v1/users/nobody", None),
 }
 CYPHER: dict[str, tuple[str, str, Any]] = {
     "queries": ("GET", "/v1/graph/queries", None),
@@ -124,7 +125,8 @@ def test_a_key_is_for_its_scopes_only(bundles: BundleStore, tmp_path: Path, keys
         assert [403] * len(READ) == [ask(api, route, X_API_Key=writes).status_code for route in READ.values()]
         refused = problem(ask(api, WRITE["events"], X_API_Key=reads))
         assert (403, "forbidden", True) == (*refused[:2], "the scope write; this one has read" in refused[2])
-        assert 403 == ask(api, ADMIN["audiences"], X_API_Key=reads).status_code
+        assert [403] * len(ADMIN) == [ask(api, route, X_API_Key=reads).status_code for route in ADMIN.values()]
+        assert 403 == ask(api, ("GET", "/v1/users/u1", None), X_API_Key=reads).status_code
         for path in ("/v1/graph/queries", "/v1/graph/queries/ping"):
             refused = problem(ask(api, ("GET", path, None), X_API_Key=reads))
             assert (403, "forbidden", True) == (*refused[:2], "the scope cypher; this one has read" in refused[2])

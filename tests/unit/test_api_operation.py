@@ -150,6 +150,8 @@ def test_the_document_describes_every_route_with_its_problems(client: TestClient
         ("GET", "/v1/profile/{user_id}"),
         ("GET", "/v1/home/{user_id}"),
         ("GET", "/v1/audiences"),
+        ("GET", "/v1/users/{user_id}"),
+        ("DELETE", "/v1/users/{user_id}"),
         ("GET", "/v1/runs"),
         ("GET", "/v1/graph/queries"),
         ("GET", "/v1/graph/queries/{name}"),

@@ -14,9 +14,10 @@ from scipy.stats import entropy
 
 from gnn.bundle import Bundle
 from gnn.bundles import BundleStore
+from kg.shift import psi
 from kg.snapshot import DAY_MS, Snapshot, build_snapshot
 from serving.alert_config import AlertConfig
-from serving.drift import Drift, drift_to_json, psi, watch
+from serving.drift import Drift, drift_to_json, watch
 from serving.errors import ConfigError, GateRefused
 from serving.retrain import Place, retrain
 from serving.retrain_config import RetrainConfig

@@ -154,7 +154,7 @@ def test_a_state_file_of_another_format_is_refused(tmp_path: Path) -> None:
         connection.execute("PRAGMA user_version = 99")
     connection.close()
 
-    with pytest.raises(StateError, match="format version 99, this release reads up to 5"):
+    with pytest.raises(StateError, match="format version 99, this release reads up to 6"):
         EventLog.open(tmp_path / "state.db")
 
 

@@ -29,6 +29,9 @@ class Logged:
         self.asked.append((user_id, after))
         return self.events
 
+    def forgets(self, user_id: str) -> bool:
+        return user_id == "forgotten"
+
 
 @pytest.fixture(scope="module")
 def ready(tmp_path_factory: pytest.TempPathFactory) -> Ready:
