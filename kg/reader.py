@@ -5,13 +5,16 @@ What rows must look like is decided in `kg.validate`; nothing is written here ex
 
 import difflib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from kg.errors import SchemaError, TableError
+from kg.foreign import read_foreign
+from kg.foreign_entry import read_entries
 from kg.formats import ENDINGS, parse_file
 from kg.node_rows import check_columns
 from kg.problems import RowChecks, settle
@@ -49,16 +52,19 @@ def read_folder(
         TableError: the folder, a file, a table or a column is missing or not usable.
         SchemaError: the folder's `whycart.toml` declares something wrong.
     """
-    schema = read_declaration(folder, base=base)
-    files, warnings = find_files(folder, {kind.table for kind in schema.nodes.values()} | {"events", "relations"})
+    declaration = _declaration(folder)
+    schema = declare(base or GraphSchema(), declaration, where=DECLARATION)
+    entries = read_entries(declaration, schema, where=DECLARATION)
+    tables = {kind.table for kind in schema.nodes.values()} | {"events", "relations"}
+    files, warnings = find_files(folder, tables - {entry.table for entry in entries}, foreign=bool(entries))
     _refuse_overwriting(quarantine, files)
-    raws = {}
+    raws, notes = read_foreign(folder, entries, schema) if entries else ({}, ())
     for done, (name, path) in enumerate(sorted(files.items()), start=1):
         raws[name] = parse_file(path, name=name)
         progress("read", done, len(files))
     raws = raws if veil is None else veil.over(raws, schema)
     report = check_raw(raws, schema, quarantine=quarantine, progress=progress)
-    return ReadReport(report.tables, report.quarantined, report.files, (*warnings, *report.warnings))
+    return ReadReport(report.tables, report.quarantined, report.files, (*warnings, *notes, *report.warnings))
 
 
 def read_splits(folder: Path) -> Mapping[str, pa.Table]:
@@ -84,20 +90,28 @@ def read_declaration(folder: Path, *, base: GraphSchema | None = None) -> GraphS
         TableError: there is no such folder.
         SchemaError: the file is not TOML or declares something wrong.
     """
+    return declare(base or GraphSchema(), _declaration(folder), where=DECLARATION)
+
+
+def _declaration(folder: Path) -> Mapping[str, Any]:
+    """What the folder's `whycart.toml` says; nothing where there is none."""
     _require_folder(folder)
     path = folder / DECLARATION
-    schema = base or GraphSchema()
     if not path.is_file():
-        return schema
+        return {}
     try:
-        declaration = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as err:
         raise SchemaError(f"{path.name} is not a TOML file that can be read: {err}") from err
-    return declare(schema, declaration, where=path.name)
 
 
-def find_files(folder: Path, tables: set[str]) -> tuple[dict[str, Path], list[str]]:
+def find_files(folder: Path, tables: Collection[str], *, foreign: bool = False) -> tuple[dict[str, Path], list[str]]:
     """Return the file of each table in a folder, and warnings about table files that nobody reads.
+
+    Args:
+        folder: where to look.
+        tables: names of tables.
+        foreign: whether other files have names of their own choosing, so that none is missed.
 
     Raises:
         TableError: the folder is empty, two files hold one table, or a table has an ending that cannot be read.
@@ -118,7 +132,7 @@ def find_files(folder: Path, tables: set[str]) -> tuple[dict[str, Path], list[st
             raise TableError(f"{files[table].name} and {path.name} both hold the table {table!r}; keep one of them")
         if table in tables:
             files[table] = path
-        elif readable and table not in SPLITS and not table.startswith("split_"):
+        elif readable and not foreign and table not in SPLITS and not table.startswith("split_"):
             near = difflib.get_close_matches(table, sorted(tables), n=1)
             warnings.append(f"{path.name} is not read: no table has this name" + (f"; {near[0]}?" if near else ""))
     return files, warnings

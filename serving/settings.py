@@ -244,7 +244,7 @@ def _read_source(environment: Mapping[str, str], start: Path) -> Source:
         raise ConfigError(f"{file}: cannot be read ({err.strerror}); WHYCART_CONFIG names another file") from err
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
         raise ConfigError(f"{file}: not a TOML file: {err}") from err
-    reject_unknown(list(tables), ("home", *SECTIONS), where=file.name)
+    reject_unknown(list(tables), ("home", "input", *SECTIONS), where=file.name)  # input is kg.reader's
     return Source(file, tables, environment, file.absolute().parent)
 
 

@@ -51,6 +51,9 @@ COMMANDS = (
         "demo", "demo", "demo", "Run the whole job on real data, from files to recommendations that say why.", _START
     ),
     Entry("doctor", "doctor", "doctor", "Check this machine and this installation.", _START),
+    Entry(
+        "init", "init", "init", "Write a whycart.toml: settings to begin with, or how foreign files are read.", _START
+    ),
     Entry("validate", "data", "validate", "Check an input folder and change nothing.", _DATA),
     Entry("ingest", "data", "ingest", "Import an input folder into the graph.", _DATA),
     Entry("graph", "graph", "app", "Start, stop, look into and query the graph.", _DATA),

@@ -137,7 +137,7 @@ FAULTS: dict[str, tuple[Fault, str, str, int]] = {
     ),
     "a cold catalogue": (
         lambda n, e, v: v.__setitem__(slice(None), [row for row in v if row["product_id"] < "p05"]),
-        "that nobody viewed, carted or bought",
+        "that nobody did anything with",
         "WARN",
         35,
     ),

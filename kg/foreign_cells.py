@@ -1,0 +1,119 @@
+"""The cells of a foreign file as cells of ours: times, numbers, words, paths of categories, as an entry says."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from kg.errors import TableError
+from kg.foreign_entry import ROW, UNITS, InputFile
+
+_BREAK = " > "
+
+
+def translate(frame: pd.DataFrame, path: Path, entry: InputFile, notes: list[str]) -> pd.DataFrame:
+    """Return the columns of ours, in the words of ours.
+
+    Args:
+        frame: rows of the file; its column ROW is kept.
+        path: the file, for error texts.
+        entry: what is what.
+        notes: what was left out is added here.
+
+    Raises:
+        TableError: a column is not there.
+    """
+    found = pd.DataFrame({ROW: frame[ROW]})
+    for ours, theirs in entry.columns.items():
+        found[ours] = column_of(frame, theirs, path)
+    for ours, names in entry.paths.items():
+        found[ours] = _places([column_of(frame, name, path) for name in names])
+    for ours, value in entry.set.items():
+        found[ours] = value
+    found = _with_words(found, path, entry, notes)
+    for step in (_times, _texts, _paths):
+        step(found, entry)
+    return found
+
+
+def _with_words(found: pd.DataFrame, path: Path, entry: InputFile, notes: list[str]) -> pd.DataFrame:
+    for ours, words in entry.words.items():
+        given = found[ours]
+        found[ours] = given.map(lambda value, words=words: words.get(str(value)))
+        unknown = found[ours].isna()
+        if ours in entry.optional or not unknown.any():
+            continue
+        values = ", ".join(sorted(set(given[unknown].astype(str)))[:5])
+        notes.append(f"{path.name}: {int(unknown.sum()):,} rows are left out, as words of {ours} do not have {values}")
+        found = found[~unknown].copy()
+    return found
+
+
+def _times(found: pd.DataFrame, entry: InputFile) -> None:
+    for ours, unit in entry.unit.items():
+        found[ours] = (pd.to_numeric(found[ours], errors="coerce") * UNITS[unit]).round().astype("Int64")
+    for ours, form in entry.format.items():
+        moments = pd.to_datetime(found[ours], format=form, errors="coerce", utc=True)
+        # What cannot be read stays as it is, so that the checks name it.
+        found[ours] = moments.dt.strftime("%Y-%m-%dT%H:%M:%SZ").where(moments.notna(), found[ours])
+
+
+def _texts(found: pd.DataFrame, entry: InputFile) -> None:
+    for ours in entry.number:
+        found[ours] = found[ours].astype("string").str.replace(r"[^0-9.\-]", "", regex=True)
+    for ours in entry.plain:
+        found[ours] = found[ours].astype("string").str.replace(r"<[^>]*>", " ", regex=True).str.split().str.join(" ")
+
+
+def _paths(found: pd.DataFrame, entry: InputFile) -> None:
+    for ours in entry.chain:
+        found[ours] = found[ours].map(_chain)
+    for ours, mark in entry.split.items():
+        found[ours] = found[ours].map(lambda value, mark=mark: _parts(value, mark))
+
+
+def column_of(frame: pd.DataFrame, name: str, path: Path) -> "pd.Series[Any]":
+    """Return a column of a file; `items.item_id` is a field within a field of JSON.
+
+    Raises:
+        TableError: it is not there.
+    """
+    if name in frame.columns:
+        found: pd.Series[Any] = frame[name]
+        return found
+    outer, _, inner = name.partition(".")
+    if inner and outer in frame.columns:
+        return frame[outer].map(lambda value: value.get(inner) if isinstance(value, Mapping) else None)
+    known = ", ".join(str(column) for column in frame.columns if column != ROW)
+    raise TableError(f"{path.name} has no column {name!r}, which whycart.toml names in [[input]]; it has {known}")
+
+
+def _places(levels: Sequence["pd.Series[Any]"]) -> "pd.Series[Any]":
+    rows = zip(*(level.tolist() for level in levels), strict=True)
+    paths = [[str(name) for name in row if not is_empty(name)] for row in rows]
+    return pd.Series([[path] if path else None for path in paths], index=levels[0].index, dtype=object)
+
+
+def _chain(value: object) -> list[list[str]] | None:
+    """A list of names from the root as one path; a list of such lists as several."""
+    if not isinstance(value, list | np.ndarray) or not len(value):
+        return None
+    paths = value if isinstance(value[0], list | np.ndarray) else [value]
+    return [[str(name) for name in path] for path in paths if len(path)] or None
+
+
+def _parts(value: object, mark: str) -> list[list[str]] | None:
+    """Several paths of a cell, each from the root where its names stand behind each other with ` > `."""
+    if isinstance(value, list | np.ndarray):
+        texts = [str(one) for one in value]
+    else:
+        texts = [] if is_empty(value) else str(value).split(mark)
+    found = [[name.strip() for name in text.split(_BREAK) if name.strip()] for text in texts]
+    return [path for path in found if path] or None
+
+
+def is_empty(value: object) -> bool:
+    """Return whether a cell holds nothing."""
+    return value is None or value is pd.NA or value != value or value == ""  # not-a-number is not itself
