@@ -26,6 +26,8 @@ from kg.plan import Plan, read_plan
 from kg.schema import GraphSchema
 
 logger = logging.getLogger(__name__)
+PROJECT_GRAPH = Path(".whycart") / "graph"
+"""Where the graph of a project lies, seen from its folder, if its settings say nothing else."""
 _LOCAL_ATTEMPTS = 3
 _LOCAL_PAUSE_S = 0.5
 _DRIVER_SETTINGS: Mapping[str, Any] = {
@@ -84,11 +86,11 @@ class GraphStore:
         self.config = config
 
     @classmethod
-    def open(cls, config: GraphConfig, *, owned: bool = False, reading: bool = False) -> "GraphStore":
+    def open(cls, config: GraphConfig | None = None, *, owned: bool = False, reading: bool = False) -> "GraphStore":
         """Connect to the server of the configuration; without a URI the local server is joined or started.
 
         Args:
-            config: where the graph is.
+            config: where the graph is; None: the local server of the project in the current folder (`.whycart/graph`).
             owned: stop the local server when the store is closed, whoever started it.
             reading: use the account that can only read, where the server knows one.
 
@@ -96,6 +98,7 @@ class GraphStore:
             GraphConnectionError: the server does not answer, or refuses user, password or database.
             LocalServerError: the local server could not be started.
         """
+        config = config or GraphConfig(folder=PROJECT_GRAPH)
         if config.uri is not None:
             known = config
             if reading and config.reader is not None:
