@@ -156,7 +156,7 @@ def run_round(victim: Victim, folder: Path, *, before: pa.Table, part: pa.Table,
 
 def measure(server: str, *, rounds: int, seed: int) -> dict[str, Any]:
     """Run all rounds; return what was seen."""
-    whole = generated_shop(products=400, users=600, events=2_000 * rounds).tables
+    whole = generated_shop(products=400, users=600, events=10_000 * rounds).tables
     draw, seen = random.Random(seed), list[Seen]()
     with tempfile.TemporaryDirectory() as base, victim_of(server, Path(base)) as victim:
         first, *parts = parts_of(whole, rounds + 1, seed=seed)

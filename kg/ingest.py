@@ -10,7 +10,7 @@ stays away.
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
@@ -51,6 +51,9 @@ class IngestReport:
     events_created: int
     num_deleted: int
     """Users of the tables who were deleted from the graph, and were left out with all they did."""
+    num_conflicts: int
+    """Rows that were there with other properties: kept as they were, or written anew. Of a few events for a large graph
+    it is not known, as that is not read for them."""
     took_s: float
 
     @property
@@ -70,6 +73,7 @@ def ingest(
     *,
     batch_rows: int = 5_000,
     secret: Secret | None = None,
+    keep: bool = False,
     progress: Progress = silent,
 ) -> IngestReport:
     """Write the tables into the graph: constraints, then nodes, then edges, then events.
@@ -79,6 +83,8 @@ def ingest(
         tables: checked tables.
         batch_rows: rows a transaction, 1,000 to 5,000 are fastest.
         secret: of the shop, which says who was deleted; needed only where somebody was.
+        keep: what to do with a node, an edge or an event that is in the graph with other properties: True keeps it as
+            it is there, False writes what the tables say.
         progress: told the rows of each kind that are in the graph.
 
     Raises:
@@ -92,7 +98,7 @@ def ingest(
     with import_lock(store):
         store.create_schema(tables.schema)
         tables, num_deleted = without_deleted(store, tables, secret)
-        writer = _Writer(store, batch_rows, progress)
+        writer = _Writer(store, batch_rows, progress, keep)
         nodes_created = sum(_import_nodes(writer, kind, tables=tables) for kind in tables.schema.nodes.values())
         edges_created = sum(_import_edges(writer, kind, tables=tables) for kind in tables.schema.relations.values())
         events_created = sum(_import_events(writer, kind, tables=tables) for kind in tables.schema.events.values())
@@ -104,6 +110,7 @@ def ingest(
         edges_created=edges_created,
         events_created=events_created,
         num_deleted=num_deleted,
+        num_conflicts=writer.conflicts.total,
         took_s=time.perf_counter() - started,
     )
     logger.info("tables imported", extra={"num_rows": report.num_rows, "took_s": round(report.took_s, 3)})
@@ -181,6 +188,13 @@ def _merge_edges(schema: GraphSchema, kind: RelationKind) -> Query:
     )
 
 
+@dataclass(slots=True)
+class _Conflicts:
+    """How many rows were there with other properties."""
+
+    total: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class _Writer:
     """Writes rows in batches and reports how far it is."""
@@ -188,6 +202,9 @@ class _Writer:
     store: GraphStore
     batch_rows: int
     progress: Progress
+    keep: bool = False
+    """Whether what is there with other properties stays as it is."""
+    conflicts: "_Conflicts" = field(default_factory=lambda: _Conflicts())
 
     def write(
         self, query: Query, rows: pa.Table, *, step: str, otherwise: Query | None = None, skipped: int = 0
@@ -232,7 +249,7 @@ def _import_nodes(writer: _Writer, kind: NodeKind, *, tables: Tables) -> int:
     if not wanted.num_rows:
         return 0
     there = read_nodes(writer.store, kind)
-    rows = _new_or_changed(wanted, there, key=(kind.key,))
+    rows = _to_write(writer, wanted, there, key=(kind.key,))
     merge = load_query("merge_nodes").bind(label=kind.label, key=kind.key)
     return writer.write(merge, rows, step=kind.label, skipped=wanted.num_rows - rows.num_rows)
 
@@ -242,7 +259,7 @@ def _import_edges(writer: _Writer, kind: RelationKind, *, tables: Tables) -> int
     if not wanted.num_rows:
         return 0
     there = read_edges(writer.store, kind, schema=tables.schema)
-    rows = _new_or_changed(wanted, there, key=("from_id", "to_id"))
+    rows = _to_write(writer, wanted, there, key=("from_id", "to_id"))
     return writer.write(
         _merge_edges(tables.schema, kind), rows, step=kind.name, skipped=wanted.num_rows - rows.num_rows
     )
@@ -252,11 +269,13 @@ def _import_events(writer: _Writer, kind: EventKind, *, tables: Tables) -> int:
     wanted = _of_type(tables.events, kind.name)
     if not wanted.num_rows:
         return 0
-    if _is_few(writer.store, kind, wanted.num_rows):
+    if not writer.keep and _is_few(writer.store, kind, wanted.num_rows):
         return _write_all(writer, kind, wanted)
     create, merge = _create_and_merge(kind)
     there = read_events(writer.store, [kind])
     changed = _by_user(changed_rows(wanted, there, key=("event_id",)))
+    writer.conflicts.total += changed.num_rows
+    changed = changed.slice(0, 0) if writer.keep else changed
     new = _by_user(_without_empty_columns(new_rows(wanted, there, key=("event_id",))))
     unchanged = wanted.num_rows - changed.num_rows - new.num_rows
     created = writer.write(merge, changed, step=kind.name, skipped=unchanged) if changed.num_rows else 0
@@ -279,8 +298,10 @@ def _is_few(store: GraphStore, kind: EventKind, num_rows: int) -> bool:
     return bool(store.read(count)[0]["num_edges"] > FEW * num_rows)
 
 
-def _new_or_changed(wanted: pa.Table, there: pa.Table, *, key: Sequence[str]) -> pa.Table:
-    return pa.concat_tables([new_rows(wanted, there, key=key), changed_rows(wanted, there, key=key)])
+def _to_write(writer: _Writer, wanted: pa.Table, there: pa.Table, *, key: Sequence[str]) -> pa.Table:
+    new, changed = new_rows(wanted, there, key=key), changed_rows(wanted, there, key=key)
+    writer.conflicts.total += changed.num_rows
+    return new if writer.keep else pa.concat_tables([new, changed])
 
 
 def _of_type(events: pa.Table, name: str) -> pa.Table:

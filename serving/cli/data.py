@@ -3,13 +3,16 @@
 The checks are `kg.reader`'s and the writing is `kg.ingest`'s; here the answers are told.
 """
 
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import pyarrow.compute as pc
 import typer
 
+from cypher.errors import InputError
+from kg.admin_import import write_admin_files
 from kg.ingest import IngestReport
 from kg.ingest import ingest as write_tables
 from kg.store import GraphStore
@@ -55,22 +58,35 @@ def ingest(
     folder: Folder,
     quarantine: Quarantine = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and count, but leave the graph alone.")] = False,
+    on_conflict: Annotated[
+        str,
+        typer.Option(metavar="KEEP", help="What is there with other properties: replace it (the usual), or keep it."),
+    ] = "replace",
+    admin: Annotated[
+        Path | None,
+        typer.Option("--neo4j-admin", metavar="FOLDER", help="Write files for Neo4j's own import there instead."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Import an input folder into the graph.
 
     Importing the same folder again changes nothing. Without --quarantine a single bad row stops the import before
-    anything is written.
+    anything is written. For the first load of millions of rows into a Neo4j that can be stopped, --neo4j-admin writes
+    files for its own import and prints the command, which is several times quicker.
 
     Example: whycart ingest shop --quarantine bad-rows.jsonl
     """
-    settings = load_settings()
+    settings, keep = load_settings(), _keeps(on_conflict)
     with progress_bars(wanted=not as_json) as progress:
         read = read_input(settings, folder, quarantine=quarantine, progress=progress)
         written: IngestReport | None = None
-        if not dry_run:
+        if admin is not None:
+            arguments = write_admin_files(read.report.tables, admin)
+        elif not dry_run:
             with GraphStore.open(settings.graph) as store:
-                written = write_tables(store, read.report.tables, secret=settings.secret(), progress=progress)
+                written = write_tables(
+                    store, read.report.tables, secret=settings.secret(), keep=keep, progress=progress
+                )
             remember_import(settings, read.report.tables, str(folder))
     num_deleted = read.num_deleted + (0 if written is None else written.num_deleted)
     if as_json:
@@ -81,6 +97,9 @@ def ingest(
     if num_deleted:
         noun = "user who was" if num_deleted == 1 else "users who were"
         say(f"{num_deleted:,} {noun} deleted stayed out, with all events; 'whycart users allow' lets one come back")
+    if admin is not None:
+        tell_admin(arguments)
+        return
     if written is None:
         say("the graph was left alone (--dry-run)")
         return
@@ -88,6 +107,22 @@ def ingest(
         f"imported {written.num_rows:,} rows in {written.took_s:.1f} s ({written.rows_per_s:,.0f} rows/s); new: "
         f"{written.nodes_created:,} nodes, {written.edges_created:,} relations, {written.events_created:,} events"
     )
+    if written.num_conflicts:
+        what = "kept as they were" if keep else "replaced"
+        say(f"{written.num_conflicts:,} rows were there with other properties and were {what} (--on-conflict)")
+
+
+def _keeps(on_conflict: str) -> bool:
+    if on_conflict not in ("replace", "keep"):
+        raise InputError(f"--on-conflict takes replace or keep, got {on_conflict!r}")
+    return on_conflict == "keep"
+
+
+def tell_admin(arguments: Sequence[str]) -> None:
+    """Say how files that `kg.admin_import` wrote are read by Neo4j."""
+    say(f"{len(arguments) - 1} files are written; with Neo4j stopped:")
+    say(shlex.join(["neo4j-admin", "database", "import", "full", "neo4j", *arguments]))
+    say("then start it and run 'whycart ingest' of the same folder: nothing is new, and the constraints are made")
 
 
 def _written(report: IngestReport | None) -> Mapping[str, Any] | None:
@@ -98,6 +133,7 @@ def _written(report: IngestReport | None) -> Mapping[str, Any] | None:
         "nodes_created": report.nodes_created,
         "edges_created": report.edges_created,
         "events_created": report.events_created,
+        "conflicts": report.num_conflicts,
         "took_s": report.took_s,
         "rows_per_s": report.rows_per_s,
     }

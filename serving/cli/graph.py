@@ -3,7 +3,6 @@
 The server is `kg.local_server`'s; the two commands that ask the graph are in `serving.cli.graph_queries`.
 """
 
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,6 +18,7 @@ from kg.extract import extract_tables
 from kg.input_folder import FORMS, write_folder
 from kg.snapshot import build_snapshot
 from kg.store import GraphConfig, GraphStore
+from serving.cli.data import tell_admin
 from serving.cli.graph_queries import AsJson, queries, query
 from serving.cli.graph_schema import mermaid_of, tell_schema
 from serving.cli.health import check
@@ -121,10 +121,7 @@ def export(
     with progress_bars() as progress, GraphStore.open(settings.graph) as store:
         tables = extract_tables(store, settings.schema, progress=progress)
     if not is_file and form == ADMIN:
-        arguments = write_admin_files(tables, out)
-        say(f"{tables.events.num_rows:,} events and all else in {len(arguments) - 1} files; with Neo4j stopped:")
-        say(shlex.join(["neo4j-admin", "database", "import", "full", "neo4j", *arguments]))
-        say("then start it and run 'whycart ingest' of any folder of the shop, which makes the constraints")
+        tell_admin(write_admin_files(tables, out))
         return
     if not is_file:
         files = write_folder(tables, out, form="csv" if form == "csv" else "parquet")

@@ -125,3 +125,19 @@ def test_pseudonyms_are_what_the_graph_has_and_the_shop_asks_by_its_own_ids(
     assert (False, len(EVENTS)) == (b"u2" in held.replace(name.encode(), b""), len(snapshot.events))
     run(capsys, "users", "delete", "u2", "--yes")
     assert [name] == sorted({row["user_id"] for row in lists} - set(snapshot_of_graph_here().ids("User")))
+
+
+def test_rows_that_are_there_otherwise_are_told_and_kept_if_wanted(
+    shop: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(capsys, "ingest", "in")
+    write_shop(shop / "in", users=[{"user_id": "u1", "city": "Lima"}, {"user_id": "u2", "city": "Kyiv"}])
+
+    kept = run(capsys, "ingest", "in", "--on-conflict", "keep")
+    before = json.loads(run(capsys, "users", "export", "u1"))["graph"]["properties"]["city"]
+    replaced = run(capsys, "ingest", "in")
+    after = json.loads(run(capsys, "users", "export", "u1"))["graph"]["properties"]["city"]
+
+    assert "1 rows were there with other properties and were kept as they were" in kept
+    assert "1 rows were there with other properties and were replaced" in replaced
+    assert ("Oslo", "Lima") == (before, after)

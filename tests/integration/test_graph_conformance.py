@@ -102,9 +102,32 @@ def test_a_changed_row_replaces_the_old_one(graph: GraphStore) -> None:
         events=canonical_events(_as_table(events)),
     )
 
-    ingest(graph, changed)
+    report = ingest(graph, changed)
 
+    assert 2 == report.num_conflicts
     assert_same(changed, extract_tables(graph, shop.schema))
+
+
+def test_what_is_there_can_be_kept_as_it_is(graph: GraphStore) -> None:
+    shop = tiny_shop()
+    ingest(graph, shop)
+    products = [*shop.nodes["Product"].to_pylist(), {"product_id": "p99", "title": "New"}]
+    products[0] |= {"price": 4.5}
+    events = shop.events.to_pylist()
+    events[1] |= {"value": 1.5}
+    others = replace(
+        shop,
+        nodes={**shop.nodes, "Product": canonical_nodes(shop.schema.nodes["Product"], _as_table(products))},
+        events=canonical_events(_as_table([*events, events[0] | {"event_id": "x1"}])),
+    )
+
+    report = ingest(graph, others, keep=True)
+
+    found = extract_tables(graph, shop.schema)
+    kept = [row for row in found.nodes["Product"].to_pylist() if row["product_id"] != "p99"]
+    assert (2, 1, 1) == (report.num_conflicts, report.nodes_created, report.events_created)
+    assert shop.nodes["Product"].to_pylist() == kept
+    assert shop.events.to_pylist() == [row for row in found.events.to_pylist() if row["event_id"] != "x1"]
 
 
 def test_a_few_events_for_a_large_graph_are_written_without_reading_it(

@@ -71,3 +71,21 @@ def test_validate_ends_with_code_two_when_the_data_cannot_be_used(tmp_path):
     result = CliRunner().invoke(app, ["validate", str(folder)])
 
     assert (2, True, False) == (result.exit_code, "FAIL" in result.stdout, "can be imported" in result.stdout)
+
+
+def test_a_folder_becomes_files_for_the_import_of_neo4j_without_any_graph(tmp_path):
+    folder = write_shop(tmp_path / "in")
+
+    result = CliRunner().invoke(app, ["ingest", str(folder), "--neo4j-admin", str(tmp_path / "out")])
+
+    command = next(line for line in result.stdout.splitlines() if line.startswith("neo4j-admin database import full"))
+    assert f"--nodes=Product={tmp_path / 'out' / 'nodes-Product.csv'}" in command
+    header, first = (tmp_path / "out" / "relationships-BOUGHT.csv").read_text().splitlines()[:2]
+    assert header == "event_id:string,:START_ID(User),:END_ID(Product),at:long,quantity:double"
+    assert first.count(",") == header.count(",")
+    assert list((tmp_path / "cwd").iterdir()) == []
+
+
+def test_what_is_to_be_done_with_conflicts_is_one_of_two_words(tmp_path, capsys):
+    assert main(["ingest", str(write_shop(tmp_path / "in")), "--on-conflict", "merge"]) == 2
+    assert "--on-conflict takes replace or keep, got 'merge'" in capsys.readouterr().err
