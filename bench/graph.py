@@ -46,25 +46,29 @@ ASKS, HEAVY_ASKS, BUDGET_S = 30, 4, 12.0
 Places = Mapping[str, tuple[str, str]]
 """Brand and category by product."""
 PLAIN_BATCH = 5_000
+DAYS = 2
 START_MS = 1_704_067_200_000
 
 
 def write_shop(folder: Path, *, users: int, products: int, events: int, fractions: Sequence[float]) -> None:
-    """Write the shop as input folders: one for each fraction of the users, and `day` with a hundredth of new events."""
-    shop = synthetic_shop(users=users, products=products, purchases=events + events // 100, edges=8 * products)
+    """Write the shop as input folders: one a fraction of the users, and two days of a hundredth of new events each."""
+    shop = synthetic_shop(users=users, products=products, purchases=events + DAYS * events // 100, edges=8 * products)
     rng = np.random.default_rng(1)
     rows = shop["events"].num_rows
     types = pa.array(np.array(TYPES)[rng.choice(len(TYPES), rows, p=SHARES)])
     value = pa.array(rng.integers(1, 6, rows).astype(float), mask=np.array(types) != "rated")
     every = shop["events"].set_column(3, "type", types).append_column("value", value)
-    last = rng.random(rows) < 1 / 101
-    known, day = every.filter(pa.array(~last)), every.filter(pa.array(last))
-    day = day.filter(pc.is_in(day["user_id"], value_set=pc.unique(known["user_id"])))
+    day_of = np.where(rng.random(rows) < DAYS / (100 + DAYS), rng.integers(1, DAYS + 1, rows), 0)
+    known = every.filter(pa.array(day_of == 0))
+    there = pc.unique(known["user_id"])
     ids = np.sort(np.unique(known["user_id"].to_numpy(zero_copy_only=False)))
     for fraction in fractions:
         part = known.filter(pc.less_equal(known["user_id"], ids[max(0, round(len(ids) * fraction) - 1)]))
         _write(folder / f"{fraction:g}", {**shop, "events": part})
-    _write(folder / "day", {**{name: table for name, table in shop.items() if name != "relations"}, "events": day})
+    for number in range(1, DAYS + 1):
+        day = every.filter(pc.and_(pa.array(day_of == number), pc.is_in(every["user_id"], value_set=there)))
+        bare = {name: table for name, table in shop.items() if name != "relations"}
+        _write(folder / f"day{number}", {**bare, "events": day})
 
 
 def _write(folder: Path, tables: Mapping[str, pa.Table]) -> None:
@@ -280,9 +284,10 @@ def run_benchmark(server: str, *, scale: float, fractions: Sequence[float]) -> d
         with server_of(server, Path(base) / "large") as config:
             found["load"] = in_process(load, config, shop / "1")
             found["queries"]["1"] = _timed(config, shop / "1")
-            found["upsert"] = in_process(upsert, config, shop / "day")
-            found["again"] = in_process(upsert, config, shop / "day")
-            found["day"] = in_process(load, config, shop / "day")
+            for number in range(1, DAYS + 1):
+                found[f"upsert{number}"] = in_process(upsert, config, shop / f"day{number}")
+            found["again"] = in_process(upsert, config, shop / "day1")
+            found["day"] = in_process(load, config, shop / "day1")
             found["read"] = in_process(read_back, config)
             found["read_plainly"] = in_process(read_back_plainly, config)
     return found
@@ -322,7 +327,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     steps = [
         (name, found[name])
-        for name in ("plain", "small", "admin", "load", "upsert", "again", "day", "read", "read_plainly")
+        for name in ("plain", "small", "admin", "load", "upsert1", "upsert2", "again", "day", "read", "read_plainly")
         if name in found
     ]
     columns = ("rows", "took_s", "import_s", "cpu_s", "server_cpu_s", "peak_rss_mb")
