@@ -116,8 +116,13 @@ def examine(shop: Shop, checks: Sequence[Check]) -> list[Finding]:
         checks: `kg.health_checks.CHECKS`, or some of them.
     """
     found = [_finding(check, check.find(shop)) for check in checks]
+    return by_verdict([one for one in found if one.total])
+
+
+def by_verdict(findings: Sequence[Finding]) -> list[Finding]:
+    """Return findings with failures first and what passed last, else in their order."""
     order = {"FAIL": 0, "WARN": 1, "PASS": 2}
-    return sorted((one for one in found if one.total), key=lambda one: order[one.verdict])
+    return sorted(findings, key=lambda one: order[one.verdict])
 
 
 def count_verdicts(findings: Sequence[Finding]) -> dict[Verdict, int]:

@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from kg.declared_checks import ColumnCheck, read_checks
 from kg.errors import SchemaError, TableError
 from kg.foreign import read_foreign
 from kg.foreign_entry import read_entries
@@ -91,6 +92,15 @@ def read_declaration(folder: Path, *, base: GraphSchema | None = None) -> GraphS
         SchemaError: the file is not TOML or declares something wrong.
     """
     return declare(base or GraphSchema(), _declaration(folder), where=DECLARATION)
+
+
+def read_folder_checks(folder: Path, schema: GraphSchema) -> tuple[ColumnCheck, ...]:
+    """Return what the folder's `whycart.toml` asks of columns.
+
+    Raises:
+        SchemaError: it declares something wrong.
+    """
+    return read_checks(_declaration(folder), schema, where=DECLARATION)
 
 
 def _declaration(folder: Path) -> Mapping[str, Any]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from kg.declared_checks import ColumnCheck, read_checks
 from kg.privacy import Secret, read_or_make_secret, read_secret
 from kg.schema import GraphSchema, declare
 from kg.store import GraphConfig
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 Config = TypeVar("Config")
 FILE_NAME = "whycart.toml"
 HOME_NAME = ".whycart"
+_OF_FOLDERS = ("input", "checks")
+"""Tables of `whycart.toml` that `kg` reads, of a project as of an input folder."""
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?")
 SECTIONS = (
     *(
@@ -131,6 +134,14 @@ class Settings:
     def state(self) -> Path:
         """File of the operational state (events received, runs)."""
         return self.home / "state.db"
+
+    def checks(self) -> tuple[ColumnCheck, ...]:
+        """Return what the project asks of columns of its data.
+
+        Raises:
+            SchemaError: something wrong is declared.
+        """
+        return read_checks(self.source.tables, self.schema, where=FILE_NAME)
 
     @property
     def last_import(self) -> Path:
@@ -244,7 +255,7 @@ def _read_source(environment: Mapping[str, str], start: Path) -> Source:
         raise ConfigError(f"{file}: cannot be read ({err.strerror}); WHYCART_CONFIG names another file") from err
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
         raise ConfigError(f"{file}: not a TOML file: {err}") from err
-    reject_unknown(list(tables), ("home", "input", *SECTIONS), where=file.name)  # input is kg.reader's
+    reject_unknown(list(tables), ("home", *_OF_FOLDERS, *SECTIONS), where=file.name)
     return Source(file, tables, environment, file.absolute().parent)
 
 

@@ -13,15 +13,17 @@ import typer
 
 from cypher.errors import InputError
 from kg.admin_import import write_admin_files
+from kg.declared_checks import ColumnCheck
 from kg.ingest import IngestReport
 from kg.ingest import ingest as write_tables
+from kg.reader import read_folder_checks
 from kg.store import GraphStore
 from kg.validate import ReadReport
 from serving.cli.health import EXIT_FAILED, AsJson, Html, as_facts, look, tell
 from serving.cli.output import print_json, print_table, progress_bars, say
 from serving.folder_input import read_input
 from serving.last_import import Moved, moved_since_last, remember_import
-from serving.settings import load_settings
+from serving.settings import Settings, load_settings
 
 Folder = Annotated[Path, typer.Argument(help="Folder with products and events (CSV, JSONL or Parquet, also .gz).")]
 Quarantine = Annotated[
@@ -40,7 +42,7 @@ def validate(folder: Folder, as_json: AsJson = False, html: Html = None) -> None
     settings = load_settings()
     with progress_bars(wanted=not as_json) as progress:
         report = read_input(settings, folder, progress=progress).report
-    findings = look(report.tables, html=html, data=str(folder))
+    findings = look(report.tables, _declared(settings, folder, report), html=html, data=str(folder))
     moved = moved_since_last(settings, report.tables)
     if as_json:
         print_json(_summary(report) | {"findings": as_facts(findings), "moved": _moved(moved)})
@@ -137,6 +139,13 @@ def _written(report: IngestReport | None) -> Mapping[str, Any] | None:
         "took_s": report.took_s,
         "rows_per_s": report.rows_per_s,
     }
+
+
+def _declared(settings: Settings, folder: Path, report: ReadReport) -> list[ColumnCheck]:
+    """What project and folder ask of columns; where the folder is the project, it is said once."""
+    of_folder = read_folder_checks(folder, report.tables.schema)
+    same = settings.source.file is not None and settings.source.file.absolute().parent == folder.absolute()
+    return [*of_folder, *([] if same else settings.checks())]
 
 
 def _moved(moved: Moved | None) -> Mapping[str, Any] | None:

@@ -9,8 +9,9 @@ from typing import Annotated, Any
 import typer
 
 from cypher.errors import InputError
+from kg.declared_checks import ColumnCheck
 from kg.extract import extract_tables
-from kg.health import Finding, Shop, count_verdicts, examine
+from kg.health import Finding, Shop, by_verdict, count_verdicts, examine
 from kg.health_checks import CHECKS
 from kg.store import GraphStore
 from kg.tables import Tables
@@ -33,7 +34,7 @@ def check(as_json: AsJson = False, html: Html = None) -> None:
     with progress_bars(wanted=not as_json) as progress, GraphStore.open(settings.graph) as store:
         tables = extract_tables(store, settings.schema, progress=progress)
         where = store.server.uri
-    findings = look(tables, html=html, data=f"the graph at {where}")
+    findings = look(tables, settings.checks(), html=html, data=f"the graph at {where}")
     if as_json:
         print_json({"findings": as_facts(findings)})
     else:
@@ -42,11 +43,12 @@ def check(as_json: AsJson = False, html: Html = None) -> None:
         raise typer.Exit(EXIT_FAILED)
 
 
-def look(tables: Tables, *, html: Path | None, data: str) -> list[Finding]:
-    """Return the findings, and write the page if one is wanted.
+def look(tables: Tables, declared: Sequence[ColumnCheck], *, html: Path | None, data: str) -> list[Finding]:
+    """Return the findings, failures first, and write the page if one is wanted.
 
     Args:
         tables: what is looked at.
+        declared: what the shop itself asks of columns.
         html: where to write a page; None: nowhere.
         data: what the tables are of, for the page.
 
@@ -55,10 +57,14 @@ def look(tables: Tables, *, html: Path | None, data: str) -> list[Finding]:
     """
     shop = Shop(tables, now_ms=int(time.time() * 1000))
     findings = examine(shop, CHECKS)
+    if declared:
+        from kg.column_checks import examine_declared  # brings a library that takes a second to load
+
+        findings = by_verdict([*examine_declared(tables, declared), *findings])
     if html is not None:
         from serving.health_page import health_page  # drawing takes a second to load
 
-        facts = {"data": data, "made": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", "checks": str(len(CHECKS))}
+        facts = {"data": data, "made": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", "checks": str(len(findings))}
         try:
             html.write_text(health_page(findings, shop, facts=facts), encoding="utf-8")
         except OSError as err:
