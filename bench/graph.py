@@ -34,7 +34,10 @@ from kg.errors import GraphConnectionError
 from kg.extract import extract_tables
 from kg.ingest import ingest, write_events
 from kg.reader import read_folder
+from kg.refresh import refresh_snapshot
 from kg.schema import GraphSchema
+from kg.snapshot import build_snapshot
+from kg.snapshot_files import load_snapshot, save_snapshot
 from kg.store import GraphConfig, GraphStore
 from serving.cli.output import print_table, progress_bars
 from tests.support.neo4j_server import Neo4jServer, running_neo4j
@@ -48,6 +51,8 @@ Places = Mapping[str, tuple[str, str]]
 PLAIN_BATCH = 5_000
 DAYS = 2
 START_MS = 1_704_067_200_000
+STEPS = ("plain", "small", "admin", "load", "upsert1", "upsert2", "again", "day", "refresh", "read", "read_plainly")
+"""What is measured beside queries, in the order of the table."""
 
 
 def write_shop(folder: Path, *, users: int, products: int, events: int, fractions: Sequence[float]) -> None:
@@ -185,8 +190,31 @@ def _plain_statements(tables: Any) -> Iterator[tuple[str, pa.Table]]:
 def read_back(config: GraphConfig) -> dict[str, Any]:
     """Read the whole graph as tables."""
     with GraphStore.open(config) as store:
+        start = time.perf_counter()
         tables = extract_tables(store, GraphSchema())
-    return {"rows": tables.events.num_rows + sum(table.num_rows for table in tables.edges.values())}
+        took = time.perf_counter() - start
+    rows = tables.events.num_rows + sum(table.num_rows for table in tables.edges.values())
+    return {"rows": rows, "import_s": round(took, 2), "hash": build_snapshot(tables).hash}
+
+
+def keep_snapshot(config: GraphConfig, folder: Path) -> dict[str, Any]:
+    """Write the snapshot down that a later one is made from."""
+    with GraphStore.open(config) as store:
+        save_snapshot(build_snapshot(extract_tables(store, GraphSchema())), folder)
+    return {}
+
+
+def read_what_is_new(config: GraphConfig, folder: Path) -> dict[str, Any]:
+    """Make the snapshot of the graph from an earlier one and what is new; the rows are those of the snapshot."""
+    known = load_snapshot(folder)
+    with GraphStore.open(config) as store:
+        start = time.perf_counter()
+        found = refresh_snapshot(store, known)
+        took = time.perf_counter() - start
+    if found is None:
+        raise ValueError("the graph had to be read whole")
+    rows = len(found.events) + sum(len(edges) for edges in found.edges.values())
+    return {"rows": rows, "import_s": round(took, 2), "hash": found.hash}
 
 
 def read_back_plainly(config: GraphConfig, most: int = 200_000) -> dict[str, Any]:
@@ -284,11 +312,14 @@ def run_benchmark(server: str, *, scale: float, fractions: Sequence[float]) -> d
         with server_of(server, Path(base) / "large") as config:
             found["load"] = in_process(load, config, shop / "1")
             found["queries"]["1"] = _timed(config, shop / "1")
+            in_process(keep_snapshot, config, Path(base) / "known")
             for number in range(1, DAYS + 1):
                 found[f"upsert{number}"] = in_process(upsert, config, shop / f"day{number}")
             found["again"] = in_process(upsert, config, shop / "day1")
             found["day"] = in_process(load, config, shop / "day1")
+            found["refresh"] = in_process(read_what_is_new, config, Path(base) / "known")
             found["read"] = in_process(read_back, config)
+            found["refresh"]["same"] = found["refresh"].pop("hash") == found["read"].pop("hash")
             found["read_plainly"] = in_process(read_back_plainly, config)
     return found
 
@@ -325,11 +356,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.json:
         options.json.parent.mkdir(parents=True, exist_ok=True)
         options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    steps = [
-        (name, found[name])
-        for name in ("plain", "small", "admin", "load", "upsert1", "upsert2", "again", "day", "read", "read_plainly")
-        if name in found
-    ]
+    steps = [(name, found[name]) for name in STEPS if name in found]
     columns = ("rows", "took_s", "import_s", "cpu_s", "server_cpu_s", "peak_rss_mb")
     print_table(("step", *columns), [(name, *(step.get(column) for column in columns)) for name, step in steps])
     timed = found["queries"]

@@ -15,6 +15,7 @@ _STEPS = {
     "upsert2": "the next day of new events",
     "again": "the first day once more: all are there",
     "day": "`whycart ingest` of that day with the whole catalogue: nothing is new",
+    "refresh": "a snapshot of the graph made from the one before the two days: only what is new is read",
     "read": "the graph read back as tables",
     "read_plainly": "200,000 purchases read row by row with the driver",
 }

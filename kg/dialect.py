@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cypher.catalogue import Query, list_queries, load_query
-from kg.schema import DELETED_USER, GraphSchema
+from kg.schema import OWN, GraphSchema
 
 ServerProduct = Literal["neo4j", "arcadedb"]
 _ARCADEDB = re.compile(r"ArcadeDB ([0-9][^)\s]*)")
@@ -53,7 +53,7 @@ def schema_queries(product: ServerProduct, schema: GraphSchema) -> Iterator[Quer
     """Yield the statements that prepare a graph for this schema; each may be run again without effect."""
     folder = f"schema/{product}"
     node_key, event_key = load_query(f"{folder}/node_key"), load_query(f"{folder}/event_key")
-    for label, node in sorted({**schema.nodes, DELETED_USER.label: DELETED_USER}.items()):
+    for label, node in sorted({**schema.nodes, **{kind.label: kind for kind in OWN}}.items()):
         yield node_key.bind(constraint=f"{label}_{node.key}", label=label, key=node.key)
     for _, event in sorted(schema.events.items()):
         yield event_key.bind(constraint=f"{event.relation}_event_id", relation=event.relation)

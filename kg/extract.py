@@ -6,7 +6,7 @@ This module reads the kinds of a schema and nothing else; it does not choose a c
 
 import logging
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -14,6 +14,7 @@ import pyarrow as pa
 from cypher.catalogue import load_query
 from kg.canonical import canonical_edges, canonical_events, canonical_nodes
 from kg.errors import TableError
+from kg.graph_format import read_format
 from kg.progress import Progress, silent
 from kg.schema import EventKind, GraphSchema, NodeKind, RelationKind
 from kg.store import GraphStore
@@ -21,6 +22,7 @@ from kg.tables import EVENT_COLUMNS, Tables
 
 logger = logging.getLogger(__name__)
 _REPORT_EVERY = 10_000
+_USERS_AT_ONCE = 1_000
 
 
 def extract_tables(store: GraphStore, schema: GraphSchema, *, progress: Progress = silent) -> Tables:
@@ -33,9 +35,11 @@ def extract_tables(store: GraphStore, schema: GraphSchema, *, progress: Progress
 
     Raises:
         GraphConnectionError: the server does not answer.
+        SchemaError: a newer release wrote the graph.
         TableError: a property has values of types that do not go together.
     """
     started = time.perf_counter()
+    read_format(store)
     nodes = {label: read_nodes(store, kind, progress=progress) for label, kind in schema.nodes.items()}
     edges = {name: read_edges(store, kind, schema=schema, progress=progress) for name, kind in schema.relations.items()}
     events = read_events(store, schema.events.values(), progress=progress)
@@ -81,12 +85,21 @@ def read_edges(store: GraphStore, kind: RelationKind, *, schema: GraphSchema, pr
     return canonical_edges(kind, pa.table(table))
 
 
-def read_events(store: GraphStore, kinds: Iterable[EventKind], *, progress: Progress = silent) -> pa.Table:
-    """Return every event of these types, as canonical events."""
+def read_events(
+    store: GraphStore, kinds: Iterable[EventKind], *, users: Sequence[str] | None = None, progress: Progress = silent
+) -> pa.Table:
+    """Return every event of these types, as canonical events.
+
+    Args:
+        store: an open graph.
+        kinds: types of events.
+        users: whose; None: everybody's.
+        progress: told the rows read of each type.
+    """
     rows: list[dict[str, Any]] = []
     for kind in kinds:
         found = 0
-        for number, event in enumerate(_stream_events(store, kind), start=1):
+        for number, event in enumerate(_stream_events(store, kind, users), start=1):
             rows.append(event)
             found = number
             if number % _REPORT_EVERY == 0:
@@ -95,14 +108,23 @@ def read_events(store: GraphStore, kinds: Iterable[EventKind], *, progress: Prog
     return canonical_events(_table(rows, first=tuple(EVENT_COLUMNS.names), where="events"))
 
 
-def _stream_events(store: GraphStore, kind: EventKind) -> Iterator[dict[str, Any]]:
-    for row in store.stream(load_query("events_of_type").bind(relation=kind.relation)):
+def _stream_events(store: GraphStore, kind: EventKind, users: Sequence[str] | None) -> Iterator[dict[str, Any]]:
+    for row in _rows_of_users(store, kind, users):
         user = row["user_id"]
         for product, properties in row["events"]:
             properties["user_id"] = user
             properties["product_id"] = product
             properties["type"] = kind.name
             yield properties
+
+
+def _rows_of_users(store: GraphStore, kind: EventKind, users: Sequence[str] | None) -> Iterator[dict[str, Any]]:
+    if users is None:
+        yield from store.stream(load_query("events_of_type").bind(relation=kind.relation))
+        return
+    query = load_query("events_of_users").bind(relation=kind.relation)
+    for first in range(0, len(users), _USERS_AT_ONCE):
+        yield from store.stream(query, {"user_ids": list(users[first : first + _USERS_AT_ONCE])})
 
 
 def _table(rows: list[dict[str, Any]], *, first: tuple[str, ...], where: str) -> pa.Table:

@@ -74,6 +74,10 @@ _NODES = (
 )
 DELETED_USER = NodeKind("DeletedUser", "digest", "deleted_users")
 """What the graph keeps of a deleted user (`kg.deletions`); no kind of the shop, and read by nothing that learns."""
+GRAPH_FORMAT = NodeKind("GraphFormat", "name", "graph_formats")
+"""The node by which a graph says its form (`kg.graph_format`); no kind of the shop either."""
+OWN = (DELETED_USER, GRAPH_FORMAT)
+"""Kinds that are Whycart's own, whatever a shop declares."""
 _RELATIONS = (
     RelationKind("MADE_BY", "Product", "Brand", reason="made by {name}"),
     RelationKind("IN_CATEGORY", "Product", "Category", reason="in {name}"),
@@ -176,8 +180,8 @@ def _node(label: str, entry: Mapping[str, Any], *, known: Mapping[str, NodeKind]
         return replace(known[label], text=tuple(entry.get("text", known[label].text)))
     if not _LABEL.fullmatch(label):
         raise SchemaError(f"{place}: a label is CamelCase letters and digits, got {label!r}")
-    if label == DELETED_USER.label:
-        raise SchemaError(f"{place}: Whycart itself marks deleted users by this label; take another one")
+    if label in {kind.label for kind in OWN}:
+        raise SchemaError(f"{place}: this label is one of Whycart's own; take another one")
     key = entry.get("key", f"{_snake(label)}_id")
     table = entry.get("table", f"{_snake(label)}s")
     for name, value in (("key", key), ("table", table)):

@@ -141,15 +141,27 @@ def build_snapshot(tables: Tables, *, cutoff: datetime | None = None) -> Snapsho
     if cutoff is not None and tables.order != "clock":
         raise SnapshotError("a cutoff was given, but the events of this shop have no time; leave the cutoff out")
     cutoff_ms = None if cutoff is None else int(cutoff.timestamp() * 1000)
+    rows = {label: pd.Index(table.column(0).to_pandas()) for label, table in tables.nodes.items()}
+    return assemble(tables, build_events(tables, rows, cutoff_ms), order=tables.order, cutoff_ms=cutoff_ms)
+
+
+def assemble(tables: Tables, events: Events, *, order: Order, cutoff_ms: int | None = None) -> Snapshot:
+    """Return the snapshot of the nodes and edges of tables and of events that are in order already.
+
+    Args:
+        tables: the whole shop; its events do not take part.
+        events: rows of the nodes of the tables, none at or after the cutoff.
+        order: what the event times mean.
+        cutoff_ms: timed edges at or after it are left out; None keeps all.
+    """
     nodes = {label: tables.nodes[label] for label in sorted(tables.nodes)}
     rows = {label: pd.Index(table.column(0).to_pandas()) for label, table in nodes.items()}
-    events = _build_events(tables, rows, cutoff_ms)
     edges = {}
     for name in sorted(tables.edges):
         kind = tables.schema.relation(name)
         edges[name] = _build_edges(tables.edges[name], rows[kind.source], rows[kind.target], cutoff_ms=cutoff_ms)
-    digest = _content_hash(nodes, edges, events, head=f"{tables.order} {cutoff_ms} {_kinds(tables.schema)}")
-    return Snapshot(tables.schema, nodes, edges, events, tables.order, cutoff_ms, digest)
+    digest = _content_hash(nodes, edges, events, head=f"{order} {cutoff_ms} {_kinds(tables.schema)}")
+    return Snapshot(tables.schema, nodes, edges, events, order, cutoff_ms, digest)
 
 
 def select_events(snapshot: Snapshot, keep: Bool[np.ndarray, " event"], *, cutoff_ms: int | None = None) -> Snapshot:
@@ -187,12 +199,25 @@ def count_steps(user: Int[np.ndarray, " event"], *, time: Int[np.ndarray, " even
     return (total - first).astype(np.int32)
 
 
-def _build_events(tables: Tables, rows: Mapping[str, pd.Index], cutoff_ms: int | None) -> Events:
+def build_events(
+    tables: Tables, rows: Mapping[str, pd.Index], cutoff_ms: int | None, *, order: Order | None = None
+) -> Events:
+    """Return the events of tables, in order.
+
+    Args:
+        tables: the shop.
+        rows: ids by label, in the order of the node tables.
+        cutoff_ms: events at or after it are left out; None keeps all.
+        order: what the event times mean; None: as the tables say.
+
+    Raises:
+        SnapshotError: an event names a user, a product or a type that the tables do not hold.
+    """
     frame = tables.events.select(
         ["event_id", "user_id", "product_id", "type", "at", "position", "quantity"]
     ).to_pandas()
     names = sorted(tables.schema.events)
-    time = {"clock": frame["at"], "position": frame["position"]}.get(tables.order)
+    time = {"clock": frame["at"], "position": frame["position"]}.get(order or tables.order)
     user = rows["User"].get_indexer(frame["user_id"]).astype(np.int32)
     product = rows["Product"].get_indexer(frame["product_id"]).astype(np.int32)
     kind = pd.Index(names).get_indexer(frame["type"]).astype(np.int8)
@@ -201,11 +226,11 @@ def _build_events(tables: Tables, rows: Mapping[str, pd.Index], cutoff_ms: int |
     if min(user.min(initial=0), product.min(initial=0), kind.min(initial=0)) < 0:
         raise SnapshotError("an event names a user, a product or a type that the tables do not hold; read them again")
     ranks = frame["event_id"].rank(method="first").to_numpy()
-    order = np.lexsort((ranks, moment, user))
+    places = np.lexsort((ranks, moment, user))
     if cutoff_ms is not None:
-        order = order[moment[order] < cutoff_ms]
-    user, moment = user[order], moment[order]
-    return Events(user, product[order], kind[order], moment, count_steps(user, time=moment), quantity[order])
+        places = places[moment[places] < cutoff_ms]
+    user, moment = user[places], moment[places]
+    return Events(user, product[places], kind[places], moment, count_steps(user, time=moment), quantity[places])
 
 
 def _build_edges(table: pa.Table, sources: pd.Index, targets: pd.Index, *, cutoff_ms: int | None) -> Edges:

@@ -22,6 +22,7 @@ from kg import local_server
 from kg.answers import to_frame
 from kg.dialect import ServerInfo, identify_server, schema_queries
 from kg.errors import GraphConnectionError, GraphTooSlow, GraphUnavailable
+from kg.graph_format import bring_up, read_format
 from kg.plan import Plan, read_plan
 from kg.schema import GraphSchema
 
@@ -219,15 +220,20 @@ class GraphStore:
             return session.execute_write(work)
 
     def create_schema(self, schema: GraphSchema) -> None:
-        """Create the constraints and indexes of every kind of the schema; those that are there stay.
+        """Create the constraints and indexes of every kind of the schema, and bring an older graph up.
+
+        What is there stays as it is.
 
         Raises:
+            SchemaError: a newer release wrote the graph.
             QueryError: the server refuses a statement, for example as the data has duplicate keys.
             GraphConnectionError: the server does not answer.
         """
+        read_format(self)
         for query in schema_queries(self.server.product, schema):
             with _translated(self.server.uri, query), self._session(neo4j.WRITE_ACCESS) as session:
                 session.run(neo4j.Query(_bound_text(query), timeout=self.config.timeout_s)).consume()
+        bring_up(self)
 
     def _reading(self, query: Query, params: Mapping[str, Any] | None) -> tuple[neo4j.Query, dict[str, Any]]:
         if query.writes:

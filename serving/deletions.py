@@ -39,16 +39,14 @@ class Deletions:
         self._lock = threading.Lock()
 
     def secret(self) -> Secret:
-        """Return the secret, which is made when it is not there.
+        """Return the secret, which is made when it is not there and nobody was deleted yet.
 
         Raises:
-            PrivacyError: it cannot be read or made, or is another one than users were deleted with.
+            PrivacyError: it cannot be read or made, is gone, or is another one than users were deleted with.
         """
-        if self._secret is None:
-            found = read_or_make_secret(self.secret_file)
-            self._check(found)
-            self._secret = found
-        return self._secret
+        if self._secret is None and not self.digests():
+            self._secret = read_or_make_secret(self.secret_file)
+        return self._needed()
 
     def has(self, user_id: str) -> bool:
         """Return whether a user was deleted; a deletion by another process is known a second later.

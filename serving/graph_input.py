@@ -8,6 +8,7 @@ from datetime import datetime
 
 from kg.extract import extract_tables
 from kg.progress import Progress, silent
+from kg.refresh import refresh_snapshot
 from kg.schema import GraphSchema
 from kg.snapshot import Snapshot, build_snapshot
 from kg.store import GraphStore
@@ -36,17 +37,18 @@ def snapshot_of_graph(
     return build_snapshot(extract_tables(store, schema, progress=progress), cutoff=cutoff)
 
 
-def snapshot_with_events(
+def snapshot_with_events(  # noqa: PLR0913  # where from, what of, and how: each on its own
     store: GraphStore,
     schema: GraphSchema,
     *,
     log: EventLog,
     products: ProductLog,
     known: Snapshot | None = None,
+    refresh: bool = False,
     cutoff: datetime | None = None,
     progress: Progress = silent,
 ) -> tuple[Snapshot, Applied]:
-    """Write the waiting products and events of the logs to the graph, then read the whole graph and cut it at a time.
+    """Write the waiting products and events of the logs to the graph, then read the graph and cut it at a time.
 
     Args:
         store: an open graph.
@@ -54,6 +56,8 @@ def snapshot_with_events(
         log: events that came in since the last model.
         products: what was said of products.
         known: an earlier snapshot of the same shop; None: the graph is read one time more when something waits.
+        refresh: whether what `known` holds is taken from there where it can be (`kg.refresh`); the whole graph is read
+            else, and in any case with a cutoff.
         cutoff: as for `snapshot_of_graph`.
         progress: called as work moves.
 
@@ -71,7 +75,9 @@ def snapshot_with_events(
             apply_events(log, store, known)
             retry_refused(log, store, known)
         last, said, gone = log.applied_seq(), products.last_seq(), log.deletions.last()
-        snapshot = snapshot_of_graph(store, schema, cutoff=cutoff, progress=progress)
+        again = refresh and cutoff is None and known is not None and known.schema == schema
+        found = refresh_snapshot(store, known, progress=progress) if again and known is not None else None
+        snapshot = found or snapshot_of_graph(store, schema, cutoff=cutoff, progress=progress)
     return snapshot, Applied(last if cutoff is None else _last_before(log, cutoff, last), said, gone)
 
 

@@ -118,7 +118,9 @@ def retrain(
         if goes_on:
             say("going on where the run before was interrupted")
         started = time.perf_counter()
-        made, applied = _patient(config.job)(_input, settings, data, work, cutoff=until, progress=progress)
+        made, applied = _patient(config.job)(
+            _input, settings, data, work, cutoff=until, refresh=incremental, progress=progress
+        )
         bundles.tidy(keep_draft=work.read("train") is not None)
         record.learned_from(made.hash)
         record.step("snapshot", time.perf_counter() - started, _counts_of(made))
@@ -210,7 +212,13 @@ def _stoppable() -> Iterator[None]:
 
 
 def _input(
-    settings: Settings, data: Path | None, work: Checkpoint, *, cutoff: datetime | None, progress: Progress
+    settings: Settings,
+    data: Path | None,
+    work: Checkpoint,
+    *,
+    cutoff: datetime | None,
+    refresh: bool,
+    progress: Progress,
 ) -> tuple[Snapshot, Applied]:
     """Return the snapshot to learn from and what of the logs is in it: the one of an interrupted run, or the newest.
 
@@ -222,7 +230,7 @@ def _input(
         with contextlib.suppress(SnapshotError):
             if made_of.deletions == _last_deletion(settings):
                 return load_snapshot(folder), made_of
-    made, applied = _newest_snapshot(settings, data, cutoff=cutoff, progress=progress)
+    made, applied = _newest_snapshot(settings, data, cutoff=cutoff, refresh=refresh, progress=progress)
     if kept is not None and kept["hash"] != made.hash:
         work.clear()
     if data is None and folder is not None and not folder.exists():
@@ -232,7 +240,7 @@ def _input(
 
 
 def _newest_snapshot(
-    settings: Settings, data: Path | None, *, cutoff: datetime | None, progress: Progress
+    settings: Settings, data: Path | None, *, cutoff: datetime | None, refresh: bool, progress: Progress
 ) -> tuple[Snapshot, Applied]:
     if data is not None or not settings.state.exists():
         gone = _last_deletion(settings)
@@ -244,7 +252,14 @@ def _newest_snapshot(
         GraphStore.open(settings.graph) as store,
     ):
         made, applied = snapshot_with_events(
-            store, settings.schema, log=log, products=products, known=known, cutoff=cutoff, progress=progress
+            store,
+            settings.schema,
+            log=log,
+            products=products,
+            known=known,
+            refresh=refresh,
+            cutoff=cutoff,
+            progress=progress,
         )
     return not_empty(made), applied
 

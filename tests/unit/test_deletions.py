@@ -87,6 +87,9 @@ def test_without_the_secret_nobody_is_answered(log: EventLog, tmp_path: Path) ->
         pytest.raises(PrivacyError, match=r"is not in .*privacy\.key, so nobody can be answered; put the file back"),
     ):
         other.forgets("u2")
+    with EventLog.open(tmp_path / "state.db") as other, pytest.raises(PrivacyError, match="put the file back"):
+        other.deletions.add("u2", now_ms=8)
+    assert not (tmp_path / "privacy.key").exists()
 
 
 def test_another_secret_is_noticed(log: EventLog, tmp_path: Path) -> None:
