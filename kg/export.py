@@ -1,6 +1,6 @@
-"""A snapshot, or the surroundings of one of its nodes, as a networkx graph and as GraphML for other tools.
+"""A shop for other tools: as pandas data frames, as a networkx graph or the surroundings of a node, as GraphML.
 
-For looking and for small graphs: networkx keeps every node and edge as a Python object.
+networkx is for looking and for small graphs: it keeps every node and edge as a Python object.
 """
 
 from collections.abc import Iterator
@@ -8,9 +8,13 @@ from pathlib import Path
 
 import networkx as nx
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 
 from kg.errors import SnapshotError
+from kg.input_folder import TIMES
 from kg.snapshot import Snapshot
+from kg.tables import Tables
 
 Key = tuple[str, str]
 """A node of the exported graph: its label and its id."""
@@ -42,6 +46,29 @@ def to_networkx(snapshot: Snapshot, *, around: Key | None = None, hops: int = 2)
         raise SnapshotError(f"hops must be 0 or more, got {hops}")
     near = nx.ego_graph(graph.to_undirected(as_view=True), around, radius=hops).nodes
     return nx.MultiDiGraph(graph.subgraph(near))
+
+
+def to_frames(tables: Tables) -> dict[str, pd.DataFrame]:
+    """Return a whole shop as pandas data frames: by table for nodes and events, by name for relations.
+
+    Args:
+        tables: of a folder or a graph (`kg.extract.extract_tables`).
+
+    Returns:
+        Frames with times (`at`, `created_at`) as datetime64[ms, UTC]; tables without a row are there too.
+    """
+    kinds = tables.schema.nodes
+    named = {kinds[label].table: table for label, table in tables.nodes.items()}
+    return {name: _frame(table) for name, table in {**named, **tables.edges, "events": tables.events}.items()}
+
+
+def _frame(table: pa.Table) -> pd.DataFrame:
+    for name in TIMES:
+        if name in table.column_names:
+            moments = table[name].cast(pa.timestamp("ms", "UTC"))
+            table = table.set_column(table.column_names.index(name), name, moments)
+    frame: pd.DataFrame = table.to_pandas()
+    return frame
 
 
 def write_graphml(graph: "nx.MultiDiGraph[Key]", path: Path) -> None:

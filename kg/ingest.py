@@ -54,6 +54,8 @@ class IngestReport:
     num_conflicts: int
     """Rows that were there with other properties: kept as they were, or written anew. Of a few events for a large graph
     it is not known, as that is not read for them."""
+    num_retired: int
+    """Products that the tables do not list and that are no longer available since."""
     took_s: float
 
     @property
@@ -74,6 +76,7 @@ def ingest(
     batch_rows: int = 5_000,
     secret: Secret | None = None,
     keep: bool = False,
+    whole_catalogue: bool = False,
     progress: Progress = silent,
 ) -> IngestReport:
     """Write the tables into the graph: constraints, then nodes, then edges, then events.
@@ -85,6 +88,8 @@ def ingest(
         secret: of the shop, which says who was deleted; needed only where somebody was.
         keep: what to do with a node, an edge or an event that is in the graph with other properties: True keeps it as
             it is there, False writes what the tables say.
+        whole_catalogue: whether the tables list every product that can be had: one of the graph that they do not list
+            is no longer available, and stays with its history.
         progress: told the rows of each kind that are in the graph.
 
     Raises:
@@ -102,6 +107,7 @@ def ingest(
         nodes_created = sum(_import_nodes(writer, kind, tables=tables) for kind in tables.schema.nodes.values())
         edges_created = sum(_import_edges(writer, kind, tables=tables) for kind in tables.schema.relations.values())
         events_created = sum(_import_events(writer, kind, tables=tables) for kind in tables.schema.events.values())
+        num_retired = _retire_others(writer, tables) if whole_catalogue else 0
     report = IngestReport(
         nodes={label: table.num_rows for label, table in tables.nodes.items()},
         edges={name: table.num_rows for name, table in tables.edges.items()},
@@ -111,6 +117,7 @@ def ingest(
         events_created=events_created,
         num_deleted=num_deleted,
         num_conflicts=writer.conflicts.total,
+        num_retired=num_retired,
         took_s=time.perf_counter() - started,
     )
     logger.info("tables imported", extra={"num_rows": report.num_rows, "took_s": round(report.took_s, 3)})
@@ -252,6 +259,18 @@ def _import_nodes(writer: _Writer, kind: NodeKind, *, tables: Tables) -> int:
     rows = _to_write(writer, wanted, there, key=(kind.key,))
     merge = load_query("merge_nodes").bind(label=kind.label, key=kind.key)
     return writer.write(merge, rows, step=kind.label, skipped=wanted.num_rows - rows.num_rows)
+
+
+def _retire_others(writer: _Writer, tables: Tables) -> int:
+    kind = tables.schema.nodes["Product"]
+    there = read_nodes(writer.store, kind)
+    gone = pc.invert(pc.is_in(there[kind.key], value_set=tables.nodes["Product"][kind.key].combine_chunks()))
+    if "available" in there.column_names:
+        gone = pc.and_(gone, pc.fill_null(there["available"], True))
+    ids = there.filter(gone)[kind.key].combine_chunks()
+    rows = pa.table({kind.key: ids, "available": pa.array([False] * len(ids), pa.bool_())})
+    writer.write(load_query("merge_nodes").bind(label=kind.label, key=kind.key), rows, step="no longer available")
+    return len(ids)
 
 
 def _import_edges(writer: _Writer, kind: RelationKind, *, tables: Tables) -> int:

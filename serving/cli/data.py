@@ -64,6 +64,10 @@ def ingest(
         str,
         typer.Option(metavar="KEEP", help="What is there with other properties: replace it (the usual), or keep it."),
     ] = "replace",
+    whole_catalogue: Annotated[
+        bool,
+        typer.Option("--whole-catalogue", help="Products of the graph that FOLDER does not list can no longer be had."),
+    ] = False,
     admin: Annotated[
         Path | None,
         typer.Option("--neo4j-admin", metavar="FOLDER", help="Write files for Neo4j's own import there instead."),
@@ -87,7 +91,12 @@ def ingest(
         elif not dry_run:
             with GraphStore.open(settings.graph) as store:
                 written = write_tables(
-                    store, read.report.tables, secret=settings.secret(), keep=keep, progress=progress
+                    store,
+                    read.report.tables,
+                    secret=settings.secret(),
+                    keep=keep,
+                    whole_catalogue=whole_catalogue,
+                    progress=progress,
                 )
             remember_import(settings, read.report.tables, str(folder))
     num_deleted = read.num_deleted + (0 if written is None else written.num_deleted)
@@ -109,6 +118,8 @@ def ingest(
         f"imported {written.num_rows:,} rows in {written.took_s:.1f} s ({written.rows_per_s:,.0f} rows/s); new: "
         f"{written.nodes_created:,} nodes, {written.edges_created:,} relations, {written.events_created:,} events"
     )
+    if written.num_retired:
+        say(f"{written.num_retired:,} products that the folder does not list are no longer available; history stays")
     if written.num_conflicts:
         what = "kept as they were" if keep else "replaced"
         say(f"{written.num_conflicts:,} rows were there with other properties and were {what} (--on-conflict)")
@@ -136,6 +147,7 @@ def _written(report: IngestReport | None) -> Mapping[str, Any] | None:
         "edges_created": report.edges_created,
         "events_created": report.events_created,
         "conflicts": report.num_conflicts,
+        "retired_products": report.num_retired,
         "took_s": report.took_s,
         "rows_per_s": report.rows_per_s,
     }

@@ -72,7 +72,10 @@ def delete(
         print_json({"users": len(ids), "events": done.events, "recommendations": done.lists, "traces": done.traces})
         return
     noun = "user was" if len(ids) == 1 else "users were"
-    say(f"{len(ids):,} {noun} deleted, with {done.events:,} events of the log and {done.lists:,} recorded lists")
+    say(
+        f"{len(ids):,} {noun} deleted: from the graph with all events, and with {done.events:,} events of the log and "
+        f"{done.lists:,} recorded lists"
+    )
     say("models and snapshots lose their copy when the next model is published: whycart retrain")
     if done.traces:
         say(f"note: {done.traces}")
@@ -94,7 +97,7 @@ def allow(user: User) -> None:
 
 @app.command()
 def pseudonym(user: User) -> None:
-    """Print what the graph knows a user by, where [privacy] pseudonymise is set.
+    """Print what the graph knows a user by, where users have pseudonyms.
 
     Example: whycart users pseudonym u42
     """

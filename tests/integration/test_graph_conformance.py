@@ -130,6 +130,24 @@ def test_what_is_there_can_be_kept_as_it_is(graph: GraphStore) -> None:
     assert shop.events.to_pylist() == [row for row in found.events.to_pylist() if row["event_id"] != "x1"]
 
 
+def test_a_whole_catalogue_takes_the_other_products_out_and_keeps_their_history(graph: GraphStore) -> None:
+    shop = tiny_shop()
+    ingest(graph, shop)
+    listed = [row for row in shop.nodes["Product"].to_pylist() if row["product_id"] not in ("p01", "p09")]
+    ends = {name: [] for name in shop.edges}
+    nodes = {label: table.to_pylist() for label, table in shop.nodes.items()} | {"Product": listed}
+    feed = make_tables(shop.schema, nodes, edges=ends, events=[])
+
+    retired = [ingest(graph, feed, whole_catalogue=True).num_retired for _ in range(2)]
+
+    found = extract_tables(graph, shop.schema)
+    available = {row["product_id"]: row["available"] for row in found.nodes["Product"].to_pylist()}
+    assert [1, 0] == retired  # p09 was not available before
+    assert {"p01", "p09"} == {key for key, there in available.items() if not there}
+    assert "Green tea" == found.nodes["Product"].to_pylist()[0]["title"]
+    assert shop.events.equals(found.events)
+
+
 def test_a_few_events_for_a_large_graph_are_written_without_reading_it(
     graph: GraphStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

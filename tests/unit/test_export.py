@@ -6,7 +6,7 @@ import networkx as nx
 import pytest
 
 from kg.errors import SnapshotError
-from kg.export import to_networkx, write_graphml
+from kg.export import to_frames, to_networkx, write_graphml
 from kg.snapshot import build_snapshot
 from tests.worlds import tiny_shop
 
@@ -43,3 +43,16 @@ def test_graphml_reads_back_with_as_many_nodes_and_edges(tmp_path: Path) -> None
 
     assert graph.number_of_nodes() == read.number_of_nodes()
     assert graph.number_of_edges() == read.number_of_edges()
+
+
+def test_every_table_is_a_data_frame_with_times_as_times() -> None:
+    tables = tiny_shop()
+
+    frames = to_frames(tables)
+
+    rows = {kind.table: tables.nodes[label].num_rows for label, kind in tables.schema.nodes.items()}
+    rows |= {name: table.num_rows for name, table in tables.edges.items()} | {"events": tables.events.num_rows}
+    assert rows == {name: len(frame) for name, frame in frames.items()}
+    first = frames["events"].set_index("event_id").loc["e05"]
+    assert ("u1", "2024-01-09T00:00:00+00:00") == (first["user_id"], first["at"].isoformat())
+    assert "datetime64[ms, UTC]" == str(frames["products"]["created_at"].dtype)
