@@ -54,8 +54,12 @@ def _steps(run: Mapping[str, Any]) -> Iterator[str]:
         seconds = step.get("import_s", step["took_s"])
         yield (
             f"| {what} | {step['rows']:,} | {seconds:.1f} | {step['rows'] / seconds:,.0f} "
-            f"| {step['server_cpu_s']:.0f} | {step['cpu_s']:.0f} | {step['peak_rss_mb']:,} MiB |"
+            f"| {_seconds(step.get('server_cpu_s'))} | {step['cpu_s']:.0f} | {step['peak_rss_mb']:,} MiB |"
         )
+
+
+def _seconds(value: float | None) -> str:
+    return "" if value is None else f"{value:.0f}"
 
 
 def _queries(runs: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
