@@ -121,6 +121,9 @@ def _raw(name: str, frame: pd.DataFrame, file: str) -> RawTable:
 
 def _arrow_columns(frame: pd.DataFrame) -> Iterator[tuple[str, pa.Array]]:
     for name in frame.columns:
+        if frame[name].dtype != object:
+            yield name, pa.Array.from_pandas(frame[name])
+            continue
         values = [None if not isinstance(value, list) and is_empty(value) else value for value in frame[name].tolist()]
         if any(isinstance(value, list) for value in values):
             yield name, pa.array(values, pa.list_(pa.list_(pa.string())))

@@ -62,9 +62,17 @@ def _times(found: pd.DataFrame, entry: InputFile) -> None:
 
 def _texts(found: pd.DataFrame, entry: InputFile) -> None:
     for ours in entry.number:
-        found[ours] = found[ours].astype("string").str.replace(r"[^0-9.\-]", "", regex=True)
+        found[ours] = _bare_numbers(found[ours].astype("string"))
     for ours in entry.plain:
         found[ours] = found[ours].astype("string").str.replace(r"<[^>]*>", " ", regex=True).str.split().str.join(" ")
+
+
+def _bare_numbers(texts: "pd.Series[str]") -> "pd.Series[str]":
+    """Numbers without currency and marks of thousands; a comma before the last digits is a point where no point is."""
+    has_comma = texts.str.contains(r",\d{1,2}\D*$", regex=True).any()
+    if has_comma and not texts.str.contains(r"\.\d{1,2}\D*$", regex=True).any():
+        texts = texts.str.replace(".", "", regex=False).str.replace(",", ".", regex=False)
+    return texts.str.replace(r"[^0-9.\-]", "", regex=True)
 
 
 def _paths(found: pd.DataFrame, entry: InputFile) -> None:

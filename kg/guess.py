@@ -91,9 +91,9 @@ def guess_entries(samples: Sequence[Looked]) -> tuple[list[Entry], list[str]]:
             continue
         if "user_id" in found:
             entries.append(_events(sample, found, notes))
-        described = {name: found[name] for name in _PRODUCTS if name in found}
-        # A column of a table of events that says when, or of what kind, is no property of a product.
-        described.pop("created_at", None) if "user_id" in found else None
+        # When, in a table of events, is when something was done, and no property of a product.
+        of_product = [name for name in _PRODUCTS if name != "created_at" or "user_id" not in found]
+        described = {name: found[name] for name in of_product if name in found}
         if len(described) > 1:
             entries.append(_products(sample, described))
     if entries and not any(entry["table"] == "events" for entry in entries):

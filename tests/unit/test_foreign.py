@@ -149,6 +149,7 @@ def test_an_unknown_file_is_guessed_and_says_what_to_look_at(tmp_path: Path) -> 
     assert [("17850", "71053", "bought", 1292228880000, None), ("17850", "85123A", "bought", 1291191960000, None)] == (
         events_of(report)
     )
+    assert {"85123A": 2.55, "71053": 3.39} == {key: row["price"] for key, row in products_of(report).items()}
     assert "# Look at this: online_retail.csv: InvoiceDate is read as %d/%m/%Y %H:%M" in text
     assert "every row counts as bought" in text
 
@@ -253,3 +254,30 @@ def test_init_without_files_writes_the_settings(tmp_path: Path, monkeypatch: pyt
 
     assert 0 == done.exit_code
     assert "[graph]" in (tmp_path / "whycart.toml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        (["$1,012.99", "$3", ""], [1012.99, 3.0, None]),
+        (["1.012,99 \u20ac", "3,5 \u20ac", "7 \u20ac"], [1012.99, 3.5, 7.0]),
+        (["USD 1,200", "USD 15"], [1200.0, 15.0]),
+        (["-2.50", "10.00 kr"], [-2.5, 10.0]),
+    ],
+)
+def test_currencies_and_thousands_leave_a_number(
+    cells: list[str], expected: list[float | None], tmp_path: Path
+) -> None:
+    rows = "".join(f'p{number};x;"{cell}"\n' for number, cell in enumerate(cells))
+    (tmp_path / "a.csv").write_text(f"id;name;cost\n{rows}", encoding="utf-8")
+    (tmp_path / "b.csv").write_text("u,p\nu1,p0\n", encoding="utf-8")
+    (tmp_path / "whycart.toml").write_text(
+        '[[input]]\nfile = "a.csv"\ntable = "products"\ndelimiter = ";"\nnumber = ["amount"]\n'
+        'columns = { product_id = "id", title = "name", amount = "cost" }\n'
+        '[[input]]\nfile = "b.csv"\ntable = "events"\ncolumns = { user_id = "u", product_id = "p" }\n',
+        encoding="utf-8",
+    )
+
+    found = [row["amount"] for row in read_folder(tmp_path).tables.nodes["Product"].to_pylist()]
+
+    assert expected == [None if value is None else float(value) for value in found]
