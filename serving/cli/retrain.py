@@ -118,9 +118,8 @@ def retrain(
         if goes_on:
             say("going on where the run before was interrupted")
         started = time.perf_counter()
-        made, applied = _patient(config.job)(
-            _input, settings, data, work, cutoff=until, refresh=incremental, progress=progress
-        )
+        read = functools.partial(_input, cutoff=until, refresh=incremental, progress=progress)
+        made, applied = _patient(config.job)(read, settings, data, work)
         bundles.tidy(keep_draft=work.read("train") is not None)
         record.learned_from(made.hash)
         record.step("snapshot", time.perf_counter() - started, _counts_of(made))
