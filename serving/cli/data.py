@@ -114,6 +114,10 @@ def ingest(
     if written is None:
         say("the graph was left alone (--dry-run)")
         return
+    _tell_written(written, keep=keep)
+
+
+def _tell_written(written: IngestReport, *, keep: bool) -> None:
     say(
         f"imported {written.num_rows:,} rows in {written.took_s:.1f} s ({written.rows_per_s:,.0f} rows/s); new: "
         f"{written.nodes_created:,} nodes, {written.edges_created:,} relations, {written.events_created:,} events"
