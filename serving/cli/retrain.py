@@ -51,7 +51,7 @@ from serving.people_data import forget_in_models
 from serving.products import ProductLog
 from serving.retrain import Place, Retrained
 from serving.retrain import retrain as run_retrain
-from serving.retrain_config import describe
+from serving.retrain_config import RetrainConfig, describe
 from serving.runs import Run, RunRecorder, recorded_run
 from serving.settings import Settings, load_settings
 from serving.steps import StepOutcome
@@ -112,14 +112,13 @@ def retrain(
         within(config.job),
     ):
         work, bundles = Checkpoint(settings.work), open_models(settings)
-        told = {name: value for name, value in describe(config).items() if name not in ("alerts", "job", "publish")}
-        identity = {"data": data, "config": told, "packages": package_versions()}
-        goes_on = work.begin(identity, resume=record.was_interrupted and not afresh)
+        goes_on = work.begin(_identity(data, config), resume=record.was_interrupted and not afresh)
         if goes_on:
             say("going on where the run before was interrupted")
         started = time.perf_counter()
-        read = functools.partial(_input, cutoff=until, refresh=incremental, progress=progress)
-        made, applied = _patient(config.job)(read, settings, data, work)
+        made, applied = _patient(config.job)(
+            _input, settings, data, work, cutoff=until, refresh=incremental, progress=progress
+        )
         bundles.tidy(keep_draft=work.read("train") is not None)
         record.learned_from(made.hash)
         record.step("snapshot", time.perf_counter() - started, _counts_of(made))
@@ -156,6 +155,12 @@ def _again_and_again(
     arguments += [] if split is None else ["--split", split]
     with _stoppable():
         repeat(arguments, plan)
+
+
+def _identity(data: Path | None, config: RetrainConfig) -> Mapping[str, object]:
+    """What two runs must have in common for one to go on where the other was."""
+    told = {name: value for name, value in describe(config).items() if name not in ("alerts", "job", "publish")}
+    return {"data": data, "config": told, "packages": package_versions()}
 
 
 def _forced(force_publish: bool, reason: str | None) -> str | None:
