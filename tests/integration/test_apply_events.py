@@ -133,7 +133,8 @@ def test_a_killed_process_loses_and_doubles_nothing(
     code = (
         "import sys, pathlib\n"
         "from kg.snapshot import build_snapshot\nfrom kg.store import GraphConfig, GraphStore\n"
-        "from serving.applying import apply_events\nfrom serving.events import EventLog\nfrom tests.worlds import tiny_shop\n"
+        "from serving.applying import apply_events\nfrom serving.events import EventLog\n"
+        "from tests.worlds import tiny_shop\n"
         "log = EventLog.open(pathlib.Path(sys.argv[1]))\n"
         "with GraphStore.open(GraphConfig(folder=pathlib.Path(sys.argv[2]))) as store:\n"
         "    sys.stdout.write('begin\\n'); sys.stdout.flush()\n"
