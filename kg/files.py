@@ -9,6 +9,11 @@ from typing import IO
 
 import numpy as np
 
+from cypher.errors import InputError
+
+LEAST_KEY = 16
+"""Bytes of a key, at least."""
+
 
 def hash_file(path: Path) -> str:
     """Return the hex SHA-256 of a file's bytes."""
@@ -35,6 +40,29 @@ class _Sink:
 
     def __init__(self, file: IO[bytes]) -> None:
         self.write = file.write
+
+
+def read_key(path: Path, *, setting: str, error: type[InputError]) -> bytes:
+    """Return the key of a file, without space around it.
+
+    Args:
+        path: the file; `~` is the home folder.
+        setting: what names the file, for error texts: `[publish] signing_key`.
+        error: what is raised.
+
+    Raises:
+        InputError: as `error` says: the file cannot be read, or holds less than LEAST_KEY bytes.
+    """
+    try:
+        key = path.expanduser().read_bytes().strip()
+    except OSError as err:
+        raise error(f"{setting} {path}: cannot be read ({err.strerror})") from err
+    if len(key) < LEAST_KEY:
+        raise error(
+            f"{setting} {path}: {len(key)} bytes are too few, at least {LEAST_KEY} are wanted; make one "
+            "with: openssl rand -hex 32"
+        )
+    return key
 
 
 def save_array(path: Path, array: np.ndarray) -> None:

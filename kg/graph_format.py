@@ -49,19 +49,16 @@ def bring_up(store: "GraphStore", *, steps: Steps = STEPS) -> None:
     """Bring a graph up to the form of this release, and have it say so; nothing happens where it has it.
 
     Args:
-        store: an open graph whose constraints are there.
+        store: an open graph that is not of a newer release (`read_format`), and whose constraints are there.
         steps: what to do, by number.
-
-    Raises:
-        SchemaError: a newer release wrote the graph.
     """
-    found = read_format(store, steps=steps)
-    for number in sorted(number for number in steps if number > found):
+    marked = _marked(store)
+    for number in sorted(number for number in steps if number > (marked or FIRST)):
         steps[number](store)
         _mark(store, number)
         logger.info("graph brought up", extra={"form": number})
-    if _marked(store) is None:
-        _mark(store, newest(steps))
+    if marked is None and not steps:
+        _mark(store, FIRST)
 
 
 def _marked(store: "GraphStore") -> int | None:

@@ -6,11 +6,12 @@ comments, and `whycart validate` says whether it holds.
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import pandas as pd
 
-Entry = dict[str, Any]
+from kg.sample import Entry, Sample
+
 _USER = "user id, user, userid, customer id, customerid, client id, member id, household id, visitor id, visitorid, "
 _USER += "user pseudo id, buyer id, shopper id, reviewer id, account id, customer, email, uid"
 _PRODUCT = "product id, product, item id, item, itemid, sku, asin, article id, stock code, stockcode, variant sku, "
@@ -65,29 +66,13 @@ _FORMATS = (
 _ISO = r"^\d{4}-\d\d-\d\d([T ]\d\d:?\d\d(:?\d\d([.,]\d+)?)?\s?(Z|z|[+-]\d\d(:?\d\d)?)?)?$"
 
 
-class Looked(Protocol):
-    """The first rows of a file."""
-
-    @property
-    def frame(self) -> pd.DataFrame:
-        """The rows."""
-
-    @property
-    def name(self) -> str:
-        """Name of the file."""
-
-    def base(self) -> Entry:
-        """Return what every entry about this file says."""
-
-
-def guess_entries(samples: Sequence[Looked]) -> tuple[list[Entry], list[str]]:
+def guess_entries(samples: Sequence[Sample]) -> tuple[list[Entry], list[str]]:
     """Return entries for what looks like events and products, and notes on what was guessed or left out."""
     entries: list[Entry] = []
     notes: list[str] = []
     for sample in samples:
         found = _columns_of(sample.frame)
         if "product_id" not in found:
-            notes.append(f"{sample.name} is not used: no column looks like the id of a product")
             continue
         if "user_id" in found:
             entries.append(_events(sample, found, notes))
@@ -96,10 +81,6 @@ def guess_entries(samples: Sequence[Looked]) -> tuple[list[Entry], list[str]]:
         described = {name: found[name] for name in of_product if name in found}
         if len(described) > 1:
             entries.append(_products(sample, described))
-    if entries and not any(entry["table"] == "events" for entry in entries):
-        notes.append(
-            "no file holds events (who did what with which product): add one, as a shop without learns nothing"
-        )
     return sorted(entries, key=lambda entry: entry["table"] != "products"), notes
 
 
@@ -120,7 +101,7 @@ def _plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
-def _events(sample: Looked, found: Mapping[str, str], notes: list[str]) -> Entry:
+def _events(sample: Sample, found: Mapping[str, str], notes: list[str]) -> Entry:
     columns = {name: found[name] for name in _EVENTS if name in found}
     entry: Entry = sample.base() | {"table": "events", "columns": columns}
     if "type" in columns:
@@ -142,7 +123,7 @@ def _events(sample: Looked, found: Mapping[str, str], notes: list[str]) -> Entry
     return entry
 
 
-def _products(sample: Looked, columns: dict[str, str]) -> Entry:
+def _products(sample: Sample, columns: dict[str, str]) -> Entry:
     entry: Entry = sample.base() | {"table": "products", "columns": columns}
     if "price" in columns and any(re.search(r"[^0-9.\-]", text) for text in _texts(sample.frame[columns["price"]])):
         entry["number"] = ["price"]
@@ -164,7 +145,7 @@ def _words(values: "pd.Series[Any]") -> dict[str, str]:
     return {text: ours for text, ours in found.items() if ours is not None}
 
 
-def _time(sample: Looked, column: str, notes: list[str]) -> Entry:
+def _time(sample: Sample, column: str, notes: list[str]) -> Entry:
     """How a time is written, where ours are not written so."""
     texts = list(_texts(sample.frame[column]))
     numbers = [float(text) for text in texts if re.fullmatch(r"\d+(\.\d+)?", text)]

@@ -10,7 +10,7 @@ stays away.
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -116,7 +116,7 @@ def ingest(
         edges_created=edges_created,
         events_created=events_created,
         num_deleted=num_deleted,
-        num_conflicts=writer.conflicts.total,
+        num_conflicts=writer.num_conflicts,
         num_retired=num_retired,
         took_s=time.perf_counter() - started,
     )
@@ -196,13 +196,6 @@ def _merge_edges(schema: GraphSchema, kind: RelationKind) -> Query:
 
 
 @dataclass(slots=True)
-class _Conflicts:
-    """How many rows were there with other properties."""
-
-    total: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class _Writer:
     """Writes rows in batches and reports how far it is."""
 
@@ -211,7 +204,8 @@ class _Writer:
     progress: Progress
     keep: bool = False
     """Whether what is there with other properties stays as it is."""
-    conflicts: "_Conflicts" = field(default_factory=lambda: _Conflicts())
+    num_conflicts: int = 0
+    """Rows so far that were there with other properties."""
 
     def write(
         self, query: Query, rows: pa.Table, *, step: str, otherwise: Query | None = None, skipped: int = 0
@@ -293,7 +287,7 @@ def _import_events(writer: _Writer, kind: EventKind, *, tables: Tables) -> int:
     create, merge = _create_and_merge(kind)
     there = read_events(writer.store, [kind])
     changed = _by_user(changed_rows(wanted, there, key=("event_id",)))
-    writer.conflicts.total += changed.num_rows
+    writer.num_conflicts += changed.num_rows
     changed = changed.slice(0, 0) if writer.keep else changed
     new = _by_user(_without_empty_columns(new_rows(wanted, there, key=("event_id",))))
     unchanged = wanted.num_rows - changed.num_rows - new.num_rows
@@ -301,7 +295,7 @@ def _import_events(writer: _Writer, kind: EventKind, *, tables: Tables) -> int:
     return created + writer.write(create, new, step=kind.name, otherwise=merge, skipped=unchanged + changed.num_rows)
 
 
-def _write_all(writer: "_Writer", kind: EventKind, events: pa.Table) -> int:
+def _write_all(writer: _Writer, kind: EventKind, events: pa.Table) -> int:
     """Write events of which nobody knows how many are there: creating is quickest, so that is tried first."""
     create, merge = _create_and_merge(kind)
     return writer.write(create, _by_user(events), step=kind.name, otherwise=merge)
@@ -319,7 +313,7 @@ def _is_few(store: GraphStore, kind: EventKind, num_rows: int) -> bool:
 
 def _to_write(writer: _Writer, wanted: pa.Table, there: pa.Table, *, key: Sequence[str]) -> pa.Table:
     new, changed = new_rows(wanted, there, key=key), changed_rows(wanted, there, key=key)
-    writer.conflicts.total += changed.num_rows
+    writer.num_conflicts += changed.num_rows
     return new if writer.keep else pa.concat_tables([new, changed])
 
 

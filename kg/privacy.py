@@ -12,9 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kg.errors import PrivacyError
+from kg.files import read_key
 
-LEAST_BYTES = 16
-"""Bytes of a secret, at least."""
 PSEUDONYM_PREFIX = "u-"
 _PSEUDONYM_CHARACTERS = 32
 
@@ -59,18 +58,9 @@ def read_secret(file: Path) -> Secret | None:
     Raises:
         PrivacyError: the file cannot be read, or holds too little.
     """
-    try:
-        key = file.expanduser().read_bytes().strip()
-    except FileNotFoundError:
+    if not file.expanduser().exists():
         return None
-    except OSError as err:
-        raise PrivacyError(f"[privacy] key_file {file}: cannot be read ({err.strerror})") from err
-    if len(key) < LEAST_BYTES:
-        raise PrivacyError(
-            f"[privacy] key_file {file}: {len(key)} bytes are too few, at least {LEAST_BYTES} are wanted; make one "
-            "with: openssl rand -hex 32"
-        )
-    return Secret(key)
+    return Secret(read_key(file, setting="[privacy] key_file", error=PrivacyError))
 
 
 def read_or_make_secret(file: Path) -> Secret:

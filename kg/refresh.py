@@ -15,6 +15,7 @@ from jaxtyping import Bool
 
 from cypher.catalogue import load_query
 from kg.extract import read_edges, read_events, read_nodes
+from kg.graph_format import read_format
 from kg.progress import Progress, silent
 from kg.snapshot import Events, Snapshot, assemble, build_events, count_steps
 from kg.store import GraphStore
@@ -36,18 +37,20 @@ def refresh_snapshot(store: GraphStore, known: Snapshot, *, progress: Progress =
 
     Raises:
         GraphConnectionError: the server does not answer.
+        SchemaError: a newer release wrote the graph.
         TableError: a property has values of types that do not go together.
     """
     if known.cutoff_ms is not None or not len(known.events) or known.order == "none":
         return None
     started = time.perf_counter()
+    read_format(store)
     schema = known.schema
     nodes = {label: read_nodes(store, kind, progress=progress) for label, kind in schema.nodes.items()}
     edges = {name: read_edges(store, kind, schema=schema, progress=progress) for name, kind in schema.relations.items()}
     now = _sums_of_graph(store, known, progress=progress)
     if not _has_order(now, known):
         return None
-    changed = _changed(now, _sums_of(known))
+    changed = _changed(now, known)
     events = read_events(store, schema.events.values(), users=changed, progress=progress)
     tables = Tables(schema=schema, nodes=nodes, edges=edges, events=events)
     merged = _merged(known, tables, kept=now.index.difference(pd.Index(changed)))
@@ -84,15 +87,13 @@ def _sums_of(known: Snapshot) -> pd.DataFrame:
     np.add.at(moments, events.user, events.time)
     quantity = np.bincount(events.user, weights=events.quantity.astype(float), minlength=num)
     frame = pd.DataFrame({"num_events": counts, "time": moments, "quantity": quantity}, index=known.ids("User"))
-    frame["order"] = known.order
     return frame[frame["num_events"] > 0]
 
 
-def _changed(now: pd.DataFrame, before: pd.DataFrame) -> list[str]:
-    """Users whose events are not those of before."""
-    old = before.reindex(now.index)
-    clock = bool((before["order"] == "clock").all())
-    same = (now["num_events"] == old["num_events"]) & (now["at" if clock else "position"] == old["time"])
+def _changed(now: pd.DataFrame, known: Snapshot) -> list[str]:
+    """Users whose events are not those of the earlier snapshot."""
+    old, moment = _sums_of(known).reindex(now.index), "at" if known.order == "clock" else "position"
+    same = (now["num_events"] == old["num_events"]) & (now[moment] == old["time"])
     same &= (now["quantity"] - old["quantity"]).abs() <= _CLOSE * old["quantity"].abs().clip(lower=1.0)
     return sorted(now.index[~same])
 

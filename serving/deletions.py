@@ -44,7 +44,7 @@ class Deletions:
         Raises:
             PrivacyError: it cannot be read or made, is gone, or is another one than users were deleted with.
         """
-        if self._secret is None and not self.digests():
+        if self._secret is None and not self.last():
             self._secret = read_or_make_secret(self.secret_file)
         return self._needed()
 
@@ -60,11 +60,12 @@ class Deletions:
 
     def among(self, connection: sa.Connection, user_ids: Iterable[str]) -> frozenset[str]:
         """Return those of some users that were deleted, as a transaction sees it."""
-        digests = frozenset(connection.execute(sa.select(DELETIONS.c.digest)).scalars())
-        if not digests:
+        if connection.execute(sa.select(DELETIONS.c.seq).limit(1)).first() is None:
             return frozenset()
         secret = self._needed()
-        return frozenset(user_id for user_id in user_ids if secret.digest(user_id) in digests)
+        asked = {secret.digest(user_id): user_id for user_id in user_ids}
+        found = connection.execute(sa.select(DELETIONS.c.digest).where(DELETIONS.c.digest.in_(asked))).scalars()
+        return frozenset(asked[digest] for digest in found)
 
     def add(self, user_id: str, *, now_ms: int) -> int:
         """Write a deletion down and return its number; it is on the disk when this returns.

@@ -75,9 +75,11 @@ def snapshot_with_events(  # noqa: PLR0913  # where from, what of, and how: each
             apply_events(log, store, known)
             retry_refused(log, store, known)
         last, said, gone = log.applied_seq(), products.last_seq(), log.deletions.last()
-        again = refresh and cutoff is None and known is not None and known.schema == schema
-        found = refresh_snapshot(store, known, progress=progress) if again and known is not None else None
-        snapshot = found or snapshot_of_graph(store, schema, cutoff=cutoff, progress=progress)
+        snapshot = None
+        if refresh and cutoff is None and known is not None and known.schema == schema:
+            snapshot = refresh_snapshot(store, known, progress=progress)
+        if snapshot is None:
+            snapshot = snapshot_of_graph(store, schema, cutoff=cutoff, progress=progress)
     return snapshot, Applied(last if cutoff is None else _last_before(log, cutoff, last), said, gone)
 
 

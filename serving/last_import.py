@@ -2,14 +2,12 @@
 
 import json
 import logging
-import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from kg.files import write_whole
 from kg.health import Shop
 from kg.shift import Shift, shifts, spread_of
-from kg.tables import Tables
 from serving.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -26,11 +24,11 @@ class Moved:
     """The farthest first, those that are none included."""
 
 
-def moved_since_last(settings: Settings, tables: Tables) -> Moved | None:
-    """Return how far tables have moved since the last import; None where there was none that can be read."""
+def moved_since_last(settings: Settings, shop: Shop) -> Moved | None:
+    """Return how far a shop has moved since the last import; None where there was none that can be read."""
     try:
         known = json.loads(settings.last_import.read_text(encoding="utf-8"))
-        return Moved(known["at"], known["folder"], shifts(known["spread"], _shop(tables)))
+        return Moved(known["at"], known["folder"], shifts(known["spread"], shop))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as err:
@@ -38,12 +36,8 @@ def moved_since_last(settings: Settings, tables: Tables) -> Moved | None:
         return None
 
 
-def remember_import(settings: Settings, tables: Tables, folder: str) -> None:
+def remember_import(settings: Settings, shop: Shop, folder: str) -> None:
     """Keep how an import is spread; of its rows nothing is kept."""
     settings.home.mkdir(parents=True, exist_ok=True)
-    said = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "folder": folder, "spread": spread_of(_shop(tables))}
+    said = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "folder": folder, "spread": spread_of(shop)}
     write_whole(settings.last_import, json.dumps(said, indent=1, ensure_ascii=False) + "\n", prefix=".last-import.")
-
-
-def _shop(tables: Tables) -> Shop:
-    return Shop(tables, now_ms=int(time.time() * 1000))

@@ -38,10 +38,8 @@ class Forgotten:
     """Events of the log that were deleted; those of the graph go with the user."""
     lists: int
     """Recorded lists that were deleted."""
-    in_graph: bool
-    """Whether the graph still holds the users; it lets go as soon as it can be reached."""
     traces: str | None
-    """Why something could still be read from the bytes of the state file; None: nothing could."""
+    """Why something could still be read from the bytes of the state file; None: nothing could, or `let_go` will say."""
 
 
 def forget(
@@ -74,16 +72,16 @@ def forget(
         log.deletions.add(user_id, now_ms=moment)
         events += log.delete_user(user_id)
         lists += records.delete_of(user_id)
-    if store is not None:
-        let_go(log, store, schema)
-    in_graph = bool(log.deletions.waiting())
-    return Forgotten(events, lists, in_graph, None if in_graph else _rewrite(log))
+    return Forgotten(events, lists, None if store is None else let_go(log, store, schema))
 
 
-def let_go(log: EventLog, store: GraphStore, schema: GraphSchema, *, wait_s: float = 60.0) -> int:
-    """Delete from the graph the users whom it has not let go of; return how many those were.
+def let_go(log: EventLog, store: GraphStore, schema: GraphSchema, *, wait_s: float = 60.0) -> str | None:
+    """Delete from the graph the users whom it has not let go of, and write the state file anew.
 
     Nobody writes events of the log to the graph meanwhile, so none of a deleted user arrives after the user is gone.
+
+    Returns:
+        Why something of them could still be read from the bytes of the state file; None: nothing could.
 
     Raises:
         GraphBusyError: another process writes events and does not end.
@@ -92,19 +90,16 @@ def let_go(log: EventLog, store: GraphStore, schema: GraphSchema, *, wait_s: flo
     with log.applying(wait_s=wait_s):
         waiting = log.deletions.waiting()
         if not waiting:
-            return 0
+            return None
         now_ms = int(time.time() * 1000)
         delete_users(store, schema, waiting, secret=log.deletions.secret(), at_ms=now_ms)
         log.deletions.settle(waiting)
-    return len(waiting)
-
-
-def settle_elsewhere(log: EventLog, store: GraphStore, schema: GraphSchema, *, wait_s: float = 60.0) -> int:
-    """Do the same for whoever called `forget` without a graph, and write the state file anew."""
-    number = let_go(log, store, schema, wait_s=wait_s)
-    if number and (traces := _rewrite(log)) is not None:
-        logger.warning("users were deleted: %s", traces)
-    return number
+    try:
+        log.rewrite()
+    except StateError as err:
+        logger.warning("users were deleted: %s", err)
+        return str(err)
+    return None
 
 
 def restore_deletions(log: EventLog, store: GraphStore, schema: GraphSchema) -> int:
@@ -172,7 +167,7 @@ def forget_in_models(bundles: BundleStore, snapshots: Path, deletions: Deletions
                 gone.append(version)
         except BundleError as err:  # it is served, or its manifest cannot be read
             logger.info("a model from before a deletion stays: %s", err)
-    for folder in sorted(snapshots.glob("*")) if applied else ():
+    for folder in sorted(snapshots.glob("*")):
         if any(deletions.has(user_id) for user_id in _users_of(folder)):
             shutil.rmtree(folder)
             gone.append(f"snapshot {folder.name}")
@@ -190,11 +185,3 @@ def _users_of(folder: Path) -> list[str]:
         return []
     users: list[str] = pq.read_table(table, columns=["user_id"])["user_id"].to_pylist()
     return users
-
-
-def _rewrite(log: EventLog) -> str | None:
-    try:
-        log.rewrite()
-    except StateError as err:
-        return str(err)
-    return None

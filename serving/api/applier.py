@@ -13,7 +13,7 @@ from kg.snapshot import Snapshot
 from kg.store import GraphStore
 from serving.applying import apply_events, retry_refused
 from serving.events import PENDING, REFUSED, EventLog
-from serving.people_data import settle_elsewhere
+from serving.people_data import let_go
 from serving.products import ProductLog, apply_products
 
 logger = logging.getLogger(__name__)
@@ -107,7 +107,7 @@ class EventApplier:
             return False
         store = self._opened(snapshot)
         if leaving:
-            settle_elsewhere(self._log, store, snapshot.schema, wait_s=0)
+            let_go(self._log, store, snapshot.schema, wait_s=0)
         if said:
             with self._log.applying(wait_s=0):
                 apply_products(self._products, store, snapshot)

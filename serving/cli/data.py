@@ -19,7 +19,7 @@ from kg.ingest import ingest as write_tables
 from kg.reader import read_folder_checks
 from kg.store import GraphStore
 from kg.validate import ReadReport
-from serving.cli.health import EXIT_FAILED, AsJson, Html, as_facts, look, tell
+from serving.cli.health import EXIT_FAILED, AsJson, Html, as_facts, look, shop_now, tell
 from serving.cli.output import print_json, print_table, progress_bars, say
 from serving.folder_input import read_input
 from serving.last_import import Moved, moved_since_last, remember_import
@@ -42,8 +42,9 @@ def validate(folder: Folder, as_json: AsJson = False, html: Html = None) -> None
     settings = load_settings()
     with progress_bars(wanted=not as_json) as progress:
         report = read_input(settings, folder, progress=progress).report
-    findings = look(report.tables, _declared(settings, folder, report), html=html, data=str(folder))
-    moved = moved_since_last(settings, report.tables)
+    shop = shop_now(report.tables)
+    findings = look(shop, _declared(settings, folder, report), html=html, data=str(folder))
+    moved = moved_since_last(settings, shop)
     if as_json:
         print_json(_summary(report) | {"findings": as_facts(findings), "moved": _moved(moved)})
     else:
@@ -98,7 +99,7 @@ def ingest(
                     whole_catalogue=whole_catalogue,
                     progress=progress,
                 )
-            remember_import(settings, read.report.tables, str(folder))
+            remember_import(settings, shop_now(read.report.tables), str(folder))
     num_deleted = read.num_deleted + (0 if written is None else written.num_deleted)
     if as_json:
         facts = {"dry_run": dry_run, "deleted_users": num_deleted, "written": _written(written)}

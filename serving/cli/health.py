@@ -34,7 +34,7 @@ def check(as_json: AsJson = False, html: Html = None) -> None:
     with progress_bars(wanted=not as_json) as progress, GraphStore.open(settings.graph) as store:
         tables = extract_tables(store, settings.schema, progress=progress)
         where = store.server.uri
-    findings = look(tables, settings.checks(), html=html, data=f"the graph at {where}")
+    findings = look(shop_now(tables), settings.checks(), html=html, data=f"the graph at {where}")
     if as_json:
         print_json({"findings": as_facts(findings)})
     else:
@@ -43,11 +43,16 @@ def check(as_json: AsJson = False, html: Html = None) -> None:
         raise typer.Exit(EXIT_FAILED)
 
 
-def look(tables: Tables, declared: Sequence[ColumnCheck], *, html: Path | None, data: str) -> list[Finding]:
+def shop_now(tables: Tables) -> Shop:
+    """Return tables to be looked at now."""
+    return Shop(tables, now_ms=int(time.time() * 1000))
+
+
+def look(shop: Shop, declared: Sequence[ColumnCheck], *, html: Path | None, data: str) -> list[Finding]:
     """Return the findings, failures first, and write the page if one is wanted.
 
     Args:
-        tables: what is looked at.
+        shop: what is looked at.
         declared: what the shop itself asks of columns.
         html: where to write a page; None: nowhere.
         data: what the tables are of, for the page.
@@ -55,12 +60,11 @@ def look(tables: Tables, declared: Sequence[ColumnCheck], *, html: Path | None, 
     Raises:
         InputError: the page cannot be written.
     """
-    shop = Shop(tables, now_ms=int(time.time() * 1000))
     findings = examine(shop, CHECKS)
     if declared:
         from kg.column_checks import examine_declared  # brings a library that takes a second to load
 
-        findings = by_verdict([*examine_declared(tables, declared), *findings])
+        findings = by_verdict([*examine_declared(shop.tables, declared), *findings])
     if html is not None:
         from serving.health_page import health_page  # drawing takes a second to load
 

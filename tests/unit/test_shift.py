@@ -81,12 +81,12 @@ def test_no_row_of_an_import_is_kept(shop: Tables, tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("WHYCART_HOME", str(tmp_path / "home"))
     settings = load_settings()
 
-    remember_import(settings, shop, "shop")
+    remember_import(settings, looked_at(shop), "shop")
 
     kept = settings.last_import.read_text()
     users, products = shop.nodes["User"]["user_id"].to_pylist(), shop.nodes["Product"]["product_id"].to_pylist()
     assert [] == [name for name in [*users, *products] if f'"{name}"' in kept]
-    moved = moved_since_last(settings, shop)
+    moved = moved_since_last(settings, looked_at(shop))
     assert moved is not None
     assert ("shop", 0.0) == (moved.folder, round(sum(one.psi for one in moved.shifts), 9))
 
@@ -97,12 +97,12 @@ def test_a_file_that_cannot_be_read_is_passed_over(
     monkeypatch.setenv("WHYCART_HOME", str(tmp_path))
     (tmp_path / "last-import.json").write_text('{"at": 3}')
 
-    assert None is moved_since_last(load_settings(), shop)
+    assert None is moved_since_last(load_settings(), looked_at(shop))
 
 
 def test_validate_tells_what_has_moved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shop: Tables) -> None:
     monkeypatch.setenv("WHYCART_HOME", str(tmp_path / "home"))
-    remember_import(load_settings(), shop, "shop")
+    remember_import(load_settings(), looked_at(shop), "shop")
     rows = [
         {"user_id": f"u{number % 50}", "product_id": f"p{number % 3 + 1}", "type": "viewed", "at": 1_700_000_000_000}
         for number in range(400)
