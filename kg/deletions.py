@@ -127,6 +127,12 @@ def without_users(tables: Tables, user_ids: Sequence[str]) -> Tables:
     return replace(tables, nodes=nodes, edges=edges, events=_without(tables.events, "user_id", gone))
 
 
+def events_of_users(events: pa.Table, tables: Tables) -> pa.Table:
+    """Return those of further events whose user tables have: where somebody was left out, their events are as well."""
+    kept = pc.is_in(events["user_id"], value_set=tables.nodes["User"]["user_id"].combine_chunks())
+    return events if pc.all(kept).as_py() else events.filter(kept).combine_chunks()
+
+
 def _key_ids(store: GraphStore) -> dict[str, str]:
     """Name of the secret of each deletion, by its digest."""
     rows = store.read(load_query("nodes_of_kind").bind(label=DELETED_USER.label))

@@ -11,9 +11,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from kg.node_rows import check_columns, find_repeats
+from kg.event_columns import ORDERS, EventColumns
+from kg.node_rows import NodeRows, check_columns, find_repeats
 from kg.problems import RowChecks
 from kg.raw import RawTable
+from kg.relation_rows import unknown_ids
 from kg.schema import GraphSchema
 from kg.tables import EVENT_COLUMNS
 from kg.values import check_ids, check_integers, check_numbers, check_property, check_times, mask_of, text_values
@@ -39,8 +41,14 @@ class EventRows:
         return with_event_ids(self.table if keep.all() else self.table.filter(pa.array(keep)).combine_chunks())
 
 
-def check_events(raw: RawTable, schema: GraphSchema) -> EventRows:
+def check_events(raw: RawTable, schema: GraphSchema, *, columns: EventColumns | None = None) -> EventRows:
     """Return the event table with typed columns and its bad rows found.
+
+    Args:
+        raw: the table, or a block of it.
+        schema: kinds in use.
+        columns: what the columns of the whole table say, for a block; repeats are then not looked for. None: the table
+            is whole.
 
     Raises:
         TableError: a column is missing, badly named or of a type that no property can have.
@@ -48,39 +56,50 @@ def check_events(raw: RawTable, schema: GraphSchema) -> EventRows:
     if raw.table.num_rows or not raw.broken:
         check_columns(raw, ("user_id", "product_id"))
     checks = RowChecks(raw)
-    columns = {
+    cells = {
         "event_id": check_ids(checks, "event_id", required=False),
         "user_id": check_ids(checks, "user_id"),
         "product_id": check_ids(checks, "product_id"),
         "type": _check_types(checks, schema),
-        "at": check_times(checks, "at"),
+        "at": check_times(checks, "at", seconds=None if columns is None else columns.seconds),
         "position": check_integers(checks, "position"),
         "quantity": check_numbers(checks, "quantity", minimum=0.0),
         "value": check_numbers(checks, "value"),
     }
     for name in raw.table.column_names:
-        if name not in columns:
-            columns[name] = check_property(checks, name)
-    for name in ("at", "position"):
-        _all_or_none(checks, columns[name], name=name)
-    table = pa.table(columns)
-    repeated = np.zeros(raw.table.num_rows, dtype=bool)
-    if columns["event_id"].null_count < raw.table.num_rows:
-        repeated = _find_repeats_of_given_ids(checks, table)
-    return EventRows(checks, table, repeated)
+        if name not in cells and (columns is None or name in columns.types):
+            cells[name] = check_property(checks, name, kind=None if columns is None else columns.types[name])
+    for name in ORDERS:
+        _all_or_none(checks, cells[name], name=name, wanted=None if columns is None else name in columns.orders)
+    table = pa.table(cells)
+    return EventRows(checks, table, _none(table) if columns is not None else find_repeated_events(checks, table))
+
+
+def refuse_unknown_products(events: EventRows, products: NodeRows, *, excuse: bool) -> None:
+    """Refuse events of products that are not there.
+
+    Args:
+        events: a table or a block of it.
+        products: after their own checks.
+        excuse: whether events of bad products are let be, as those are named anyway.
+    """
+    ids = events.table["product_id"].combine_chunks()
+    missing = unknown_ids(ids, products.good_ids(), excused=products.bad_ids() if excuse else None)
+    reason = f"is not in {products.checks.raw.file} (or was set aside)"
+    events.checks.refuse(missing, column="product_id", reason=reason)
 
 
 def with_event_ids(events: pa.Table) -> pa.Table:
     """Return the events with an id for each row that has none.
 
-    The id is a hash of the row's content plus the ordinal among rows of the same content, so it depends neither on
-    the order of the rows nor on the file format, and true repeats stay apart.
+    The id is a hash of the row's content plus the ordinal among rows without an id of the same content, so it depends
+    neither on the order of the rows nor on the file format, and true repeats stay apart.
     """
     given = events["event_id"].combine_chunks()
     if not given.null_count:
         return events
-    digest = _content_hash(events)
-    ordinal = _ordinals(digest)
+    digest, ordinal, nameless = _content_hash(events), np.zeros(len(given), dtype=np.int64), mask_of(given.is_null())
+    ordinal[nameless] = _ordinals(digest[nameless])
     derived = _hex(digest)
     again = ordinal > 0
     if again.any():
@@ -105,21 +124,41 @@ def _check_types(checks: RowChecks, schema: GraphSchema) -> pa.Array:
     return types
 
 
-def _all_or_none(checks: RowChecks, column: pa.Array, *, name: str) -> None:
+def _all_or_none(checks: RowChecks, column: pa.Array, *, name: str, wanted: bool | None) -> None:
     empty = mask_of(column.is_null())
-    if (checks.good & ~empty).any():
+    if (checks.good & ~empty).any() if wanted is None else wanted:
         checks.refuse(
             empty, column=name, reason="is empty while other events have it; give it to every event or to none"
         )
 
 
-def _find_repeats_of_given_ids(checks: RowChecks, table: pa.Table) -> np.ndarray:
+def find_repeated_events(checks: RowChecks, table: pa.Table) -> np.ndarray:
+    """Find events with an event_id that an earlier good row has; see `kg.node_rows.find_repeats`."""
+    if table["event_id"].null_count == table.num_rows:
+        return _none(table)
     if not table["event_id"].null_count:
         return find_repeats(checks, table, key="event_id")
     rows = pa.array(np.arange(table.num_rows)).cast(pa.string())
     unique = pc.binary_join_element_wise(rows, "no id\n", "")
     keyed = table.set_column(0, "event_id", pc.coalesce(table["event_id"].combine_chunks(), unique))
     return find_repeats(checks, keyed, key="event_id")
+
+
+def hash_words(events: pa.Table) -> np.ndarray:
+    """Return a 64-bit hash of each event, of its event_id or else of its content: rows that say the same have the same.
+
+    The table has the typed columns that `check_events` makes; a column without any value does not count.
+    """
+    words: np.ndarray = _content_hash(events)["high"].copy()
+    given = mask_of(events["event_id"].combine_chunks().is_valid())
+    if given.any():
+        ids = events["event_id"].filter(pa.array(given)).to_numpy(zero_copy_only=False)
+        words[given] = pd.util.hash_array(ids, hash_key=_HASH_KEYS[0], categorize=False)
+    return words
+
+
+def _none(table: pa.Table) -> np.ndarray:
+    return np.zeros(table.num_rows, dtype=bool)
 
 
 def _content_hash(events: pa.Table) -> np.ndarray:

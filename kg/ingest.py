@@ -9,7 +9,7 @@ stays away.
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from cypher.catalogue import Query, load_query
 from cypher.errors import QueryError
 from kg.additions import Additions
-from kg.deletions import without_deleted
+from kg.deletions import events_of_users, without_deleted
 from kg.difference import changed_rows, new_rows
 from kg.errors import TableError
 from kg.extract import read_edges, read_events, read_nodes
@@ -69,14 +69,27 @@ class IngestReport:
         return self.num_rows / self.took_s if self.took_s > 0 else 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class ImportOptions:
+    """What an import may be told."""
+
+    keep: bool = False
+    """What to do with a node, an edge or an event that is in the graph with other properties: True keeps it as it is
+    there, False writes what the tables say."""
+    whole_catalogue: bool = False
+    """Whether the tables list every product that can be had: one of the graph that they do not list is no longer
+    available, and stays with its history."""
+    batch_rows: int = 5_000
+    """Rows a transaction, 1,000 to 5,000 are fastest."""
+
+
 def ingest(
     store: GraphStore,
     tables: Tables,
     *,
-    batch_rows: int = 5_000,
+    options: ImportOptions | None = None,
     secret: Secret | None = None,
-    keep: bool = False,
-    whole_catalogue: bool = False,
+    parts: Iterable[pa.Table] = (),
     progress: Progress = silent,
 ) -> IngestReport:
     """Write the tables into the graph: constraints, then nodes, then edges, then events.
@@ -84,12 +97,11 @@ def ingest(
     Args:
         store: an open graph.
         tables: checked tables.
-        batch_rows: rows a transaction, 1,000 to 5,000 are fastest.
+        options: None: the usual ones.
         secret: of the shop, which says who was deleted; needed only where somebody was.
-        keep: what to do with a node, an edge or an event that is in the graph with other properties: True keeps it as
-            it is there, False writes what the tables say.
-        whole_catalogue: whether the tables list every product that can be had: one of the graph that they do not list
-            is no longer available, and stays with its history.
+        parts: further events of users and products of the tables, a canonical table after the other, so that they need
+            not be in memory together. They are written without a look at what is there, so `keep` does not hold for
+            them; those of a user that was left out of the tables are left out as well.
         progress: told the rows of each kind that are in the graph.
 
     Raises:
@@ -100,18 +112,19 @@ def ingest(
         QueryError: the server refuses a row, for example an event_id that belongs to another user's event.
     """
     started = time.perf_counter()
+    options = options or ImportOptions()
     with import_lock(store):
         store.create_schema(tables.schema)
         tables, num_deleted = without_deleted(store, tables, secret)
-        writer = _Writer(store, batch_rows, progress, keep)
+        writer = _Writer(store, options.batch_rows, progress, options.keep)
         nodes_created = sum(_import_nodes(writer, kind, tables=tables) for kind in tables.schema.nodes.values())
         edges_created = sum(_import_edges(writer, kind, tables=tables) for kind in tables.schema.relations.values())
-        events_created = sum(_import_events(writer, kind, tables=tables) for kind in tables.schema.events.values())
-        num_retired = _retire_others(writer, tables) if whole_catalogue else 0
+        counts, events_created = _import_all_events(writer, tables, parts)
+        num_retired = _retire_others(writer, tables) if options.whole_catalogue else 0
     report = IngestReport(
         nodes={label: table.num_rows for label, table in tables.nodes.items()},
         edges={name: table.num_rows for name, table in tables.edges.items()},
-        events={name: _of_type(tables.events, name).num_rows for name in tables.schema.events},
+        events=counts,
         nodes_created=nodes_created,
         edges_created=edges_created,
         events_created=events_created,
@@ -138,7 +151,7 @@ def write_events(store: GraphStore, schema: GraphSchema, *, events: pa.Table, ba
     """
     writer = _Writer(store, batch_rows, silent)
     names = sorted(pc.unique(events["type"]).to_pylist())
-    return sum(_write_all(writer, schema.event(name), _of_type(events, name)) for name in names)
+    return sum(_write_all(writer, schema.event(name), _of_type(events, name), step=name) for name in names)
 
 
 def write_nodes(store: GraphStore, schema: GraphSchema, *, label: str, nodes: pa.Table, batch_rows: int = 1_000) -> int:
@@ -278,12 +291,25 @@ def _import_edges(writer: _Writer, kind: RelationKind, *, tables: Tables) -> int
     )
 
 
+def _import_all_events(writer: _Writer, tables: Tables, parts: Iterable[pa.Table]) -> tuple[Mapping[str, int], int]:
+    """Write events; return how many there were of each type, and how many were new."""
+    kinds = tables.schema.events
+    counts = {name: _of_type(tables.events, name).num_rows for name in kinds}
+    created = sum(_import_events(writer, kind, tables=tables) for kind in kinds.values())
+    for number, part in enumerate(parts, start=1):
+        for name, kind in kinds.items():
+            events = _of_type(events_of_users(part, tables), name)
+            counts[name] += events.num_rows
+            created += _write_all(writer, kind, events, step=f"{name}, part {number}") if events.num_rows else 0
+    return counts, created
+
+
 def _import_events(writer: _Writer, kind: EventKind, *, tables: Tables) -> int:
     wanted = _of_type(tables.events, kind.name)
     if not wanted.num_rows:
         return 0
     if not writer.keep and _is_few(writer.store, kind, wanted.num_rows):
-        return _write_all(writer, kind, wanted)
+        return _write_all(writer, kind, wanted, step=kind.name)
     create, merge = _create_and_merge(kind)
     there = read_events(writer.store, [kind])
     changed = _by_user(changed_rows(wanted, there, key=("event_id",)))
@@ -295,10 +321,10 @@ def _import_events(writer: _Writer, kind: EventKind, *, tables: Tables) -> int:
     return created + writer.write(create, new, step=kind.name, otherwise=merge, skipped=unchanged + changed.num_rows)
 
 
-def _write_all(writer: _Writer, kind: EventKind, events: pa.Table) -> int:
+def _write_all(writer: _Writer, kind: EventKind, events: pa.Table, *, step: str) -> int:
     """Write events of which nobody knows how many are there: creating is quickest, so that is tried first."""
     create, merge = _create_and_merge(kind)
-    return writer.write(create, _by_user(events), step=kind.name, otherwise=merge)
+    return writer.write(create, _by_user(events), step=step, otherwise=merge)
 
 
 def _create_and_merge(kind: EventKind) -> tuple[Query, Query]:

@@ -26,20 +26,20 @@ class _LineError(ValueError):
         self.value = value
 
 
-def parse_jsonl(data: bytes, file: str, *, name: str) -> RawTable:
-    """Parse JSON objects, one a line; blank lines are skipped.
+def parse_jsonl(data: bytes, file: str, *, name: str, first_line: int = 1) -> RawTable:
+    """Parse JSON objects, one a line; blank lines are skipped. `first_line` is the number of the first of them.
 
     Raises:
         TableError: the text is not UTF-8 or holds no object.
     """
-    refuse_bad_text(data, file)
+    refuse_bad_text(data, file, first_line=first_line)
     if not data.strip():
         raise TableError(f"{file} is empty; it needs one JSON object a line")
-    lines = _filled_lines(data)
+    lines = _filled_lines(data) + first_line - 1
     table = _parse_fast(data)
     if table is not None and table.num_rows == len(lines) and not _has_float_id(table):
         return RawTable(name, file, table, lines)
-    return _parse_carefully(data, file, name=name)
+    return _parse_carefully(data, file, name=name, first_line=first_line)
 
 
 def _filled_lines(data: bytes) -> np.ndarray:
@@ -70,11 +70,11 @@ def _has_float_id(table: pa.Table) -> bool:
     return any(item.name.endswith("id") and pa.types.is_floating(item.type) for item in table.schema)
 
 
-def _parse_carefully(data: bytes, file: str, *, name: str) -> RawTable:
+def _parse_carefully(data: bytes, file: str, *, name: str, first_line: int) -> RawTable:
     rows: list[dict[str, str | None]] = []
     lines: list[int] = []
     broken: list[BadRow] = []
-    for line, text in enumerate(data.decode("utf-8").split("\n"), start=1):
+    for line, text in enumerate(data.decode("utf-8").split("\n"), start=first_line):
         if not text.strip():
             continue
         try:

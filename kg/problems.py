@@ -8,18 +8,33 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
 
 from kg.errors import RowsError, TableError
-from kg.raw import BadRow, RawTable
+from kg.raw import BadRow, RawTable, Unit
 
 SHOWN = 20
 """How many bad rows an error text shows; the rest is counted."""
 _VALUE_LIMIT = 60
 Reason = str | Callable[[str], str]
+
+
+class BadRows(Protocol):
+    """The bad rows of one table."""
+
+    @property
+    def unit(self) -> Unit:
+        """What their numbers count."""
+
+    @property
+    def num_bad(self) -> int:
+        """How many there are."""
+
+    def bad_rows(self) -> Iterator[BadRow]:
+        """Yield them in the order of the file."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,6 +49,7 @@ class RowChecks:
 
     def __init__(self, raw: RawTable) -> None:
         self.raw = raw
+        self.unit: Unit = raw.unit
         self.good = np.ones(raw.table.num_rows, dtype=bool)
         """Whether each row passed every check so far."""
         self._findings: list[_Finding] = []
@@ -81,7 +97,7 @@ def describe(bad: BadRow, *, unit: str = "line") -> str:
     return f"{place}: {bad.reason}"
 
 
-def settle(checks: Sequence[RowChecks], quarantine: Path | None) -> int:
+def settle(checks: Sequence[BadRows], quarantine: Path | None) -> int:
     """Raise for bad rows, or set them aside in the quarantine file.
 
     Args:
@@ -104,12 +120,12 @@ def settle(checks: Sequence[RowChecks], quarantine: Path | None) -> int:
     return total
 
 
-def _summary(checks: Sequence[RowChecks], total: int) -> str:
+def _summary(checks: Sequence[BadRows], total: int) -> str:
     lines: list[str] = []
     for check in checks:
         if len(lines) < SHOWN and check.num_bad:
             for bad in check.bad_rows():
-                lines.append("  " + describe(bad, unit=check.raw.unit))
+                lines.append("  " + describe(bad, unit=check.unit))
                 if len(lines) == SHOWN:
                     break
     rest = [f"  ... and {total - SHOWN} more"] if total > SHOWN else []

@@ -16,6 +16,8 @@ PATH_BREAK = "\x1e"
 """Stands between the paths of a category column in its text form."""
 NAME_BREAK = "\x1f"
 """Stands between the names of one category path in its text form."""
+Unit = Literal["line", "row"]
+"""What the numbers of rows count: lines of a text file, or rows."""
 LIST_MARK = "\x01"
 """Stands before a cell that was a list of category paths in a file read line by line."""
 
@@ -46,7 +48,7 @@ class RawTable:
     table: pa.Table
     lines: np.ndarray
     """Line (text files) or row number (Parquet) of each row, counted from 1."""
-    unit: Literal["line", "row"] = "line"
+    unit: Unit = "line"
     broken: tuple[BadRow, ...] = field(default=())
     """Rows that could not even be parsed; they are not in `table`."""
 
@@ -56,8 +58,8 @@ def raw_table(name: str, table: pa.Table) -> RawTable:
     return RawTable(name, name, table, np.arange(1, table.num_rows + 1), unit="row")
 
 
-def refuse_bad_text(data: bytes, file: str) -> None:
-    """Raise when the bytes are not UTF-8.
+def refuse_bad_text(data: bytes, file: str, *, first_line: int = 1) -> None:
+    """Raise when the bytes, which begin with line `first_line` of the file, are not UTF-8.
 
     Raises:
         TableError: names the line of the first byte that is not UTF-8.
@@ -65,6 +67,6 @@ def refuse_bad_text(data: bytes, file: str) -> None:
     try:
         data.decode("utf-8")
     except UnicodeDecodeError as err:
-        line = data.count(b"\n", 0, err.start) + 1
+        line = data.count(b"\n", 0, err.start) + first_line
         byte = data[err.start]
         raise TableError(f"{file}, line {line}: byte 0x{byte:02x} is not UTF-8; save the file as UTF-8") from err

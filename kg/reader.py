@@ -6,6 +6,7 @@ What rows must look like is decided in `kg.validate`; nothing is written here ex
 import difflib
 import tomllib
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pyarrow.compute as pc
 
 from kg.declared_checks import ColumnCheck, read_checks
 from kg.errors import SchemaError, TableError
+from kg.event_parts import LargeEvents, Parting
 from kg.foreign import read_foreign
 from kg.foreign_entry import read_entries
 from kg.formats import ENDINGS, parse_file
@@ -37,6 +39,7 @@ def read_folder(
     base: GraphSchema | None = None,
     quarantine: Path | None = None,
     veil: Veil | None = None,
+    parting: Parting | None = None,
     progress: Progress = silent,
 ) -> ReadReport:
     """Read and check an input folder.
@@ -46,6 +49,7 @@ def read_folder(
         base: kinds known besides those of the folder's `whycart.toml`; None: the built-in ones.
         quarantine: JSONL file where bad rows are set aside; None: a bad row is an error and nothing is returned.
         veil: what is hidden of people before anything else; None: nothing.
+        parting: how a large event file is read in parts; None: it is read at once.
         progress: told after each file and each step of the checks.
 
     Raises:
@@ -59,13 +63,16 @@ def read_folder(
     tables = {kind.table for kind in schema.nodes.values()} | {"events", "relations"}
     files, warnings = find_files(folder, tables - {entry.table for entry in entries}, foreign=bool(entries))
     _refuse_overwriting(quarantine, files)
+    large = None
+    if parting is not None and "events" in files and parting.wanted(files["events"]):
+        large = LargeEvents(files.pop("events"), parting, veil)
     raws, notes = read_foreign(folder, entries, schema) if entries else ({}, ())
     for done, (name, path) in enumerate(sorted(files.items()), start=1):
         raws[name] = parse_file(path, name=name)
         progress("read", done, len(files))
     raws = raws if veil is None else veil.over(raws, schema)
-    report = check_raw(raws, schema, quarantine=quarantine, progress=progress)
-    return ReadReport(report.tables, report.quarantined, report.files, (*warnings, *notes, *report.warnings))
+    report = check_raw(raws, schema, quarantine=quarantine, large=large, progress=progress)
+    return replace(report, warnings=(*warnings, *notes, *report.warnings))
 
 
 def read_splits(folder: Path) -> Mapping[str, pa.Table]:

@@ -69,8 +69,13 @@ class Tables:
     @property
     def order(self) -> Order:
         """What is known of the order of the events."""
-        if self.events.num_rows and self.events["at"].null_count == 0:
-            return "clock"
-        if self.events.num_rows and self.events["position"].null_count == 0:
-            return "position"
-        return "none"
+        return order_of(self.events)
+
+
+def order_of(events: pa.Table) -> Order:
+    """Return what is known of the order of events with the columns of EVENT_COLUMNS."""
+    if events.num_rows and events["at"].null_count == 0:
+        return "clock"
+    if events.num_rows and events["position"].null_count == 0:
+        return "position"
+    return "none"

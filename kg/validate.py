@@ -4,7 +4,7 @@ Reads no files but writes the quarantine file; knows no server.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,14 +14,15 @@ from kg.brands import brand_edges, brand_names
 from kg.canonical import canonical_edges, canonical_events, canonical_nodes
 from kg.categories import CategoryTree, build_tree, category_edges
 from kg.errors import TableError
-from kg.event_rows import EventRows, check_events
+from kg.event_parts import EventParts, LargeEvents
+from kg.event_rows import EventRows, check_events, refuse_unknown_products
 from kg.node_rows import NodeRows, check_nodes
-from kg.problems import RowChecks, settle
+from kg.problems import BadRows, settle
 from kg.progress import Progress, silent
 from kg.raw import RawTable, raw_table
 from kg.relation_rows import RelationRows, check_relations, drop_loops, refuse_unknown_ends, unknown_ids, unread_columns
 from kg.schema import STRUCTURE, GraphSchema
-from kg.tables import Tables
+from kg.tables import EVENT_COLUMNS, Order, Tables
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,21 @@ class ReadReport:
     """File name by table name, for each table that was there."""
     warnings: tuple[str, ...] = ()
     """What was read but is probably not what was meant, one sentence each."""
+    parts: EventParts | None = None
+    """The events, when their file was read in parts; those of `tables` are none then."""
+
+    @property
+    def order(self) -> Order:
+        """What is known of the order of the events."""
+        return self.tables.order if self.parts is None else self.parts.order
+
+    @property
+    def num_events(self) -> Mapping[str, int]:
+        """Events by type, for the types that are there."""
+        if self.parts is not None:
+            return dict(sorted(self.parts.counts.items()))
+        counts = pc.value_counts(self.tables.events["type"]).to_pylist()
+        return dict(sorted((count["values"], count["counts"]) for count in counts))
 
 
 def check_tables(
@@ -65,34 +81,47 @@ def check_raw(
     schema: GraphSchema,
     *,
     quarantine: Path | None = None,
+    large: LargeEvents | None = None,
     progress: Progress = silent,
 ) -> ReadReport:
-    """Check raw tables and bring them into the canonical form; see `check_tables`."""
-    _require(raws)
+    """Check raw tables and bring them into the canonical form; see `check_tables`.
+
+    Args:
+        raws: by name.
+        schema: the kinds in use.
+        quarantine: where bad rows are set aside; None: a bad row is an error.
+        large: the events, when they are read in parts and not among `raws`.
+        progress: told after each step.
+    """
+    _require(raws, large)
     warnings: list[str] = []
+    excuse = quarantine is None
     nodes = {kind.label: check_nodes(raws[kind.table], kind) for kind in schema.nodes.values() if kind.table in raws}
     progress("check", 1, 4)
     if "Category" in nodes:
-        _check_parents(nodes["Category"], excuse=quarantine is None)
-    events = check_events(raws["events"], schema)
-    _check_products_of(events, nodes["Product"], excuse=quarantine is None)
+        _check_parents(nodes["Category"], excuse=excuse)
+    events = _check_events(raws, schema, large=large, products=nodes["Product"], progress=progress, excuse=excuse)
     progress("check", 2, 4)
     found, edges = _structure(nodes)
-    relations = _check_relations(raws, schema, nodes=nodes, found=found, excuse=quarantine is None)
-    checks: list[RowChecks] = [rows.checks for rows in nodes.values()] + [events.checks]
-    quarantined = settle(checks + ([relations.checks] if relations else []), quarantine)
+    relations = _check_relations(raws, schema, nodes=nodes, found=found, excuse=excuse)
+    checks: list[BadRows] = [*(rows.checks for rows in nodes.values()), events.checks]
+    quarantined = settle([*checks, *([relations.checks] if relations else [])], quarantine)
     progress("check", 3, 4)
-    good_events = events.good()
     edges |= _declared_edges(relations, schema, warnings=warnings)
-    found = _add_missing(found, nodes=nodes, schema=schema, edges=edges, events=good_events)
-    tables = _assemble(schema, found=found, edges=edges, events=good_events)
-    warnings.extend(_notes(tables, raws))
+    parts = events if isinstance(events, EventParts) else None
+    good = events.good() if isinstance(events, EventRows) else EVENT_COLUMNS.empty_table()
+    users = good["user_id"] if parts is None else pa.chunked_array([parts.users])
+    found = _add_missing(found, nodes=nodes, schema=schema, edges=edges, users=users)
+    _require_some(found["Product"].num_rows, good.num_rows if parts is None else sum(parts.counts.values()))
+    tables = _assemble(schema, found=found, edges=edges, events=good)
+    files = {name: raw.file for name, raw in raws.items()} | ({} if parts is None else {"events": parts.file})
+    report = ReadReport(tables, quarantined, dict(sorted(files.items())), parts=parts)
     progress("check", 4, 4)
-    return ReadReport(tables, quarantined, {name: raw.file for name, raw in raws.items()}, tuple(warnings))
+    return replace(report, warnings=(*warnings, *_notes(report)))
 
 
-def _require(raws: Mapping[str, RawTable]) -> None:
-    for name in ("products", "events"):
+def _require(raws: Mapping[str, RawTable], large: LargeEvents | None) -> None:
+    for name in ("products",) if large else ("products", "events"):
         if name not in raws:
             there = ", ".join(sorted(raws)) or "none"
             raise TableError(f"table {name!r} is missing (tables there: {there}); products and events are required")
@@ -113,11 +142,20 @@ def _check_parents(rows: NodeRows, *, excuse: bool) -> None:
             return
 
 
-def _check_products_of(events: EventRows, products: NodeRows, *, excuse: bool) -> None:
-    ids = events.table["product_id"].combine_chunks()
-    missing = unknown_ids(ids, products.good_ids(), excused=products.bad_ids() if excuse else None)
-    reason = f"is not in {products.checks.raw.file} (or was set aside)"
-    events.checks.refuse(missing, column="product_id", reason=reason)
+def _check_events(
+    raws: Mapping[str, RawTable],
+    schema: GraphSchema,
+    *,
+    large: LargeEvents | None,
+    products: NodeRows,
+    progress: Progress,
+    excuse: bool,
+) -> EventRows | EventParts:
+    if large is not None:
+        return large.check(schema, products, excuse=excuse, progress=progress)
+    rows = check_events(raws["events"], schema)
+    refuse_unknown_products(rows, products, excuse=excuse)
+    return rows
 
 
 def _structure(nodes: Mapping[str, NodeRows]) -> tuple[dict[str, pa.Table], dict[str, pa.Table]]:
@@ -203,14 +241,14 @@ def _add_missing(
     nodes: Mapping[str, NodeRows],
     schema: GraphSchema,
     edges: Mapping[str, pa.Table],
-    events: pa.Table,
+    users: pa.ChunkedArray,
 ) -> dict[str, pa.Table]:
     """Return the node tables with users, and nodes of kinds without a table, added where something refers to them."""
     result = dict(found)
     for label, kind in schema.nodes.items():
         if label in nodes and label != "User":
             continue
-        ends = [events["user_id"]] if label == "User" else []
+        ends = [users] if label == "User" else []
         for name, table in edges.items():
             relation = schema.relations[name]
             ends += [table["from_id"]] * (relation.source == label) + [table["to_id"]] * (relation.target == label)
@@ -220,12 +258,15 @@ def _add_missing(
     return result
 
 
+def _require_some(num_products: int, num_events: int) -> None:
+    if not num_products or not num_events:
+        left = "product" if not num_products else "event"
+        raise TableError(f"no {left} is left when the broken rows are set aside; repair the input")
+
+
 def _assemble(
     schema: GraphSchema, *, found: Mapping[str, pa.Table], edges: Mapping[str, pa.Table], events: pa.Table
 ) -> Tables:
-    if not found["Product"].num_rows or not events.num_rows:
-        left = "product" if not found["Product"].num_rows else "event"
-        raise TableError(f"no {left} is left when the broken rows are set aside; repair the input")
     columns = {"Product": ("brand", "brand_id", "categories"), "Category": ("parent_id",)}
     nodes = {}
     for label, kind in schema.nodes.items():
@@ -238,13 +279,15 @@ def _assemble(
     return Tables(schema, nodes, all_edges, canonical_events(events))
 
 
-def _notes(tables: Tables, raws: Mapping[str, RawTable]) -> list[str]:
-    notes = []
-    if tables.order == "none":
-        notes.append(f"{raws['events'].file}: events have neither at nor position, so nothing is known of their order")
+def _notes(report: ReadReport) -> list[str]:
+    notes, tables, parts = [], report.tables, report.parts
+    if report.order == "none":
+        file = report.files["events"]
+        notes.append(f"{file}: events have neither at nor position, so nothing is known of their order")
     if "title" not in tables.nodes["Product"].column_names:
-        notes.append(f"{raws['products'].file}: no product has a title, so texts say little")
-    idle = tables.nodes["Product"].num_rows - len(tables.events["product_id"].unique())
+        notes.append(f"{report.files['products']}: no product has a title, so texts say little")
+    busy = len(tables.events["product_id"].unique()) if parts is None else parts.num_products
+    idle = tables.nodes["Product"].num_rows - busy
     if idle:
         notes.append(f"{idle} of {tables.nodes['Product'].num_rows} products have no event")
     return notes

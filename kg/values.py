@@ -111,16 +111,17 @@ def check_flags(checks: RowChecks, name: str) -> pa.Array:
     return flags
 
 
-def check_times(checks: RowChecks, name: str) -> pa.Array:
+def check_times(checks: RowChecks, name: str, *, seconds: bool | None = None) -> pa.Array:
     """Return a column of times as int64 epoch milliseconds UTC.
 
     ISO 8601 texts (without a zone: UTC) and epoch numbers are understood; whether numbers are seconds or milliseconds
-    is decided by the middle one of the column. Times outside the years 1900 to 2199 are refused.
+    is given by `seconds`, or decided by the middle one of the column where that is None. Times outside the years 1900
+    to 2199 are refused.
     """
-    times = _clock(checks.raw, name)
+    times = _clock(checks.raw, name, seconds)
     if times is None:
         texts = text_values(checks.raw, name)
-        times, present = _parse_times(texts), mask_of(texts.is_valid())
+        times, present = _parse_times(texts, seconds), mask_of(texts.is_valid())
     else:
         present = mask_of(checks.raw.table[name].is_valid())
     broken = present & np.isnan(times)
@@ -134,28 +135,60 @@ def check_times(checks: RowChecks, name: str) -> pa.Array:
     return pa.array(filled.astype(np.int64), mask=~known | outside)
 
 
-def check_property(checks: RowChecks, name: str) -> pa.Array:
-    """Return a column nobody declared, with the narrowest type that fits all its values.
+def epoch_counts(raw: RawTable, name: str) -> tuple[int, int]:
+    """Return how many cells of a column of times are epoch numbers, and how many of those would be seconds."""
+    numbers = _numeric(raw, name)
+    filled = _floats(_parse_numbers(text_values(raw, name)) if numbers is None else numbers)
+    finite = filled[np.isfinite(filled)]
+    return len(finite), int((np.abs(finite) < _SECONDS_BELOW).sum())
+
+
+def has_values(raw: RawTable, name: str) -> bool:
+    """Return whether any cell of a column holds something; not so where there is no such column."""
+    texts = text_values(raw, name)
+    return bool(texts.null_count < len(texts))
+
+
+def property_type(raw: RawTable, name: str) -> pa.DataType | None:
+    """Return the type that `check_property` gives a column, None where no cell holds anything."""
+    if _is_floating(raw, name):
+        return pa.float64()
+    return _narrowest(text_values(raw, name).unique().drop_null())
+
+
+def check_property(checks: RowChecks, name: str, *, kind: pa.DataType | None = None) -> pa.Array:
+    """Return a column nobody declared, of a given type or with the narrowest type that fits all its values.
 
     The same values get the same type from every file format: flags when all are true or false, else whole numbers,
     else numbers, else texts. Texts with a leading zero or plus are texts.
     """
-    if _numeric(checks.raw, name) is not None and pa.types.is_floating(checks.raw.table[name].type):
+    if _is_floating(checks.raw, name) and kind in (None, pa.float64()):
         return check_numbers(checks, name)
     texts = text_values(checks.raw, name)
-    distinct = texts.dictionary_encode()
-    values = distinct.dictionary
-    if not len(values):
-        return texts
-    if pc.all(pc.is_in(pc.utf8_lower(values), pa.array(["true", "false"]))).as_py():
+    if kind is None:
+        kind = _narrowest(texts.unique().drop_null())
+    if kind == pa.bool_():
         return pc.equal(pc.utf8_lower(texts), "true")
-    if pc.all(pc.match_substring_regex(values, _PLAIN_INTEGER)).as_py():
-        return texts.cast(pa.int64())
-    if pc.all(pc.match_substring_regex(values, _PLAIN_NUMBER)).as_py():
-        numbers = texts.cast(pa.float64())
-        if pc.all(pc.is_finite(numbers)).as_py():
-            return numbers
+    if kind is not None and kind != pa.string():
+        return texts.cast(kind)
     return texts if name.endswith("url") else unescape(texts)
+
+
+def _is_floating(raw: RawTable, name: str) -> bool:
+    return name in raw.table.column_names and pa.types.is_floating(raw.table[name].type)
+
+
+def _narrowest(values: pa.Array) -> pa.DataType | None:
+    if not len(values):
+        return None
+    if pc.all(pc.is_in(pc.utf8_lower(values), pa.array(["true", "false"]))).as_py():
+        return pa.bool_()
+    if pc.all(pc.match_substring_regex(values, _PLAIN_INTEGER)).as_py():
+        return pa.int64()
+    numbers = pc.all(pc.match_substring_regex(values, _PLAIN_NUMBER)).as_py()
+    if numbers and pc.all(pc.is_finite(values.cast(pa.float64()))).as_py():
+        return pa.float64()
+    return pa.string()
 
 
 def mask_of(flags: pa.Array | pa.ChunkedArray) -> np.ndarray:
@@ -200,11 +233,11 @@ def _parse_numbers(texts: pa.Array) -> pa.Array:
     return pc.if_else(fits, texts, pa.scalar(None, pa.string())).cast(pa.float64())
 
 
-def _clock(raw: RawTable, name: str) -> np.ndarray | None:
+def _clock(raw: RawTable, name: str, seconds: bool | None) -> np.ndarray | None:
     """Return a column whose file format knows times, or numbers, as epoch milliseconds; NaN where null."""
     numbers = _numeric(raw, name)
     if numbers is not None:
-        return _epoch_ms(numbers.to_numpy(zero_copy_only=False))
+        return _epoch_ms(numbers.to_numpy(zero_copy_only=False), seconds)
     if name in raw.table.column_names and pa.types.is_temporal(raw.table[name].type):
         column = raw.table[name].cast(pa.timestamp("ms", getattr(raw.table[name].type, "tz", None)), safe=False)
         return _floats(column.cast(pa.int64()))
@@ -216,15 +249,17 @@ def _floats(column: pa.Array | pa.ChunkedArray) -> np.ndarray:
     return values
 
 
-def _epoch_ms(numbers: np.ndarray) -> np.ndarray:
-    finite = numbers[np.isfinite(numbers)]
-    if len(finite) and np.median(np.abs(finite)) < _SECONDS_BELOW:
+def _epoch_ms(numbers: np.ndarray, seconds: bool | None) -> np.ndarray:
+    if seconds is None:
+        finite = numbers[np.isfinite(numbers)]
+        seconds = bool(len(finite) and np.median(np.abs(finite)) < _SECONDS_BELOW)
+    if seconds:
         numbers = numbers * 1000.0
     return np.where(np.isfinite(numbers), np.floor(numbers), np.nan)
 
 
-def _parse_times(texts: pa.Array) -> np.ndarray:
-    times = _epoch_ms(_floats(_parse_numbers(texts)))
+def _parse_times(texts: pa.Array, seconds: bool | None) -> np.ndarray:
+    times = _epoch_ms(_floats(_parse_numbers(texts)), seconds)
     iso = pc.match_substring_regex(texts, _ISO_TIME).fill_null(False)
     if iso.true_count:
         parsed = pd.to_datetime(

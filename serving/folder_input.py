@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kg.deletions import without_users
+from kg.event_parts import Parting
 from kg.progress import Progress, silent
 from kg.reader import read_folder
 from kg.validate import ReadReport
@@ -16,13 +17,18 @@ class FolderInput:
     """A checked folder."""
 
     report: ReadReport
-    """Its tables hold nobody who was deleted."""
+    """Its tables hold nobody who was deleted; of events read in parts take `kg.deletions.events_of_users`."""
     num_deleted: int
     """Users who were, and are left out with all they did."""
 
 
 def read_input(
-    settings: Settings, folder: Path, *, quarantine: Path | None = None, progress: Progress = silent
+    settings: Settings,
+    folder: Path,
+    *,
+    quarantine: Path | None = None,
+    parting: Parting | None = None,
+    progress: Progress = silent,
 ) -> FolderInput:
     """Read and check an input folder for a project.
 
@@ -30,13 +36,21 @@ def read_input(
         settings: of the project.
         folder: as `kg.reader.read_folder` takes it.
         quarantine: JSONL file where bad rows are set aside; None: a bad row is an error.
+        parting: how a large event file is read in parts; None: it is read at once.
         progress: called as work moves.
 
     Raises:
         TableError: the folder cannot be used.
         PrivacyError: users were deleted, or are to be pseudonymised, and the shop's secret is missing or another one.
     """
-    report = read_folder(folder, base=settings.schema, quarantine=quarantine, veil=settings.veil(), progress=progress)
+    report = read_folder(
+        folder,
+        base=settings.schema,
+        quarantine=quarantine,
+        veil=settings.veil(),
+        parting=parting,
+        progress=progress,
+    )
     if not settings.state.exists():
         return FolderInput(report, 0)
     with EventLog.open(settings.state, settings.secret_file) as log:

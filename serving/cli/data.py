@@ -4,17 +4,18 @@ The checks are `kg.reader`'s and the writing is `kg.ingest`'s; here the answers 
 """
 
 import shlex
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-import pyarrow.compute as pc
 import typer
 
 from cypher.errors import InputError
 from kg.admin_import import write_admin_files
 from kg.declared_checks import ColumnCheck
-from kg.ingest import IngestReport
+from kg.event_parts import Parting
+from kg.ingest import ImportOptions, IngestReport
 from kg.ingest import ingest as write_tables
 from kg.reader import read_folder_checks
 from kg.store import GraphStore
@@ -73,33 +74,42 @@ def ingest(
         Path | None,
         typer.Option("--neo4j-admin", metavar="FOLDER", help="Write files for Neo4j's own import there instead."),
     ] = None,
+    part_mb: Annotated[
+        int,
+        typer.Option(metavar="MB", min=1, help="An event file larger than this is read in parts of this size."),
+    ] = 256,
     as_json: AsJson = False,
 ) -> None:
     """Import an input folder into the graph.
 
     Importing the same folder again changes nothing. Without --quarantine a single bad row stops the import before
     anything is written. For the first load of millions of rows into a Neo4j that can be stopped, --neo4j-admin writes
-    files for its own import and prints the command, which is several times quicker.
+    files for its own import and prints the command, which is several times quicker. An event file of any size may be
+    read: one larger than --part-mb is read and written in parts, and the memory needed is that of a part.
 
     Example: whycart ingest shop --quarantine bad-rows.jsonl
     """
     settings, keep = load_settings(), _keeps(on_conflict)
-    with progress_bars(wanted=not as_json) as progress:
-        read = read_input(settings, folder, quarantine=quarantine, progress=progress)
+    with progress_bars(wanted=not as_json) as progress, tempfile.TemporaryDirectory() as room:
+        # What is there is looked at before it is kept, so that is not done in parts.
+        parting = None if keep else Parting(Path(room), part_mb << 20)
+        read = read_input(settings, folder, quarantine=quarantine, parting=parting, progress=progress)
+        parts = read.report.parts or ()
         written: IngestReport | None = None
         if admin is not None:
-            arguments = write_admin_files(read.report.tables, admin)
+            arguments = write_admin_files(read.report.tables, admin, parts=parts)
         elif not dry_run:
             with GraphStore.open(settings.graph) as store:
                 written = write_tables(
                     store,
                     read.report.tables,
                     secret=settings.secret(),
-                    keep=keep,
-                    whole_catalogue=whole_catalogue,
+                    options=ImportOptions(keep=keep, whole_catalogue=whole_catalogue),
+                    parts=parts,
                     progress=progress,
                 )
-            remember_import(settings, shop_now(read.report.tables), str(folder))
+            if read.report.parts is None:
+                remember_import(settings, shop_now(read.report.tables), str(folder))
     num_deleted = read.num_deleted + (0 if written is None else written.num_deleted)
     if as_json:
         facts = {"dry_run": dry_run, "deleted_users": num_deleted, "written": _written(written)}
@@ -188,14 +198,12 @@ def _tell_moved(moved: Moved | None) -> None:
 
 def _summary(report: ReadReport) -> dict[str, Any]:
     tables = report.tables
-    counts = pc.value_counts(tables.events["type"]).to_pylist()
     return {
         "nodes": {label: table.num_rows for label, table in tables.nodes.items()},
         "relations": {name: table.num_rows for name, table in tables.edges.items()},
-        "events": {
-            count["values"]: count["counts"] for count in sorted(counts, key=lambda count: str(count["values"]))
-        },
-        "order": tables.order,
+        "events": dict(report.num_events),
+        "parts": 0 if report.parts is None else len(report.parts.paths),
+        "order": report.order,
         "files": dict(report.files),
         "quarantined": report.quarantined,
         "warnings": list(report.warnings),
@@ -208,6 +216,8 @@ def _tell(report: ReadReport, quarantine: Path | None) -> None:
     print_table(
         ("kind", "name", "rows"), [(kind, name, rows) for kind, part in groups for name, rows in part.items() if rows]
     )
+    if report.parts is not None:
+        say(f"{report.parts.file} was read in {len(report.parts.paths)} parts (--part-mb)")
     for warning in report.warnings:
         say(f"note: {warning}")
     if report.quarantined:

@@ -12,7 +12,7 @@ from kg.canonical import canonical_events, canonical_nodes
 from kg.errors import GraphBusyError, GraphConnectionError, TableError
 from kg.extract import extract_tables
 from kg.import_lock import import_lock
-from kg.ingest import ingest, write_events
+from kg.ingest import ImportOptions, ingest, write_events
 from kg.schema import GraphSchema
 from kg.store import GraphConfig, GraphStore
 from kg.tables import Tables
@@ -84,7 +84,7 @@ def test_a_second_import_changes_nothing(graph: GraphStore) -> None:
 def test_an_import_in_small_batches_gives_the_same_graph(graph: GraphStore) -> None:
     shop = tiny_shop()
 
-    ingest(graph, shop, batch_rows=2)
+    ingest(graph, shop, options=ImportOptions(batch_rows=2))
 
     assert_same(shop, extract_tables(graph, shop.schema))
 
@@ -121,7 +121,7 @@ def test_what_is_there_can_be_kept_as_it_is(graph: GraphStore) -> None:
         events=canonical_events(_as_table([*events, events[0] | {"event_id": "x1"}])),
     )
 
-    report = ingest(graph, others, keep=True)
+    report = ingest(graph, others, options=ImportOptions(keep=True))
 
     found = extract_tables(graph, shop.schema)
     kept = [row for row in found.nodes["Product"].to_pylist() if row["product_id"] != "p99"]
@@ -138,7 +138,7 @@ def test_a_whole_catalogue_takes_the_other_products_out_and_keeps_their_history(
     nodes = {label: table.to_pylist() for label, table in shop.nodes.items()} | {"Product": listed}
     feed = make_tables(shop.schema, nodes, edges=ends, events=[])
 
-    retired = [ingest(graph, feed, whole_catalogue=True).num_retired for _ in range(2)]
+    retired = [ingest(graph, feed, options=ImportOptions(whole_catalogue=True)).num_retired for _ in range(2)]
 
     found = extract_tables(graph, shop.schema)
     available = {row["product_id"]: row["available"] for row in found.nodes["Product"].to_pylist()}
@@ -169,7 +169,12 @@ def test_a_few_events_for_a_large_graph_are_written_without_reading_it(
 def test_progress_tells_every_kind_to_its_end(graph: GraphStore) -> None:
     heard: dict[str, tuple[int, int | None]] = {}
 
-    ingest(graph, tiny_shop(), batch_rows=4, progress=lambda step, done, total: heard.update({step: (done, total)}))
+    ingest(
+        graph,
+        tiny_shop(),
+        options=ImportOptions(batch_rows=4),
+        progress=lambda step, done, total: heard.update({step: (done, total)}),
+    )
 
     assert heard["bought"] == (13, 13)
     assert heard["Product"] == (10, 10)

@@ -20,7 +20,7 @@ from kg import local_server
 from kg.ask import open_reading
 from kg.errors import LocalServerError
 from kg.extract import extract_tables
-from kg.ingest import ingest
+from kg.ingest import ImportOptions, ingest
 from kg.store import GraphConfig, GraphStore
 from kg.tables import Tables
 from tests.integration.test_graph_conformance import assert_same
@@ -68,7 +68,7 @@ def test_a_killed_import_is_completed_by_the_same_import(own_folder: Path) -> No
             threading.Timer(0.02, os.kill, (server.pid, signal.SIGKILL)).start()
 
     with GraphStore.open(config) as store, pytest.raises(WhycartError):
-        ingest(store, shop, batch_rows=100, progress=kill_in_the_middle)
+        ingest(store, shop, options=ImportOptions(batch_rows=100), progress=kill_in_the_middle)
     with GraphStore.open(config) as store:
         partial = extract_tables(store, shop.schema)
         report = ingest(store, shop)

@@ -134,6 +134,7 @@ class Neo4jServer:
         done = subprocess.run(
             [self._argv[0], *opened, *main],
             env={**os.environ, **homes},
+            cwd=self._home,  # where it leaves its report
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
