@@ -5,7 +5,8 @@
 // example: category_id=pets-a949e347, limit=5
 MATCH (:Category {category_id: $category_id})<-[:CHILD_OF*0..5]-(:Category)<-[:IN_CATEGORY]-(p:Product)
 WITH DISTINCT p
-MATCH (u:User)-[e:BOUGHT]->(p)-[:MADE_BY]->(b:Brand)
+MATCH (p)-[:MADE_BY]->(b:Brand)
+MATCH (p)<-[e:BOUGHT]-(u:User)
 WITH u, b, count(e) AS purchases
 WITH u, collect({brand: b, purchases: purchases}) AS brands, sum(purchases) AS every
 UNWIND brands AS row

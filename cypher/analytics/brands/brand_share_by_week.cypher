@@ -5,7 +5,8 @@
 // example: category_id=pets-a949e347, since=2025-10-01, limit=5
 MATCH (:Category {category_id: $category_id})<-[:CHILD_OF*0..5]-(:Category)<-[:IN_CATEGORY]-(p:Product)
 WITH DISTINCT p
-MATCH (:User)-[e:BOUGHT]->(p)-[:MADE_BY]->(b:Brand)
+MATCH (p)-[:MADE_BY]->(b:Brand)
+MATCH (p)<-[e:BOUGHT]-(:User)
 WHERE e.at >= $since
 WITH (e.at - 345600000) / 604800000 AS week, b, count(e) AS purchases
 WITH week, collect({brand: b, purchases: purchases}) AS brands, sum(purchases) AS every

@@ -5,7 +5,8 @@
 // example: category_id=pets-a949e347, limit=5
 MATCH (top:Category {category_id: $category_id})<-[:CHILD_OF*0..5]-(c:Category)<-[:IN_CATEGORY]-(p:Product)
 WITH DISTINCT p
-MATCH (u:User)-[e:BOUGHT]->(p)-[:MADE_BY]->(b:Brand)
+MATCH (p)-[:MADE_BY]->(b:Brand)
+MATCH (p)<-[e:BOUGHT]-(u:User)
 WHERE e.at IS NOT NULL
 WITH u, b.brand_id AS brand_id, min(e.at) AS first_at
 WITH u, collect({brand_id: brand_id, first_at: first_at}) AS brands

@@ -1,7 +1,7 @@
 // How many products lack a title, a description, a price, a brand or a category.
 // params:  limit: int = 10
 // returns: fact: str, products: int, share: float [0..1]
-// uses:    a scan of the products; one hop
+// uses:    a scan of the products; one hop; heavy: looks at each of them
 // example:
 MATCH (p:Product)
 WITH count(p) AS every, sum(CASE WHEN p.title IS NULL THEN 1 ELSE 0 END) AS title,
