@@ -24,6 +24,9 @@ from kg.difference import changed_rows, new_rows
 from kg.errors import TableError
 from kg.extract import read_edges, read_events, read_nodes
 from kg.import_lock import import_lock
+from kg.merge_rule import MergeRule
+from kg.merged_import import MergedImport, plan_merge
+from kg.merging import MergedProduct
 from kg.privacy import Secret
 from kg.progress import Progress, silent
 from kg.schema import EventKind, GraphSchema, NodeKind, RelationKind
@@ -57,6 +60,10 @@ class IngestReport:
     num_retired: int
     """Products that the tables do not list and that are no longer available since."""
     took_s: float
+    merged: tuple[MergedProduct, ...] = ()
+    """Products that the tables have under several ids, and the id that stays."""
+    num_merged_away: int = 0
+    """Products of the graph that were merged into others and are no longer available since."""
 
     @property
     def num_rows(self) -> int:
@@ -79,6 +86,8 @@ class ImportOptions:
     whole_catalogue: bool = False
     """Whether the tables list every product that can be had: one of the graph that they do not list is no longer
     available, and stays with its history."""
+    merge: MergeRule | None = None
+    """When two products of the tables are one; None: never, and what was merged earlier is taken apart."""
     batch_rows: int = 5_000
     """Rows a transaction, 1,000 to 5,000 are fastest."""
 
@@ -117,9 +126,11 @@ def ingest(
         store.create_schema(tables.schema)
         tables, num_deleted = without_deleted(store, tables, secret)
         writer = _Writer(store, options.batch_rows, progress, options.keep)
+        plan = plan_merge(store, tables, options.merge)
+        tables = tables if plan is None else _merge(writer, plan)
         nodes_created = sum(_import_nodes(writer, kind, tables=tables) for kind in tables.schema.nodes.values())
         edges_created = sum(_import_edges(writer, kind, tables=tables) for kind in tables.schema.relations.values())
-        counts, events_created = _import_all_events(writer, tables, parts)
+        counts, events_created = _import_all_events(writer, tables, parts, plan)
         num_retired = _retire_others(writer, tables) if options.whole_catalogue else 0
     report = IngestReport(
         nodes={label: table.num_rows for label, table in tables.nodes.items()},
@@ -132,6 +143,8 @@ def ingest(
         num_conflicts=writer.num_conflicts,
         num_retired=num_retired,
         took_s=time.perf_counter() - started,
+        merged=() if plan is None else plan.merged.products,
+        num_merged_away=0 if plan is None else len(plan.retired),
     )
     logger.info("tables imported", extra={"num_rows": report.num_rows, "took_s": round(report.took_s, 3)})
     return report
@@ -258,6 +271,16 @@ class _Writer:
             return self.store.write(otherwise, batch), otherwise, None
 
 
+def _merge(writer: _Writer, plan: MergedImport) -> Tables:
+    """Change what is there so that the merged tables fit, and return those; stopped and done again it is the same."""
+    tables = plan.tables
+    plan.take_back(writer.store, tables.schema, tables.events)
+    kind = tables.schema.nodes["Product"]
+    for rows in filter(len, plan.changes):
+        writer.write(load_query("merge_nodes").bind(label=kind.label, key=kind.key), rows, step="merged products")
+    return tables
+
+
 def _import_nodes(writer: _Writer, kind: NodeKind, *, tables: Tables) -> int:
     wanted = tables.nodes[kind.label]
     if not wanted.num_rows:
@@ -291,14 +314,20 @@ def _import_edges(writer: _Writer, kind: RelationKind, *, tables: Tables) -> int
     )
 
 
-def _import_all_events(writer: _Writer, tables: Tables, parts: Iterable[pa.Table]) -> tuple[Mapping[str, int], int]:
+def _import_all_events(
+    writer: _Writer, tables: Tables, parts: Iterable[pa.Table], plan: MergedImport | None
+) -> tuple[Mapping[str, int], int]:
     """Write events; return how many there were of each type, and how many were new."""
     kinds = tables.schema.events
     counts = {name: _of_type(tables.events, name).num_rows for name in kinds}
     created = sum(_import_events(writer, kind, tables=tables) for kind in kinds.values())
     for number, part in enumerate(parts, start=1):
+        known = events_of_users(part, tables)
+        if plan is not None:
+            known = plan.events(known)
+            plan.take_back(writer.store, tables.schema, known)
         for name, kind in kinds.items():
-            events = _of_type(events_of_users(part, tables), name)
+            events = _of_type(known, name)
             counts[name] += events.num_rows
             created += _write_all(writer, kind, events, step=f"{name}, part {number}") if events.num_rows else 0
     return counts, created

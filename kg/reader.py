@@ -19,6 +19,7 @@ from kg.event_parts import LargeEvents, Parting
 from kg.foreign import read_foreign
 from kg.foreign_entry import read_entries
 from kg.formats import ENDINGS, parse_file
+from kg.merge_rule import MergeRule, read_merge_rule
 from kg.node_rows import check_columns
 from kg.problems import RowChecks, settle
 from kg.progress import Progress, silent
@@ -108,6 +109,15 @@ def read_folder_checks(folder: Path, schema: GraphSchema) -> tuple[ColumnCheck, 
         SchemaError: it declares something wrong.
     """
     return read_checks(_declaration(folder), schema, where=DECLARATION)
+
+
+def read_folder_merge_rule(folder: Path) -> MergeRule | None:
+    """Return when two products are one, as the folder's `whycart.toml` has it; None where it says nothing of that.
+
+    Raises:
+        SchemaError: it declares something wrong.
+    """
+    return read_merge_rule(_declaration(folder), where=DECLARATION)
 
 
 def _declaration(folder: Path) -> Mapping[str, Any]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from kg.declared_checks import ColumnCheck, read_checks
+from kg.merge_rule import MergeRule, read_merge_rule
 from kg.privacy import Secret, read_or_make_secret, read_secret
 from kg.schema import GraphSchema, declare
 from kg.store import GraphConfig
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 Config = TypeVar("Config")
 FILE_NAME = "whycart.toml"
 HOME_NAME = ".whycart"
-_OF_FOLDERS = ("input", "checks")
+_OF_FOLDERS = ("input", "checks", "merge")
 """Tables of `whycart.toml` that `kg` reads, of a project as of an input folder."""
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?")
 SECTIONS = (
@@ -142,6 +143,14 @@ class Settings:
             SchemaError: something wrong is declared.
         """
         return read_checks(self.source.tables, self.schema, where=FILE_NAME)
+
+    def merge_rule(self) -> MergeRule | None:
+        """Return when two products are one, as the project has it; None where it says nothing of that.
+
+        Raises:
+            SchemaError: something wrong is declared.
+        """
+        return read_merge_rule(self.source.tables, where=FILE_NAME)
 
     @property
     def last_import(self) -> Path:

@@ -21,6 +21,7 @@ from kg.reader import read_folder_checks
 from kg.store import GraphStore
 from kg.validate import ReadReport
 from serving.cli.health import EXIT_FAILED, AsJson, Html, as_facts, look, shop_now, tell
+from serving.cli.merged import merged_facts, tell_merged
 from serving.cli.output import print_json, print_table, progress_bars, say
 from serving.folder_input import read_input
 from serving.last_import import Moved, moved_since_last, remember_import
@@ -42,14 +43,17 @@ def validate(folder: Folder, as_json: AsJson = False, html: Html = None) -> None
     """
     settings = load_settings()
     with progress_bars(wanted=not as_json) as progress:
-        report = read_input(settings, folder, progress=progress).report
+        read = read_input(settings, folder, progress=progress)
+    report = read.report
     shop = shop_now(report.tables)
     findings = look(shop, _declared(settings, folder, report), html=html, data=str(folder))
     moved = moved_since_last(settings, shop)
     if as_json:
-        print_json(_summary(report) | {"findings": as_facts(findings), "moved": _moved(moved)})
+        merged = {"merged": merged_facts(read.merged_products, read.rule)}
+        print_json(_summary(report) | merged | {"findings": as_facts(findings), "moved": _moved(moved)})
     else:
         _tell(report, None)
+        tell_merged(read.merged_products, read.rule)
         tell(findings, every=False)
         _tell_moved(moved)
     if any(one.verdict == "FAIL" for one in findings):
@@ -94,28 +98,29 @@ def ingest(
         # What is there is looked at before it is kept, so that is not done in parts.
         parting = None if keep else Parting(Path(room), part_mb << 20)
         read = read_input(settings, folder, quarantine=quarantine, parting=parting, progress=progress)
-        parts = read.report.parts or ()
         written: IngestReport | None = None
         if admin is not None:
-            arguments = write_admin_files(read.report.tables, admin, parts=parts)
+            arguments = write_admin_files(read.report.tables, admin, parts=read.parts)
         elif not dry_run:
             with GraphStore.open(settings.graph) as store:
                 written = write_tables(
                     store,
-                    read.report.tables,
+                    read.unmerged,
                     secret=settings.secret(),
-                    options=ImportOptions(keep=keep, whole_catalogue=whole_catalogue),
-                    parts=parts,
+                    options=ImportOptions(keep=keep, whole_catalogue=whole_catalogue, merge=read.rule),
+                    parts=read.report.parts or (),
                     progress=progress,
                 )
             if read.report.parts is None:
                 remember_import(settings, shop_now(read.report.tables), str(folder))
     num_deleted = read.num_deleted + (0 if written is None else written.num_deleted)
+    merged = read.merged_products if written is None else written.merged
     if as_json:
         facts = {"dry_run": dry_run, "deleted_users": num_deleted, "written": _written(written)}
-        print_json(_summary(read.report) | facts)
+        print_json(_summary(read.report) | {"merged": merged_facts(merged, read.rule)} | facts)
         return
     _tell(read.report, quarantine)
+    tell_merged(merged, read.rule, num_away=0 if written is None else written.num_merged_away)
     if num_deleted:
         noun = "user who was" if num_deleted == 1 else "users who were"
         say(f"{num_deleted:,} {noun} deleted stayed out, with all events; 'whycart users allow' lets one come back")
@@ -163,6 +168,7 @@ def _written(report: IngestReport | None) -> Mapping[str, Any] | None:
         "events_created": report.events_created,
         "conflicts": report.num_conflicts,
         "retired_products": report.num_retired,
+        "merged_away_products": report.num_merged_away,
         "took_s": report.took_s,
         "rows_per_s": report.rows_per_s,
     }

@@ -89,3 +89,55 @@ def test_a_folder_becomes_files_for_the_import_of_neo4j_without_any_graph(tmp_pa
 def test_what_is_to_be_done_with_conflicts_is_one_of_two_words(tmp_path, capsys):
     assert main(["ingest", str(write_shop(tmp_path / "in")), "--on-conflict", "merge"]) == 2
     assert "--on-conflict takes replace or keep, got 'merge'" in capsys.readouterr().err
+
+
+@pytest.fixture
+def doubled(tmp_path):
+    """Give a folder with a product under two ids."""
+    products = [{**PRODUCTS[0], "gtin": "A"}, {**PRODUCTS[1], "gtin": "a"}, {**PRODUCTS[2], "gtin": None}]
+    folder = write_shop(tmp_path / "in", products=products)
+    (folder / "whycart.toml").write_text('[merge.products]\nsame = ["gtin"]\n')
+    return folder
+
+
+@pytest.mark.parametrize("command", [["validate"], ["ingest", "--dry-run"]], ids=["validate", "dry run"])
+def test_products_are_merged_and_that_is_told(doubled, command):
+    facts = json.loads(CliRunner().invoke(app, [*command, str(doubled), "--json"]).stdout)
+    told = CliRunner().invoke(app, [*command, str(doubled)]).stdout
+
+    expected = {"num_products": 2, "num_kept": 1, "examples": [{"kept": "p1", "others": ["p2"]}]}
+    assert (expected, 2) == (facts["merged"], facts["nodes"]["Product"])
+    assert "2 products with the same gtin were merged into 1, for example p1 (also p2)" in told
+
+
+def test_files_for_the_import_of_neo4j_hold_every_product_once(doubled, tmp_path):
+    CliRunner().invoke(app, ["ingest", str(doubled), "--neo4j-admin", str(tmp_path / "out")])
+
+    header, *rows = (tmp_path / "out" / "nodes-Product.csv").read_text().splitlines()
+    assert ("merged_ids:string" in header, 2) == (True, len(rows))
+
+
+def test_a_rule_of_the_project_holds_where_the_folder_has_none(doubled, tmp_path):
+    (tmp_path / "cwd" / "whycart.toml").write_text('[merge.products]\nsame = ["gtni"]\n')
+    by_folder = json.loads(CliRunner().invoke(app, ["validate", str(doubled), "--json"]).stdout)
+    (doubled / "whycart.toml").unlink()
+
+    by_project = CliRunner().invoke(app, ["validate", str(doubled)]).stdout
+
+    assert 1 == by_folder["merged"]["num_kept"]
+    assert "no products were merged: none have the same gtni" in by_project
+    assert "note: [merge.products] same names 'gtni'" in by_project
+
+
+def test_without_a_rule_nothing_is_said_of_merging(tmp_path):
+    folder = write_shop(tmp_path / "in")
+
+    assert None is json.loads(CliRunner().invoke(app, ["validate", str(folder), "--json"]).stdout)["merged"]
+    assert "merged" not in CliRunner().invoke(app, ["ingest", str(folder), "--dry-run"]).stdout
+
+
+def test_a_rule_that_cannot_be_ends_with_exit_code_two(doubled, capsys):
+    (doubled / "whycart.toml").write_text('[merge.products]\nsme = ["gtin"]\n')
+
+    assert main(["validate", str(doubled)]) == 2
+    assert "whycart.toml: [merge.products]: unknown key 'sme'; did you mean 'same'?" in capsys.readouterr().err
