@@ -17,6 +17,7 @@ import pyarrow as pa
 from jaxtyping import Bool, Float, Int
 
 from kg.errors import LeakageError, SnapshotError
+from kg.merging import ids_merged
 from kg.schema import GraphSchema
 from kg.tables import Order, Tables
 
@@ -101,6 +102,10 @@ class Snapshot:
         return {label: {key: row for row, key in enumerate(ids)} for label, ids in self._ids.items()}
 
     @cached_property
+    def _kept_of(self) -> Mapping[str, str]:
+        return ids_merged(self.nodes["Product"])
+
+    @cached_property
     def _offsets(self) -> Int[np.ndarray, " user_plus_one"]:
         return np.searchsorted(self.events.user, np.arange(self.num_nodes("User") + 1))
 
@@ -120,6 +125,10 @@ class Snapshot:
     def row(self, label: str, key: str) -> int | None:
         """Return the row of a node, None when the snapshot does not know it."""
         return self._rows[label].get(key)
+
+    def product_of_event(self, product_id: str) -> int | None:
+        """Return the row of the product that an event is about, which may name it by an id that was merged away."""
+        return self.row("Product", self._kept_of.get(product_id, product_id))
 
     def user_events(self, user: int) -> slice:
         """Return where one user's events stand in `events`."""

@@ -73,8 +73,14 @@ def _write(store: GraphStore, snapshot: Snapshot, batch: Sequence[LoggedEvent]) 
     write_nodes(store, snapshot.schema, label="User", nodes=users)
     # A shop without events has no order yet; its first events bring the clock.
     order = snapshot.order if len(snapshot.events) else "clock"
-    rows = [_graph_row(logged.event, order) for logged in batch]
+    rows = [_graph_row(logged.event, order) | _product(logged.event, snapshot) for logged in batch]
     write_events(store, snapshot.schema, events=pa.Table.from_pylist(rows, schema=EVENT_COLUMNS))
+
+
+def _product(event: NewEvent, snapshot: Snapshot) -> dict[str, object]:
+    """Return the product that the graph has for an event; one that is not there yet is named as it was sent."""
+    row = snapshot.product_of_event(event.product_id)
+    return {"product_id": event.product_id if row is None else snapshot.ids("Product")[row]}
 
 
 def _graph_row(event: NewEvent, order: str) -> dict[str, object]:

@@ -84,7 +84,7 @@ def read_history(
     clock = int(time.time() * 1000) if now_ms is None else now_ms
     past, place = snapshot.events, slice(0, 0) if user is None else snapshot.user_events(user)
     last = int(past.time[place][-1]) if place.stop > place.start else 0
-    rows = [(snapshot.row("Product", event.product_id), event) for event in later]
+    rows = [(snapshot.product_of_event(event.product_id), event) for event in later]
     known = [(row, event) for row, event in rows if row is not None and event.type in snapshot.event_names]
     times = [_time_of(snapshot, event, number, last, clock) for number, (_, event) in enumerate(known, start=1)]
     moments = np.concatenate([past.time[place], np.array(times, dtype=np.int64)])

@@ -115,7 +115,7 @@ def trending(
     snapshot, demand = ready.bundle.snapshot, ready.demand
     heat = demand.heat.copy()
     for entry in since:
-        if (row := snapshot.row("Product", entry.product_id)) is not None:
+        if (row := snapshot.product_of_event(entry.product_id)) is not None:
             heat[row] += demand.weights.get(entry.type, 0.0) * entry.count
     allowed, removed = ready.allow(filter or Filter(), None)
     ranked = top_products(heat, allowed & (heat > 0), k=offset + n)[offset:]

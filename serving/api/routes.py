@@ -201,7 +201,7 @@ def take_events(request: Request, body: EventsBody) -> Response:
     snapshot: Snapshot = services.current.get().bundle.snapshot
     good, bad = judge_events(events, snapshot, now_ms=now_ms, forgets=services.log.forgets)
     appended = services.log.append(good)
-    aside = sum(snapshot.row("Product", event.product_id) is None for event in good)
+    aside = sum(snapshot.product_of_event(event.product_id) is None for event in good)
     services.metrics.count_events(accepted=appended.accepted, duplicates=appended.duplicates, rejected=len(bad))
     rejected = [{"index": entry.index, "event_id": entry.event_id, "reason": entry.reason} for entry in bad]
     request_id = request_id_of(request)

@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
+from kg.canonical import canonical_nodes
 from kg.extract import extract_tables, read_events
 from kg.ingest import ingest
 from kg.snapshot import Snapshot, build_snapshot
@@ -49,6 +51,22 @@ def new(number: int, *, user: str = "u1", product: str = "p02", kind: str = "bou
 def event_ids(store: GraphStore, snapshot: Snapshot) -> list[str]:
     found: list[str] = read_events(store, list(snapshot.schema.events.values()))["event_id"].to_pylist()
     return [event_id for event_id in found if event_id.startswith("new")]
+
+
+def test_an_event_with_an_id_that_was_merged_away_reaches_the_product_that_stays(
+    store: GraphStore, log: EventLog
+) -> None:
+    shop = tiny_shop()
+    rows = shop.nodes["Product"].to_pylist()
+    rows[0] |= {"merged_ids": "old | p02"}
+    products = canonical_nodes(shop.schema.nodes["Product"], pa.Table.from_pylist(rows))
+    merged = build_snapshot(replace(shop, nodes={**shop.nodes, "Product": products}))
+    log.append([new(1, product="old"), new(2, product="p02"), new(3, product="p03")])
+
+    apply_events(log, store, merged)
+
+    found = read_events(store, list(shop.schema.events.values())).to_pylist()
+    assert ["p01", "p01", "p03"] == [row["product_id"] for row in found if row["event_id"].startswith("new")]
 
 
 def test_waiting_events_reach_the_graph_with_their_properties(

@@ -1,18 +1,23 @@
 """Events over HTTP: durable, harmless to repeat, and seen by the next recommendation."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from fastapi.testclient import TestClient
 
 from gnn.bundles import BundleStore
+from kg.canonical import canonical_nodes
+from kg.snapshot import build_snapshot
 from serving.api.schemas import EventsAnswer
 from serving.events import PENDING, EventLog
 from tests.support.api import problem, product_ids, running_api, until
 from tests.support.tiny_bundle import publish_tiny_bundle
+from tests.worlds import tiny_shop
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +115,24 @@ def test_broken_events_are_rejected_and_the_others_taken(client: TestClient) -> 
     rejected = {entry["index"]: entry["reason"] for entry in answer.json()["rejected"]}
     assert (200, 1, {0, 1}) == (answer.status_code, answer.json()["accepted"], set(rejected))
     assert ["did you mean 'bought'?" in rejected[0], "future" in rejected[1]] == [True, True]
+
+
+def test_an_event_with_an_id_that_was_merged_away_counts_for_the_product_that_stays(tmp_path: Path) -> None:
+    shop = tiny_shop()
+    rows = shop.nodes["Product"].to_pylist()
+    rows[0] |= {"merged_ids": None}
+    rows[6] |= {"merged_ids": "old"}
+    products = canonical_nodes(shop.schema.nodes["Product"], pa.Table.from_pylist(rows))
+    snapshot = build_snapshot(replace(shop, nodes={**shop.nodes, "Product": products}))
+    query = "?n=10&exclude_seen=false&in_stock=false"
+
+    with running_api(publish_tiny_bundle(tmp_path / "bundles", snapshot=snapshot), tmp_path) as client:
+        answer = post(client, bought("old", user_id="u6"), bought("p07", user_id="other")).json()
+        lists = [client.get(f"/v1/recommend/{user}{query}").json() for user in ("u6", "other")]
+
+    assert (2, 0) == (answer["accepted"], answer["kept_aside"])
+    assert [1, 1] == [found["events_used"] for found in lists]
+    assert [item["product_id"] for item in lists[0]["items"]] == [item["product_id"] for item in lists[1]["items"]]
 
 
 def test_an_event_with_a_product_that_is_not_there_yet_counts_when_it_has_come(client: TestClient) -> None:
