@@ -13,6 +13,7 @@ from kg.event_parts import Parting
 from kg.extract import extract_tables
 from kg.ingest import ImportOptions, ingest
 from kg.input_folder import write_folder
+from kg.merge_rule import MergeRule
 from kg.privacy import Secret
 from kg.reader import read_folder
 from kg.sources.generated import generated_shop
@@ -80,6 +81,26 @@ def test_who_was_deleted_stays_out_of_every_part(graph: GraphStore, tmp_path: Pa
 
     assert_same(without_users(whole.tables, [user_id]), extract_tables(graph, schema))
     assert told.num_deleted == 1
+
+
+def test_products_are_merged_in_every_part(graph: GraphStore, tmp_path: Path) -> None:
+    whole, report = _in_parts(tmp_path)
+    price = whole.tables.nodes["Product"]["price"].to_pylist()
+    double = max(price, key=price.count)
+    assert price.count(double) > 1
+    options = ImportOptions(merge=MergeRule(("price",)), batch_rows=500)
+    ingest(graph, whole.tables)  # so that some of the past is with products that are merged away now
+
+    merged = [ingest(graph, report.tables, options=options, parts=report.parts or ()) for _ in range(2)]
+    in_parts = extract_tables(graph, whole.tables.schema)
+    ingest(graph, whole.tables, options=options)
+
+    assert_same(extract_tables(graph, whole.tables.schema), in_parts)
+    assert merged[0].num_merged_away > 0
+    assert [one.events_created for one in merged] == [0, 0]
+    apart = [ingest(graph, report.tables, parts=report.parts or ()).events_created for _ in range(2)]
+    assert apart[1] == 0
+    assert whole.tables.events.equals(extract_tables(graph, whole.tables.schema).events)
 
 
 def test_files_for_the_import_of_neo4j_hold_every_part(tmp_path: Path) -> None:
