@@ -6,8 +6,9 @@ This module reads the kinds of a schema and nothing else; it does not choose a c
 
 import logging
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import pyarrow as pa
 
@@ -23,6 +24,16 @@ from kg.tables import EVENT_COLUMNS, Tables
 logger = logging.getLogger(__name__)
 _REPORT_EVERY = 10_000
 _USERS_AT_ONCE = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """What of the events of some users is new."""
+
+    column: Literal["at", "position"]
+    """The property that orders them."""
+    after: Mapping[str, int]
+    """The last moment that is known, by user."""
 
 
 def extract_tables(store: GraphStore, schema: GraphSchema, *, progress: Progress = silent) -> Tables:
@@ -86,7 +97,12 @@ def read_edges(store: GraphStore, kind: RelationKind, *, schema: GraphSchema, pr
 
 
 def read_events(
-    store: GraphStore, kinds: Iterable[EventKind], *, users: Sequence[str] | None = None, progress: Progress = silent
+    store: GraphStore,
+    kinds: Iterable[EventKind],
+    *,
+    users: Sequence[str] | None = None,
+    later: Later | None = None,
+    progress: Progress = silent,
 ) -> pa.Table:
     """Return every event of these types, as canonical events.
 
@@ -94,12 +110,13 @@ def read_events(
         store: an open graph.
         kinds: types of events.
         users: whose; None: everybody's.
+        later: where given, the events of its users after a moment of each.
         progress: told the rows read of each type.
     """
     rows: list[dict[str, Any]] = []
     for kind in kinds:
         found = 0
-        for number, event in enumerate(_stream_events(store, kind, users), start=1):
+        for number, event in enumerate(_stream_events(store, kind, users, later), start=1):
             rows.append(event)
             found = number
             if number % _REPORT_EVERY == 0:
@@ -108,8 +125,11 @@ def read_events(
     return canonical_events(_table(rows, first=tuple(EVENT_COLUMNS.names), where="events"))
 
 
-def _stream_events(store: GraphStore, kind: EventKind, users: Sequence[str] | None) -> Iterator[dict[str, Any]]:
-    for row in _rows_of_users(store, kind, users):
+def _stream_events(
+    store: GraphStore, kind: EventKind, users: Sequence[str] | None, later: Later | None
+) -> Iterator[dict[str, Any]]:
+    rows = _rows_of_users(store, kind, users) if later is None else _rows_later(store, kind, later)
+    for row in rows:
         user = row["user_id"]
         for product, properties in row["events"]:
             properties["user_id"] = user
@@ -125,6 +145,13 @@ def _rows_of_users(store: GraphStore, kind: EventKind, users: Sequence[str] | No
     query = load_query("events_of_users").bind(relation=kind.relation)
     for first in range(0, len(users), _USERS_AT_ONCE):
         yield from store.stream(query, {"user_ids": list(users[first : first + _USERS_AT_ONCE])})
+
+
+def _rows_later(store: GraphStore, kind: EventKind, later: Later) -> Iterator[dict[str, Any]]:
+    query = load_query("later_events_of_users").bind(relation=kind.relation, moment=later.column)
+    rows = [{"user_id": user_id, "after": after} for user_id, after in later.after.items()]
+    for first in range(0, len(rows), _USERS_AT_ONCE):
+        yield from store.stream(query, {"rows": rows[first : first + _USERS_AT_ONCE]})
 
 
 def _table(rows: list[dict[str, Any]], *, first: tuple[str, ...], where: str) -> pa.Table:

@@ -1,20 +1,27 @@
-"""A snapshot of the graph made from an earlier one: of the events only those of users who did something since are read.
+"""A snapshot of the graph made from an earlier one: of the events only what came since is read.
 
 Nodes and relations are read whole. Of each user the server tells how many events there are and what their times and
-quantities add up to; where that is what the earlier snapshot has, the user's events are taken from there. What this
-cannot see is an event replaced by hand by another of the same user, moment and quantity; nothing in this project does
-so, and a full reading (`kg.extract`) does not rest on it. Where the two can be compared they are equal, hash for hash.
+quantities add up to; where that is what the earlier snapshot has, the user's events are taken from there. Of the others
+those after the last one known are read; where they make up the difference, that is all, and else (something came late,
+was changed or taken away) the user's events are read anew. What this cannot see is an event replaced by hand by another
+of the same user, moment and quantity; nothing in this project does so, and a full reading (`kg.extract`) does not rest
+on it. Where the two can be compared they are equal, hash for hash.
 """
 
 import logging
 import time
+from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 from jaxtyping import Bool
 
 from cypher.catalogue import load_query
-from kg.extract import read_edges, read_events, read_nodes
+from kg.canonical import canonical_events
+from kg.extract import Later, read_edges, read_events, read_nodes
 from kg.graph_format import read_format
 from kg.progress import Progress, silent
 from kg.snapshot import Events, Snapshot, assemble, build_events, count_steps
@@ -24,6 +31,8 @@ from kg.tables import Tables
 logger = logging.getLogger(__name__)
 _CLOSE = 1e-5
 """Relative difference up to which sums of quantities, kept in 32 bits, are the same."""
+_EARLIEST = -(2**62)
+"""A moment before all events."""
 _SUMS = ("num_events", "timed", "placed", "at", "position", "quantity")
 
 
@@ -51,13 +60,20 @@ def refresh_snapshot(store: GraphStore, known: Snapshot, *, progress: Progress =
     if not _has_order(now, known):
         return None
     changed = _changed(now, known)
-    events = read_events(store, schema.events.values(), users=changed, progress=progress)
+    later = _later(known, changed)
+    events = read_events(store, schema.events.values(), later=later, progress=progress)
+    anew = _unexplained(now.loc[changed], known, events, column=later.column)
+    if anew:
+        events = events.filter(pc.invert(pc.is_in(events["user_id"], value_set=pa.array(anew))))
+        whole = read_events(store, schema.events.values(), users=anew, progress=progress)
+        events = canonical_events(pa.concat_tables([events, whole], promote_options="permissive"))
     tables = Tables(schema=schema, nodes=nodes, edges=edges, events=events)
-    merged = _merged(known, tables, kept=now.index.difference(pd.Index(changed)))
+    merged = _merged(known, tables, kept=now.index.difference(pd.Index(anew)))
     if merged is None:
         return None
     facts = {
         "num_users": len(changed),
+        "num_users_anew": len(anew),
         "num_events": events.num_rows,
         "took_s": round(time.perf_counter() - started, 3),
     }
@@ -92,14 +108,40 @@ def _sums_of(known: Snapshot) -> pd.DataFrame:
 
 def _changed(now: pd.DataFrame, known: Snapshot) -> list[str]:
     """Users whose events are not those of the earlier snapshot."""
-    old, moment = _sums_of(known).reindex(now.index), "at" if known.order == "clock" else "position"
+    moment = "at" if known.order == "clock" else "position"
+    return _different(now, _sums_of(known).reindex(now.index, fill_value=0), moment=moment)
+
+
+def _different(now: pd.DataFrame, old: pd.DataFrame, *, moment: str) -> list[str]:
     same = (now["num_events"] == old["num_events"]) & (now[moment] == old["time"])
     same &= (now["quantity"] - old["quantity"]).abs() <= _CLOSE * old["quantity"].abs().clip(lower=1.0)
     return sorted(now.index[~same])
 
 
+def _later(known: Snapshot, users: Sequence[str]) -> Later:
+    """After which moment the events of users are new."""
+    last = np.full(known.num_nodes("User") + 1, _EARLIEST, dtype=np.int64)  # the last place is that of newcomers
+    np.maximum.at(last, known.events.user, known.events.time)
+    places = pd.Index(known.ids("User")).get_indexer(pd.Index(users, dtype=object))
+    column: Literal["at", "position"] = "at" if known.order == "clock" else "position"
+    return Later(column, dict(zip(users, last[places].tolist(), strict=True)))
+
+
+def _unexplained(
+    now: pd.DataFrame, known: Snapshot, later: pa.Table, *, column: Literal["at", "position"]
+) -> list[str]:
+    """Users whose events are not those of the earlier snapshot and the later ones."""
+    frame = later.select(["user_id", column, "quantity"]).to_pandas()
+    by_user = frame.assign(quantity=frame["quantity"].fillna(1.0)).groupby("user_id")
+    more = pd.DataFrame(
+        {"num_events": by_user.size(), "time": by_user[column].sum(), "quantity": by_user["quantity"].sum()}
+    )
+    every = _sums_of(known).reindex(now.index, fill_value=0) + more.reindex(now.index, fill_value=0)
+    return _different(now, every, moment=column)
+
+
 def _merged(known: Snapshot, tables: Tables, *, kept: "pd.Index[str]") -> Events | None:
-    """The events of users who stay as they were, and those that were read; None where a product of them is gone."""
+    """The events known of the users `kept`, and those that were read; None where a product of them is gone."""
     rows = {label: pd.Index(table.column(0).to_pandas()) for label, table in tables.nodes.items()}
     fresh = build_events(tables, rows, None, order=known.order)
     old, ids = known.events, pd.Index(known.ids("User"))
@@ -117,7 +159,7 @@ def _merged(known: Snapshot, tables: Tables, *, kept: "pd.Index[str]") -> Events
         (old.quantity[mine], fresh.quantity),
     )
     whole = [np.concatenate(part) for part in parts]
-    # A user is in one of the two, where the events stand in their order already.
+    # Both stand in their order, and what was read of a user whose events are kept comes after those.
     order = np.argsort(whole[0], kind="stable")
     user, product, kind, moment, quantity = (part[order] for part in whole)
     return Events(user, product, kind, moment, count_steps(user, time=moment), quantity)

@@ -1,6 +1,6 @@
 """A snapshot made from an earlier one and from what is new in the graph is the snapshot of the whole graph."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -23,6 +23,7 @@ from tests.support.random_shops import random_shop
 from tests.worlds import tiny_shop
 
 Rows = list[dict[str, Any]]
+Asked = list[list[str]]
 
 
 def with_events(shop: Tables, change: Callable[[Rows], Rows]) -> Tables:
@@ -39,21 +40,21 @@ def whole(graph: GraphStore, shop: Tables) -> Snapshot:
 
 
 @pytest.fixture
-def read(monkeypatch: pytest.MonkeyPatch) -> list[Sequence[str]]:
-    """Give the users whose events were read, call by call."""
-    asked: list[Sequence[str]] = []
+def read(monkeypatch: pytest.MonkeyPatch) -> Asked:
+    """Give the users of whom later events were read, then those whose events were read anew."""
+    asked: Asked = []
     before = refresh.read_events
 
-    def noted(*args: Any, users: Sequence[str], **named: Any) -> pa.Table:
-        asked.append(users)
-        return before(*args, users=users, **named)
+    def noted(*args: Any, **named: Any) -> pa.Table:
+        asked.append(sorted(named["users"] if "users" in named else named["later"].after))
+        return before(*args, **named)
 
     monkeypatch.setattr(refresh, "read_events", noted)
     return asked
 
 
 @pytest.mark.parametrize("order", ["clock", "position"])
-def test_nothing_new_reads_no_event(order: str, graph: GraphStore, read: list[Sequence[str]]) -> None:
+def test_nothing_new_reads_no_event(order: str, graph: GraphStore, read: Asked) -> None:
     shop = tiny_shop() if order == "clock" else random_shop(1, order="position")
     ingest(graph, shop)
     known = whole(graph, shop)
@@ -64,7 +65,7 @@ def test_nothing_new_reads_no_event(order: str, graph: GraphStore, read: list[Se
     assert (known.hash, [[]]) == (again.hash, read)
 
 
-def test_new_users_products_events_and_prices_are_all_there(graph: GraphStore, read: list[Sequence[str]]) -> None:
+def test_new_users_products_events_and_prices_are_all_there(graph: GraphStore, read: Asked) -> None:
     shop = busy_shop()
     clocked = with_events(shop, lambda rows: [row for row in rows if row["at"] is not None])
     ingest(graph, clocked)
@@ -92,7 +93,7 @@ def test_new_users_products_events_and_prices_are_all_there(graph: GraphStore, r
     assert [sorted(["a-newcomer", users[3], users[5]])] == read
 
 
-def test_changed_moments_and_quantities_are_noticed(graph: GraphStore, read: list[Sequence[str]]) -> None:
+def test_changed_moments_and_quantities_are_noticed(graph: GraphStore, read: Asked) -> None:
     shop = tiny_shop()
     ingest(graph, shop)
     known = whole(graph, shop)
@@ -108,11 +109,51 @@ def test_changed_moments_and_quantities_are_noticed(graph: GraphStore, read: lis
     again = refresh_snapshot(graph, known)
 
     assert again is not None
-    assert (whole(graph, shop).hash, [["u2", "u5"]]) == (again.hash, read)
+    assert (whole(graph, shop).hash, [["u2", "u5"]] * 2) == (again.hash, read)
     assert known.hash != again.hash
 
 
-def test_a_deleted_user_is_gone(graph: GraphStore, read: list[Sequence[str]]) -> None:
+def test_what_comes_late_is_read_anew_and_nothing_else(graph: GraphStore, read: Asked) -> None:
+    shop = tiny_shop()
+    ingest(graph, shop)
+    known = whole(graph, shop)
+    rows = shop.events.to_pylist()
+    of_user = {row["user_id"]: row for row in rows}
+    early, late = min(rows, key=lambda row: row["at"]), max(rows, key=lambda row: row["at"])
+    names = sorted(of_user)[:4]
+    new = [
+        {**of_user[names[0]], "event_id": "n1", "at": late["at"] + 5},
+        {**of_user[names[1]], "event_id": "n2", "at": early["at"] - 5},  # late
+        {**of_user[names[2]], "event_id": "n3"},  # the moment that is known last
+        {**of_user[names[3]], "event_id": "n4", "at": late["at"] + 1, "quantity": 3.5},
+        {**of_user[names[3]], "event_id": "n5", "at": late["at"] + 9},
+    ]
+    grown = with_events(shop, lambda rows: [*rows, *new])
+    ingest(graph, grown)
+
+    again = refresh_snapshot(graph, known)
+
+    assert again is not None
+    assert whole(graph, grown).hash == again.hash
+    assert [names, names[1:3]] == read
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_comes_after_an_order_without_a_clock_is_found(seed: int, graph: GraphStore, read: Asked) -> None:
+    shop = random_shop(seed, order="position")
+    rows = sorted(shop.events.to_pylist(), key=lambda row: (row["position"], row["event_id"]))
+    ingest(graph, with_events(shop, lambda _: rows[: len(rows) // 2]))
+    known = whole(graph, shop)
+    ingest(graph, shop)
+
+    again = refresh_snapshot(graph, known)
+
+    assert again is not None
+    assert whole(graph, shop).hash == again.hash
+    assert len(read[0]) > sum(map(len, read[1:]))
+
+
+def test_a_deleted_user_is_gone(graph: GraphStore, read: Asked) -> None:
     shop = tiny_shop()
     ingest(graph, shop)
     known, secret = whole(graph, shop), Secret(b"0123456789abcdef")
