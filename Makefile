@@ -11,7 +11,8 @@
 #   make neo4j      a Neo4j 5.26 server to try things on (needs Java 17 or 21 and Maven)
 #   make install    everything into .venv, where whycart then is   PYTHON=python3.12
 #   make constraints  pin the newest versions anew
-#   make openapi    freeze the OpenAPI document in docs/openapi.json; refused where that would break clients
+#   make openapi    freeze the OpenAPI document in docs/openapi.json; refused where that would break clients. Writes the
+#                   types of the Python client anew
 #   make clean      remove .venv and what tools left behind; .whycart, your data, stays
 
 VENV := .venv
@@ -80,6 +81,7 @@ neo4j: $(STAMP)
 
 openapi: $(STAMP)
 	$(BIN)/python -m bench.openapi
+	$(BIN)/python -m bench.client_types
 
 constraints: $(STAMP)
 	$(COMPILE) --extra bench --extra demo --extra dev --extra tracking --upgrade --output-file constraints.txt --quiet

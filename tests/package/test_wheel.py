@@ -66,7 +66,7 @@ def test_every_module_query_template_and_language_is_in_the_wheel(wheel: Path) -
     in_repository = {
         str(path.relative_to(ROOT))
         for room in ROOMS
-        for pattern in ("*.py", "*.cypher", "*.html", "*.po")
+        for pattern in ("*.py", "*.cypher", "*.html", "*.po", "py.typed")
         for path in (ROOT / room).rglob(pattern)
     }
 
@@ -97,6 +97,25 @@ def test_the_installed_command_says_its_version(installed: Path, tmp_path: Path)
     done = _run([installed / "whycart", "--version"], tmp_path)
 
     assert (0, "whycart ") == (done.returncode, done.stdout[:8])
+
+
+def test_the_client_works_where_only_httpx_is(wheel: Path, tmp_path: Path) -> None:
+    venv.create(tmp_path / "venv", symlinks=True, with_pip=False)
+    python = tmp_path / "venv" / "bin" / "python"
+    command = ["-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
+    site = Path(_run([python, *command], tmp_path).stdout.strip())
+    for name in ("anyio", "certifi", "h11", "httpcore", "httpx", "idna", "typing_extensions.py"):
+        (site / name).symlink_to(Path(sysconfig.get_path("purelib")) / name)
+    subprocess.run(
+        [_uv(), "pip", "install", "--quiet", "--offline", "--no-deps", "--python", python, wheel], check=True
+    )
+
+    done = _run([python, "-c", "from serving.client import Whycart; print(Whycart())"], tmp_path)
+
+    assert "Whycart('http://127.0.0.1:8000')\n" == done.stdout, done.stderr
+    typed = "from serving.client import Whycart\nreveal_type(Whycart().metrics())"
+    checked = _run([sys.executable, "-m", "mypy", "--python-executable", python, "-c", typed], tmp_path)
+    assert 'Revealed type is "str"' in checked.stdout, checked.stdout
 
 
 def test_an_installed_wheel_learns_from_a_folder(installed: Path, tmp_path: Path) -> None:

@@ -1,0 +1,44 @@
+"""A client of the API for applications: `from serving.client import Whycart`.
+
+It imports httpx and nothing else of the project, so it works where neither torch nor a graph server is installed.
+"""
+
+from serving.client.clients import AsyncWhycart, Whycart
+from serving.client.errors import (
+    ApiError,
+    ConnectionFailed,
+    Forbidden,
+    InvalidRequest,
+    NotFound,
+    Refused,
+    ServerFailed,
+    TooManyRequests,
+    Unauthorized,
+    Unavailable,
+    UnexpectedAnswer,
+    WrongArgument,
+)
+from serving.client.exchange import Retries
+from serving.client.wishes import Event, Explain, Product, SessionEvent
+
+__all__ = [
+    "ApiError",
+    "AsyncWhycart",
+    "ConnectionFailed",
+    "Event",
+    "Explain",
+    "Forbidden",
+    "InvalidRequest",
+    "NotFound",
+    "Product",
+    "Refused",
+    "Retries",
+    "ServerFailed",
+    "SessionEvent",
+    "TooManyRequests",
+    "Unauthorized",
+    "Unavailable",
+    "UnexpectedAnswer",
+    "Whycart",
+    "WrongArgument",
+]

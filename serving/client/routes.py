@@ -1,0 +1,160 @@
+"""A function for each route: from what an application says to the question that is sent.
+
+What may be left out stands in `serving.client.wishes`, route by route; docs/api.md says what it does. Both clients have
+each function as a method, which asks and returns the answer.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Unpack
+from uuid import uuid4
+
+from serving.client import answers, wishes
+from serving.client.call import PATIENCE_OF_GRAPH_S, Call, delete, get, post
+
+
+def recommend(user_id: str, **options: Unpack[wishes.RecommendToUserOptions]) -> Call[answers.RecommendAnswer]:
+    """The best products for a user; `explain="paths"` says why."""
+    return get("/v1/recommend/{user_id}", answers.RecommendAnswer, options, user_id=user_id)
+
+
+def recommend_session(**options: Unpack[wishes.RecommendToSessionOptions]) -> Call[answers.RecommendAnswer]:
+    """The best products for the events of a session, for a user (`user_id`), or for both together."""
+    return post("/v1/recommend", answers.RecommendAnswer, options)
+
+
+def rank(product_ids: Sequence[str], **options: Unpack[wishes.RankProductsOptions]) -> Call[answers.RankAnswer]:
+    """Up to 1,000 products of yours, in the order in which a user (`user_id`) or a session (`events`) likes them."""
+    return post("/v1/rank", answers.RankAnswer, {"product_ids": product_ids, **options})
+
+
+def similar(product_id: str, **options: Unpack[wishes.SimilarProductsOptions]) -> Call[answers.RecommendAnswer]:
+    """Products like one product: what one may take instead."""
+    return get("/v1/similar/{product_id}", answers.RecommendAnswer, options, product_id=product_id)
+
+
+def explain(user: str, product: str, **options: Unpack[wishes.ExplainProductOptions]) -> Call[answers.ExplainAnswer]:
+    """Why a product is, or is not, recommended to a user; `what_if=True` says what would turn that over."""
+    return get("/v1/explain", answers.ExplainAnswer, {"user": user, "product": product, **options})
+
+
+def explain_session(
+    product_id: str, **options: Unpack[wishes.ExplainProductToSessionOptions]
+) -> Call[answers.ExplainAnswer]:
+    """The same for the events of a session, for a user (`user_id`), or for both together."""
+    return post("/v1/explain", answers.ExplainAnswer, {"product_id": product_id, **options})
+
+
+def bought_together(product_id: str, **options: Unpack[wishes.TogetherWithOptions]) -> Call[answers.SurfaceAnswer]:
+    """What customers had as well: what one may take in addition."""
+    return get("/v1/bought-together/{product_id}", answers.SurfaceAnswer, options, product_id=product_id)
+
+
+def bought_with_basket(
+    product_ids: Sequence[str], **options: Unpack[wishes.TogetherWithBasketOptions]
+) -> Call[answers.SurfaceAnswer]:
+    """What customers had together with the products of a basket."""
+    return post("/v1/bought-together", answers.SurfaceAnswer, {"product_ids": product_ids, **options})
+
+
+def trending(**options: Unpack[wishes.InDemandOptions]) -> Call[answers.SurfaceAnswer]:
+    """What is in demand now."""
+    return get("/v1/trending", answers.SurfaceAnswer, options)
+
+
+def new(**options: Unpack[wishes.NewProductsOptions]) -> Call[answers.SurfaceAnswer]:
+    """What is new in the shop; with `user` those first that this user likes most."""
+    return get("/v1/new", answers.SurfaceAnswer, options)
+
+
+def search(q: str, **options: Unpack[wishes.FindProductsOptions]) -> Call[answers.SearchAnswer]:
+    """What a customer searches for, with names, prices and typing errors understood."""
+    return get("/v1/search", answers.SearchAnswer, {"q": q, **options})
+
+
+def home(user_id: str, **options: Unpack[wishes.HomeOptions]) -> Call[answers.HomeAnswer]:
+    """The rows of a first page."""
+    return get("/v1/home/{user_id}", answers.HomeAnswer, options, user_id=user_id)
+
+
+def profile(user_id: str, **options: Unpack[wishes.ProfileOptions]) -> Call[answers.ProfileAnswer]:
+    """What a user likes."""
+    return get("/v1/profile/{user_id}", answers.ProfileAnswer, options, user_id=user_id)
+
+
+def audiences(**options: Unpack[wishes.AudiencesOptions]) -> Call[answers.AudienceAnswer]:
+    """Who would like a product, a brand or a category. Needs the scope `admin`."""
+    return get("/v1/audiences", answers.AudienceAnswer, options)
+
+
+def user_data(user_id: str) -> Call[answers.UserDataAnswer]:
+    """Everything that is held of a user. Needs the scope `admin`."""
+    return get("/v1/users/{user_id}", answers.UserDataAnswer, {}, user_id=user_id)
+
+
+def delete_user(user_id: str) -> Call[answers.UserDeletedAnswer]:
+    """Delete a user everywhere; done again it changes nothing. Needs the scope `admin`."""
+    return delete("/v1/users/{user_id}", answers.UserDeletedAnswer, user_id=user_id)
+
+
+def send_events(events: Iterable[wishes.Event]) -> Call[answers.EventsAnswer]:
+    """Tell what users did, up to 1,000 events and 1 MiB at a time; one without an `event_id` is given one."""
+    return post("/v1/events", answers.EventsAnswer, {"events": [with_id(event) for event in events]})
+
+
+def send_products(products: Iterable[wishes.Product]) -> Call[answers.ProductsAnswer]:
+    """Add products, or say what is new of known ones."""
+    return post("/v1/products", answers.ProductsAnswer, {"products": list(products)})
+
+
+def queries() -> Call[answers.QueriesAnswer]:
+    """The named queries of the graph. Needs the scope `cypher`, as the two that follow do."""
+    return get("/v1/graph/queries", answers.QueriesAnswer, {})
+
+
+def query(name: str, params: Mapping[str, Any] | None = None) -> Call[answers.RowsAnswer]:
+    """The answer to a named query."""
+    body = {"params": params}
+    return post("/v1/graph/queries/{name}", answers.RowsAnswer, body, name=name, patience_s=PATIENCE_OF_GRAPH_S)
+
+
+def cypher(statement: str, **options: Unpack[wishes.AskCypherOptions]) -> Call[answers.RowsAnswer]:
+    """The answer to a statement of yours that only reads."""
+    body = {"cypher": statement, **options}
+    return post("/v1/graph/query", answers.RowsAnswer, body, patience_s=PATIENCE_OF_GRAPH_S)
+
+
+def recommendation(recommendation_id: str, **options: Unpack[wishes.LookUpOptions]) -> Call[answers.RecordAnswer]:
+    """A list that was answered before; `replay=True` computes it again."""
+    route = "/v1/recommendations/{recommendation_id}"
+    return get(route, answers.RecordAnswer, options, recommendation_id=recommendation_id)
+
+
+def runs(**options: Unpack[wishes.ListRunsOptions]) -> Call[answers.RunsAnswer]:
+    """What the retraining did lately. Needs the scope `admin`, as the next does."""
+    return get("/v1/runs", answers.RunsAnswer, options)
+
+
+def run(run_id: str) -> Call[answers.RunAnswer]:
+    """One run of the retraining with its settings."""
+    return get("/v1/runs/{run_id}", answers.RunAnswer, {}, run_id=run_id)
+
+
+def live() -> Call[answers.Live]:
+    """Whether the process answers; asked once."""
+    return get("/health/live", answers.Live, {}, is_repeated=False)
+
+
+def ready() -> Call[answers.Ready]:
+    """Whether the process recommends; asked once, and `Unavailable` where it does not."""
+    return get("/health/ready", answers.Ready, {}, is_repeated=False)
+
+
+def metrics() -> Call[str]:
+    """Metrics in the text format of Prometheus."""
+    return get("/metrics", str, {})
+
+
+def with_id(event: wishes.Event) -> wishes.Event:
+    """Return an event that has an `event_id`, so that sending it again changes nothing."""
+    return event if event.event_id is not None else replace(event, event_id=uuid4().hex)
