@@ -64,7 +64,8 @@ def write_shop(folder: Path, *, users: int, products: int, events: int, fraction
     types = pa.array(np.array(TYPES)[rng.choice(len(TYPES), rows, p=SHARES)])
     value = pa.array(rng.integers(1, 6, rows).astype(float), mask=np.array(types) != "rated")
     every = shop["events"].set_column(3, "type", types).append_column("value", value)
-    day_of = np.where(rng.random(rows) < DAYS / (100 + DAYS), rng.integers(1, DAYS + 1, rows), 0)
+    rank = np.argsort(np.argsort(every["at"].to_numpy(), kind="stable"))
+    day_of = np.maximum(0, DAYS - (rows - 1 - rank) * (100 + DAYS) // rows)  # the days are the latest hundredths
     known = every.filter(pa.array(day_of == 0))
     there = pc.unique(known["user_id"])
     ids = np.sort(np.unique(known["user_id"].to_numpy(zero_copy_only=False)))
