@@ -2,6 +2,7 @@
 #
 #   make demo       the main job on real data             DEMO_ARGS="--data generated"
 #   make test       every test                            PYTEST_ARGS="--require=neo4j -k ingest"
+#   make test-clients   the TypeScript client with node; npm fetches what it needs
 #   make check      format, lint, types, architecture, fast tests
 #   make lint       the same without the tests
 #   make bench      the benchmarks, results under docs/benchmarks/
@@ -12,7 +13,7 @@
 #   make install    everything into .venv, where whycart then is   PYTHON=python3.12
 #   make constraints  pin the newest versions anew
 #   make openapi    freeze the OpenAPI document in docs/openapi.json; refused where that would break clients. Writes the
-#                   types of the Python client anew
+#                   types of the clients anew
 #   make clean      remove .venv and what tools left behind; .whycart, your data, stays
 
 VENV := .venv
@@ -25,7 +26,7 @@ PARALLEL := OMP_NUM_THREADS=1 # several tests at a time, each on one core
 FAST := $(wildcard tests/unit tests/contract tests/property tests/docs tests/package)
 COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
-.PHONY: install demo test lint check format bench bench-cpu bench-gpu serve neo4j clean constraints openapi
+.PHONY: install demo test test-clients lint check format bench bench-cpu bench-gpu serve neo4j clean constraints openapi
 .DEFAULT_GOAL := install
 
 install: $(STAMP)
@@ -42,6 +43,12 @@ serve: $(STAMP)
 
 test: $(STAMP)
 	$(PARALLEL) $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile $(PYTEST_ARGS)
+
+TYPESCRIPT := clients/typescript
+
+test-clients: $(STAMP)
+	npm --prefix $(TYPESCRIPT) install --no-audit --no-fund --no-package-lock
+	$(BIN)/python -m pytest tests/clients --require=node $(PYTEST_ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff format --check .
@@ -82,6 +89,8 @@ neo4j: $(STAMP)
 openapi: $(STAMP)
 	$(BIN)/python -m bench.openapi
 	$(BIN)/python -m bench.client_types
+	@if [ -d $(TYPESCRIPT)/node_modules ]; then npm --prefix $(TYPESCRIPT) run generate; \
+	else echo "the TypeScript client stays as it is; 'make test-clients' installs what writes it, then run this again"; fi
 
 constraints: $(STAMP)
 	$(COMPILE) --extra bench --extra demo --extra dev --extra tracking --upgrade --output-file constraints.txt --quiet

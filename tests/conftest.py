@@ -16,7 +16,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--require",
         action="append",
         default=[],
-        choices=("neo4j", "local", "gpu", "browser"),
+        choices=("neo4j", "local", "gpu", "browser", "node"),
         help="fail instead of skip when this cannot be had; may be given several times",
     )
 
