@@ -57,6 +57,16 @@ class Refused(ApiError):
         self.rejected = tuple(rejected)
         self.retry_after_s = retry_after_s
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let it pass from one process to another, as pools of workers need."""
+        return _again, (type(self), self.args, vars(self))
+
+
+def _again(kind: type[Refused], args: tuple[Any, ...], said: dict[str, Any]) -> Refused:
+    error = kind.__new__(kind, *args)
+    vars(error).update(said)
+    return error
+
 
 class InvalidRequest(Refused):
     """The request cannot be used as it is (400, 408, 413, 415, 422 and other 4xx)."""

@@ -43,7 +43,7 @@ def _reader(kind: Any) -> _Read:
         return functools.partial(_table, _reader(inner[1]))
     if origin in (Union, UnionType):
         return _optional(inner)
-    return lambda value, place: value
+    return _as_it_is
 
 
 def _object_reader(kind: Any) -> _Read:
@@ -57,7 +57,8 @@ def _object_reader(kind: Any) -> _Read:
         found: dict[str, Any] = {}
         for name, key, reader, is_needed in plan:
             if key in given:
-                found[name] = reader(given[key], f"{place}, {key}")
+                one = given[key]
+                found[name] = one if reader is _as_it_is else reader(one, f"{place}, {key}")
             elif is_needed:
                 raise UnexpectedAnswer(f"{place} lacks the field {key}; is the server older than this client?")
         return kind(**found)
@@ -66,26 +67,23 @@ def _object_reader(kind: Any) -> _Read:
 
 
 def _optional(options: tuple[Any, ...]) -> _Read:
-    """Of a value that may be null; several classes beside each other are told apart by their fields."""
-    readers = [_reader(one) for one in options if one is not NoneType]
+    """Of a value that may be null, or is one of several plain ones."""
+    readers = {_reader(one) for one in options if one is not NoneType}
+    if readers == {_as_it_is}:
+        return _as_it_is
+    (reader,) = readers
+    return lambda value, place: None if value is None else reader(value, place)
 
-    def build(value: Any, place: str) -> Any:
-        if value is None:
-            return None
-        for reader in readers[:-1]:
-            try:
-                return reader(value, place)
-            except UnexpectedAnswer:
-                continue
-        return readers[-1](value, place)
 
-    return build
+def _as_it_is(value: Any, place: str) -> Any:
+    """A text, number or the like; nothing is looked at."""
+    return value
 
 
 def _list(reader: _Read, value: Any, place: str) -> list[Any]:
     if not isinstance(value, list):
         raise UnexpectedAnswer(f"{place} is {type(value).__name__}, and a list was foreseen")
-    return [reader(one, place) for one in value]
+    return value if reader is _as_it_is else [reader(one, place) for one in value]
 
 
 def _table(reader: _Read, value: Any, place: str) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from serving.client import AsyncWhycart, Whycart, answers, items, parts, routes,
 from serving.client.call import Call
 from serving.client.clients import _Route
 from serving.client.errors import Refused
+from serving.client.reading import _reader
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = json.loads((ROOT / "docs" / "openapi.json").read_text(encoding="utf-8"))
@@ -141,6 +142,7 @@ def test_every_field_of_every_answer_has_a_counterpart() -> None:
     for name in read - {"Reason", "CauseKind"}:
         kind = CLASSES[class_name(name)]
         assert is_dataclass(kind)
+        assert callable(_reader(kind))  # no field is one of several classes, which could not be told apart
         assert set(SCHEMAS[name]["properties"]) == {one.name.removesuffix("_") for one in fields(kind)}, name
 
 
