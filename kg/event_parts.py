@@ -144,7 +144,7 @@ class LargeEvents:
         """Find repeats in each part, give ids, and bring it into the canonical form."""
         counts: dict[str, int] = {}
         orders: set[Order] = set()
-        products = pa.array([], pa.string())
+        products = _Distinct()
         for done, path in enumerate(sorter.paths, start=1):
             part = self._without_repeats(_load(path), bad)
             part = canonical_events(with_event_ids(part) if part.num_rows else part)
@@ -152,13 +152,20 @@ class LargeEvents:
             _save(path, part)
             for count in pc.value_counts(part["type"].combine_chunks()).to_pylist():
                 counts[count["values"]] = counts.get(count["values"], 0) + count["counts"]
-            products = _union(products, part["product_id"])
+            products.add(part["product_id"])
             if part.num_rows:
                 orders.add(order_of(part))
             progress("sort events, parts", done, len(sorter.paths))
         order: Order = orders.pop() if len(orders) == 1 else "none"
         return EventParts(
-            self.path.name, bad, sorter.users, len(products), counts, order, columns.schema, tuple(sorter.paths)
+            self.path.name,
+            bad,
+            sorter.users.values(),
+            len(products.values()),
+            counts,
+            order,
+            columns.schema,
+            tuple(sorter.paths),
         )
 
     def _without_repeats(self, part: pa.Table, bad: SetAside) -> pa.Table:
@@ -174,8 +181,7 @@ class _Sorter:
 
     def __init__(self, room: Path, columns: EventColumns, *, num_parts: int) -> None:
         self.paths = [room / f"events-{part:04d}.arrow" for part in range(num_parts)]
-        self.users = pa.array([], pa.string())
-        """Users of all rows so far, each once."""
+        self.users = _Distinct()
         self._schema = pa.schema(
             [*(field.with_nullable(True) for field in columns.schema), pa.field(_LINE, pa.int64())]
         )
@@ -195,7 +201,7 @@ class _Sorter:
         rows = table.append_column(_LINE, pa.array(lines)).filter(pa.array(good)).combine_chunks()
         if not rows.num_rows:
             return
-        self.users = _union(self.users, rows["user_id"])
+        self.users.add(rows["user_id"])
         place = hash_words(rows.drop_columns([_LINE])) % np.uint64(len(self.paths))
         rows = pa.table({field.name: _column(rows, field) for field in self._schema}, schema=self._schema)
         rows = rows.take(pa.array(np.argsort(place, kind="stable")))
@@ -211,8 +217,25 @@ def _column(table: pa.Table, field: pa.Field) -> pa.ChunkedArray:
     return pa.chunked_array([pa.nulls(table.num_rows, field.type)])
 
 
-def _union(known: pa.Array, more: pa.ChunkedArray) -> pa.Array:
-    return pa.concat_arrays([known, more.unique().cast(pa.string())]).unique()
+class _Distinct:
+    """Ids, each once; those of several blocks wait until they are as many as are known, so that each is looked at few
+    times."""
+
+    def __init__(self) -> None:
+        self._known = pa.array([], pa.string())
+        self._waiting: list[pa.Array] = []
+
+    def add(self, ids: pa.ChunkedArray) -> None:
+        """Take the ids of a block."""
+        self._waiting.append(ids.unique().cast(pa.string()))
+        if sum(map(len, self._waiting)) > len(self._known):
+            self.values()
+
+    def values(self) -> pa.Array:
+        """Return all ids so far."""
+        self._known = pa.concat_arrays([self._known, *self._waiting]).unique()
+        self._waiting = []
+        return self._known
 
 
 def _load(path: Path) -> pa.Table:
