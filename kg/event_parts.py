@@ -87,8 +87,6 @@ class EventParts:
     counts: Mapping[str, int]
     """Events by type."""
     order: Order
-    schema: pa.Schema
-    """Columns that every part has."""
     paths: tuple[Path, ...]
 
     def __iter__(self) -> Iterator[pa.Table]:
@@ -117,12 +115,13 @@ class LargeEvents:
             TableError: the file cannot be read, or a column is missing, badly named or of a wrong type.
         """
         columns = read_columns(self._blocks(schema, "look at events, MB", progress))
+        known, excused = products.good_ids(), products.bad_ids() if excuse else None
         bad = SetAside(self.parting.room / "bad.jsonl")
         sorter = _Sorter(self.parting.room, columns, num_parts=self._num_parts())
         with sorter:
             for raw in self._blocks(schema, "check events, MB", progress):
                 rows = check_events(raw, schema, columns=columns)
-                refuse_unknown_products(rows, products, excuse=excuse)
+                refuse_unknown_products(rows, known, excused=excused, file=products.checks.raw.file)
                 bad.add(rows.checks)
                 sorter.add(rows.table, raw.lines, good=rows.checks.good)
         return self._settle(sorter, columns, bad, progress)
@@ -164,7 +163,6 @@ class LargeEvents:
             len(products.values()),
             counts,
             order,
-            columns.schema,
             tuple(sorter.paths),
         )
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kg.event_columns import ORDERS, EventColumns
-from kg.node_rows import NodeRows, check_columns, find_repeats
+from kg.node_rows import check_columns, find_repeats
 from kg.problems import RowChecks
 from kg.raw import RawTable
 from kg.relation_rows import unknown_ids
@@ -75,18 +75,18 @@ def check_events(raw: RawTable, schema: GraphSchema, *, columns: EventColumns | 
     return EventRows(checks, table, _none(table) if columns is not None else find_repeated_events(checks, table))
 
 
-def refuse_unknown_products(events: EventRows, products: NodeRows, *, excuse: bool) -> None:
+def refuse_unknown_products(events: EventRows, known: pa.Array, *, excused: pa.Array | None, file: str) -> None:
     """Refuse events of products that are not there.
 
     Args:
         events: a table or a block of it.
-        products: after their own checks.
-        excuse: whether events of bad products are let be, as those are named anyway.
+        known: ids of the products that are.
+        excused: ids of bad products whose events are let be, as those products are named anyway; None: of none.
+        file: that has the products, for error texts.
     """
     ids = events.table["product_id"].combine_chunks()
-    missing = unknown_ids(ids, products.good_ids(), excused=products.bad_ids() if excuse else None)
-    reason = f"is not in {products.checks.raw.file} (or was set aside)"
-    events.checks.refuse(missing, column="product_id", reason=reason)
+    missing = unknown_ids(ids, known, excused=excused)
+    events.checks.refuse(missing, column="product_id", reason=f"is not in {file} (or was set aside)")
 
 
 def with_event_ids(events: pa.Table) -> pa.Table:
@@ -149,8 +149,10 @@ def hash_words(events: pa.Table) -> np.ndarray:
 
     The table has the typed columns that `check_events` makes; a column without any value does not count.
     """
-    words: np.ndarray = _content_hash(events)["high"].copy()
+    words = np.empty(events.num_rows, dtype=np.uint64)
     given = mask_of(events["event_id"].combine_chunks().is_valid())
+    if not given.all():
+        words[~given] = _content_hash(events.filter(pa.array(~given)))["high"]
     if given.any():
         ids = events["event_id"].filter(pa.array(given)).to_numpy(zero_copy_only=False)
         words[given] = pd.util.hash_array(ids, hash_key=_HASH_KEYS[0], categorize=False)

@@ -59,10 +59,12 @@ def refresh_snapshot(store: GraphStore, known: Snapshot, *, progress: Progress =
     now = _sums_of_graph(store, known, progress=progress)
     if not _has_order(now, known):
         return None
-    changed = _changed(now, known)
-    later = _later(known, changed)
+    column: Literal["at", "position"] = "at" if known.order == "clock" else "position"
+    old = _sums_of(known).reindex(now.index, fill_value=0)
+    changed = _different(now, old, moment=column)
+    later = Later(column, _last_moments(known, changed))
     events = read_events(store, schema.events.values(), later=later, progress=progress)
-    anew = _unexplained(now.loc[changed], known, events, column=later.column)
+    anew = _unexplained(now.loc[changed], old.loc[changed], events, column=column)
     if anew:
         events = events.filter(pc.invert(pc.is_in(events["user_id"], value_set=pa.array(anew))))
         whole = read_events(store, schema.events.values(), users=anew, progress=progress)
@@ -106,38 +108,29 @@ def _sums_of(known: Snapshot) -> pd.DataFrame:
     return frame[frame["num_events"] > 0]
 
 
-def _changed(now: pd.DataFrame, known: Snapshot) -> list[str]:
-    """Users whose events are not those of the earlier snapshot."""
-    moment = "at" if known.order == "clock" else "position"
-    return _different(now, _sums_of(known).reindex(now.index, fill_value=0), moment=moment)
-
-
 def _different(now: pd.DataFrame, old: pd.DataFrame, *, moment: str) -> list[str]:
+    """Users whose events do not add up to `old`."""
     same = (now["num_events"] == old["num_events"]) & (now[moment] == old["time"])
     same &= (now["quantity"] - old["quantity"]).abs() <= _CLOSE * old["quantity"].abs().clip(lower=1.0)
     return sorted(now.index[~same])
 
 
-def _later(known: Snapshot, users: Sequence[str]) -> Later:
-    """After which moment the events of users are new."""
+def _last_moments(known: Snapshot, users: Sequence[str]) -> dict[str, int]:
+    """After which moment the events of users are new, by user."""
     last = np.full(known.num_nodes("User") + 1, _EARLIEST, dtype=np.int64)  # the last place is that of newcomers
     np.maximum.at(last, known.events.user, known.events.time)
     places = pd.Index(known.ids("User")).get_indexer(pd.Index(users, dtype=object))
-    column: Literal["at", "position"] = "at" if known.order == "clock" else "position"
-    return Later(column, dict(zip(users, last[places].tolist(), strict=True)))
+    return dict(zip(users, last[places].tolist(), strict=True))
 
 
-def _unexplained(
-    now: pd.DataFrame, known: Snapshot, later: pa.Table, *, column: Literal["at", "position"]
-) -> list[str]:
-    """Users whose events are not those of the earlier snapshot and the later ones."""
+def _unexplained(now: pd.DataFrame, old: pd.DataFrame, later: pa.Table, *, column: str) -> list[str]:
+    """Users whose events are not those of the earlier snapshot, which add up to `old`, and the later ones."""
     frame = later.select(["user_id", column, "quantity"]).to_pandas()
     by_user = frame.assign(quantity=frame["quantity"].fillna(1.0)).groupby("user_id")
     more = pd.DataFrame(
         {"num_events": by_user.size(), "time": by_user[column].sum(), "quantity": by_user["quantity"].sum()}
     )
-    every = _sums_of(known).reindex(now.index, fill_value=0) + more.reindex(now.index, fill_value=0)
-    return _different(now, every, moment=column)
+    return _different(now, old + more.reindex(now.index, fill_value=0), moment=column)
 
 
 def _merged(known: Snapshot, tables: Tables, *, kept: "pd.Index[str]") -> Events | None:

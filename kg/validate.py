@@ -154,7 +154,8 @@ def _check_events(
     if large is not None:
         return large.check(schema, products, excuse=excuse, progress=progress)
     rows = check_events(raws["events"], schema)
-    refuse_unknown_products(rows, products, excuse=excuse)
+    excused, file = products.bad_ids() if excuse else None, products.checks.raw.file
+    refuse_unknown_products(rows, products.good_ids(), excused=excused, file=file)
     return rows
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from kg.deletions import events_of_users, without_users
+from kg.deletions import without_users
 from kg.event_parts import Parting
 from kg.merge_rule import MergeRule
 from kg.merging import Merged, MergedProduct, doubts_of, merge_products
@@ -40,11 +40,10 @@ class FolderInput:
 
     @property
     def parts(self) -> Iterator[pa.Table]:
-        """Further events where their file was read in parts, as `report` has the others: by the ids that stay, without
-        anybody who was deleted."""
+        """Further events where their file was read in parts, by the ids that stay; those of users who were deleted are
+        among them, and `kg.ingest` and `kg.admin_import` leave them out."""
         for part in self.report.parts or ():
-            events = events_of_users(part, self.report.tables)
-            yield events if self.merged is None else self.merged.events(events)
+            yield part if self.merged is None else self.merged.events(part)
 
 
 def read_input(
