@@ -9,7 +9,7 @@ This module checks parameters and fills in names of kinds; it never puts a value
 import difflib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
@@ -107,18 +107,22 @@ class Query:
         """Names of kinds that `bind` must fill in before the query can run."""
         return frozenset(_PLACEHOLDER.findall(self.text))
 
-    def bind(self, **names: str) -> "Query":
-        """Return the query with its placeholders filled in by names of labels, keys or relationship types.
+    def bind(self, **names: str | Sequence[str]) -> "Query":
+        """Return the query with its placeholders filled in by names of labels, keys, relationship types or properties.
+
+        Several names become the entries of a map that takes each from the row (`` `at`: row.`at`, `value`: row.`value` ``),
+        which servers write faster than a map that comes with the row, as they know its keys beforehand.
 
         Raises:
             QueryError: a placeholder is missing or unknown, or a name is not a plain identifier.
         """
         if set(names) != self.placeholders:
             raise QueryError(f"query {self.path} needs {sorted(self.placeholders)} to be bound, got {sorted(names)}")
-        for slot, name in names.items():
-            if not _NAME.fullmatch(name):
-                raise QueryError(f"query {self.path}: {slot} must be letters, digits and underscores, got {name!r}")
-        return replace(self, text=_PLACEHOLDER.sub(lambda match: f"`{names[match[1]]}`", self.text))
+        for slot, given in names.items():
+            for name in [given] if isinstance(given, str) else given:
+                if not _NAME.fullmatch(name):
+                    raise QueryError(f"query {self.path}: {slot} must be letters, digits and underscores, got {name!r}")
+        return replace(self, text=_PLACEHOLDER.sub(lambda match: _quoted(names[match[1]]), self.text))
 
     def check(self, params: Mapping[str, Any], *, typed: bool = False) -> dict[str, Any]:
         """Return the parameters to send, with defaults filled in and texts converted.
@@ -231,6 +235,12 @@ def parse_query(path: str, source: str) -> Query:
         example=dict(_example(path, fields["example"])),
         writes=path.split("/", 1)[0] in WRITING,
     )
+
+
+def _quoted(names: str | Sequence[str]) -> str:
+    if isinstance(names, str):
+        return f"`{names}`"
+    return ", ".join(f"`{name}`: row.`{name}`" for name in names)
 
 
 @cache

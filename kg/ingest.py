@@ -36,7 +36,8 @@ from kg.tables import Tables
 logger = logging.getLogger(__name__)
 FEW = 10
 """The graph's events of a type are not read when there are more than so many times those to be written."""
-_EVENT_KEYS = ("event_id", "user_id", "product_id", "type")
+_EVENT_ENDS = ("user_id", "product_id")
+_EVENT_KEYS = ("event_id", *_EVENT_ENDS, "type")
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,8 +241,8 @@ class _Writer:
 
         Args:
             query: a query of the folder `write`.
-            rows: columns as the query wants them; of events all but the keys go into the map `properties`. Rows become
-                Python objects a batch at a time, so that a large table takes little memory.
+            rows: columns as the query wants them. Rows become Python objects a batch at a time, so that a large table
+                takes little memory.
             step: the kind, for progress and errors.
             otherwise: tried with a batch that the server refuses in `query`, and with all that follow, as what is
                 there already seldom comes alone.
@@ -250,7 +251,7 @@ class _Writer:
         created, total = 0, skipped + rows.num_rows
         self.progress(step, skipped, total)
         for first in range(0, rows.num_rows, self.batch_rows):
-            batch = _as_rows(rows.slice(first, self.batch_rows))
+            batch = rows.slice(first, self.batch_rows).to_pylist()
             result, query, otherwise = self._write_batch(query, batch, otherwise)
             written = result.rows[0]["num_rows"]
             if written != len(batch):
@@ -339,26 +340,33 @@ def _import_events(writer: _Writer, kind: EventKind, *, tables: Tables) -> int:
         return 0
     if not writer.keep and _is_few(writer.store, kind, wanted.num_rows):
         return _write_all(writer, kind, wanted, step=kind.name)
-    create, merge = _create_and_merge(kind)
     there = read_events(writer.store, [kind])
     changed = _by_user(changed_rows(wanted, there, key=("event_id",)))
     writer.num_conflicts += changed.num_rows
     changed = changed.slice(0, 0) if writer.keep else changed
     new = _by_user(_without_empty_columns(new_rows(wanted, there, key=("event_id",))))
     unchanged = wanted.num_rows - changed.num_rows - new.num_rows
+    _, merge = _create_and_merge(kind, changed)
     created = writer.write(merge, changed, step=kind.name, skipped=unchanged) if changed.num_rows else 0
+    create, merge = _create_and_merge(kind, new)
     return created + writer.write(create, new, step=kind.name, otherwise=merge, skipped=unchanged + changed.num_rows)
 
 
 def _write_all(writer: _Writer, kind: EventKind, events: pa.Table, *, step: str) -> int:
     """Write events of which nobody knows how many are there: creating is quickest, so that is tried first."""
-    create, merge = _create_and_merge(kind)
-    return writer.write(create, _by_user(events), step=step, otherwise=merge)
+    rows = _by_user(events)
+    create, merge = _create_and_merge(kind, rows)
+    return writer.write(create, rows, step=step, otherwise=merge)
 
 
-def _create_and_merge(kind: EventKind) -> tuple[Query, Query]:
-    create, merge = load_query("create_events"), load_query("merge_events")
-    return create.bind(relation=kind.relation), merge.bind(relation=kind.relation)
+def _create_and_merge(kind: EventKind, rows: pa.Table) -> tuple[Query, Query]:
+    """Return the queries that create and merge such rows."""
+    properties = [name for name in rows.column_names if name not in _EVENT_ENDS]
+    create, merge = (
+        load_query(name).bind(relation=kind.relation, properties=properties)
+        for name in ("create_events", "merge_events")
+    )
+    return create, merge
 
 
 def _is_few(store: GraphStore, kind: EventKind, num_rows: int) -> bool:
@@ -385,14 +393,3 @@ def _without_empty_columns(events: pa.Table) -> pa.Table:
 def _by_user(events: pa.Table) -> pa.Table:
     """Put the events of a user together: a server finds the user once for all of them."""
     return events.sort_by([("user_id", "ascending"), ("event_id", "ascending")]).drop_columns(["type"])
-
-
-def _as_rows(table: pa.Table) -> list[dict[str, Any]]:
-    """Shape rows as key columns and, for events, a map of the other properties; a null removes one."""
-    if "event_id" not in table.column_names:
-        rows: list[dict[str, Any]] = table.to_pylist()
-        return rows
-    names = [name for name in table.column_names if name not in _EVENT_KEYS]
-    properties = table.select(names).to_pylist() if names else [{} for _ in range(len(table))]
-    keys = table.select(["event_id", "user_id", "product_id"]).to_pylist()
-    return [{**key, "properties": values} for key, values in zip(keys, properties, strict=True)]

@@ -185,6 +185,17 @@ def test_a_placeholder_becomes_a_quoted_name() -> None:
     assert frozenset() == bound.placeholders
 
 
+def test_several_names_become_a_map_of_what_the_row_has() -> None:
+    bound = load_query("create_events").bind(relation="BOUGHT", properties=["event_id", "at"])
+
+    assert "CREATE (u)-[e:`BOUGHT` { `event_id`: row.`event_id`, `at`: row.`at` }]->(p)" in bound.text
+
+
+def test_each_of_several_names_must_be_an_identifier() -> None:
+    with pytest.raises(QueryError, match="properties must be letters, digits and underscores, got 'a b'"):
+        load_query("create_events").bind(relation="BOUGHT", properties=["event_id", "a b"])
+
+
 @pytest.mark.parametrize("name", ["Product`) DETACH DELETE (n", "", "a b", "1st", "A" * 64, "Ä"])
 def test_a_name_that_is_no_identifier_is_refused(name: str) -> None:
     with pytest.raises(QueryError, match="label must be letters, digits and underscores"):
