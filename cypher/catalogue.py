@@ -110,7 +110,7 @@ class Query:
     def bind(self, **names: str | Sequence[str]) -> "Query":
         """Return the query with its placeholders filled in by names of labels, keys, relationship types or properties.
 
-        Several names become the entries of a map that takes each from the row (`` `at`: row.`at`, `value`: row.`value` ``),
+        Several names become the entries of a map that takes each from the row (`` `at`: row.`at`, `sum`: row.`sum` ``),
         which servers write faster than a map that comes with the row, as they know its keys beforehand.
 
         Raises:
