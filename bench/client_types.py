@@ -25,6 +25,8 @@ _BASES = {"exclude_id": "ListOptions", "exclude_ids": "WishOptions"}
 """Routes that take such a field share what all of them take, in a class of this name."""
 _ITEMS_OF = "ExplainAnswer"
 """The answer that holds whatever an item of a list may hold; its parts have a module of their own."""
+_CARE = ("/v1/graph", "/v1/recommendations", "/v1/rules", "/v1/runs", "/v1/uptake", "/v1/users")
+"""Beginnings of the routes that are for those who look after a shop."""
 BY_POST = ("/v1/graph/queries/{name}", "get")
 """The route that a client has no use for: the same is asked by POST, where values keep their types."""
 _SIMPLE = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "null": "None"}
@@ -34,7 +36,8 @@ _HEAD = '"""{}\n\nWritten from docs/openapi.json by `make openapi`; not to be ch
 _MODULES = {
     "items": "What the lists of the API and its explanations consist of.",
     "parts": "What the other answers of the API consist of.",
-    "answers": "The answers of the API, one class for each shape.",
+    "answers": "The answers of the API to applications, one class for each shape.",
+    "care": "The answers of the API to those who look after a shop, one class for each shape.",
     "wishes": "What requests to the API may say.",
 }
 
@@ -53,17 +56,19 @@ def render(document: Schema) -> dict[str, str]:
     """Return the text of each module by its name, not yet formatted."""
     schemas = document["components"]["schemas"]
     _check_names(schemas)
-    answers = {name for _, _, route in routes_of(document) for name in _answers(route)}
+    care = {name for path, _, route in routes_of(document) if path.startswith(_CARE) for name in _answers(route)}
+    answers = {name for path, _, route in routes_of(document) if not path.startswith(_CARE) for name in _answers(route)}
     items = _reached(schemas, [_ITEMS_OF]) - answers
-    parts = _reached(schemas, [*answers, "FieldProblem"]) - answers - items
+    parts = _reached(schemas, [*answers, *care, "FieldProblem"]) - answers - care - items
     bodies = [name for _, _, route in routes_of(document) for name in _bodies(route)]
-    read = {"items": items, "parts": parts, "answers": answers}
+    read = {"items": items, "parts": parts, "answers": answers, "care": care - answers}
     places = {name: module for module, names in read.items() for name in names}
     texts = {
         module: "\n\n".join([_head(module, schemas, places), *_in_order(schemas, sorted(names))])
         for module, names in read.items()
     }
-    sent = _in_order(schemas, sorted(_reached(schemas, bodies) - {*bodies}), way="body")
+    inner = {name for body in bodies for name in _reached(schemas, [body]) - {body}}
+    sent = _in_order(schemas, sorted(inner), way="body")
     return texts | {"wishes": "\n\n".join([_head("wishes", schemas, {}), *sent, *_options(document)])}
 
 

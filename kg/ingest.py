@@ -16,12 +16,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cypher.catalogue import Query, load_query
-from cypher.errors import QueryError
+from cypher.catalogue import load_query
 from kg.additions import Additions
 from kg.deletions import events_of_users, without_deleted
 from kg.difference import changed_rows, new_rows
-from kg.errors import TableError
 from kg.extract import read_edges, read_events, read_nodes
 from kg.import_lock import import_lock
 from kg.merge_rule import MergeRule
@@ -30,14 +28,13 @@ from kg.merging import MergedProduct
 from kg.privacy import Secret
 from kg.progress import Progress, silent
 from kg.schema import EventKind, GraphSchema, NodeKind, RelationKind
-from kg.store import GraphStore, WriteResult
+from kg.store import GraphStore
 from kg.tables import Tables
+from kg.writer import EDGE_ENDS, Writer, by_user, create_and_merge, merge_edges, without_empty_columns
 
 logger = logging.getLogger(__name__)
 FEW = 10
 """The graph's events of a type are not read when there are more than so many times those to be written."""
-_EVENT_ENDS = ("user_id", "product_id")
-_EVENT_KEYS = ("event_id", *_EVENT_ENDS, "type")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +123,7 @@ def ingest(
     with import_lock(store):
         store.create_schema(tables.schema)
         tables, num_deleted = without_deleted(store, tables, secret)
-        writer = _Writer(store, options.batch_rows, progress, options.keep)
+        writer = Writer(store, options.batch_rows, progress, options.keep)
         plan = plan_merge(store, tables, options.merge)
         tables = tables if plan is None else _merge(writer, plan)
         nodes_created = sum(_import_nodes(writer, kind, tables=tables) for kind in tables.schema.nodes.values())
@@ -163,7 +160,7 @@ def write_events(store: GraphStore, schema: GraphSchema, *, events: pa.Table, ba
     Raises:
         TableError: an event names a user or a product that is not in the graph.
     """
-    writer = _Writer(store, batch_rows, silent)
+    writer = Writer(store, batch_rows, silent)
     names = sorted(pc.unique(events["type"]).to_pylist())
     return sum(_write_all(writer, schema.event(name), _of_type(events, name), step=name) for name in names)
 
@@ -179,7 +176,7 @@ def write_nodes(store: GraphStore, schema: GraphSchema, *, label: str, nodes: pa
         batch_rows: rows a transaction.
     """
     merge = load_query("merge_nodes").bind(label=label, key=schema.nodes[label].key)
-    return _Writer(store, batch_rows, silent).write(merge, nodes, step=label)
+    return Writer(store, batch_rows, silent).write(merge, nodes, step=label)
 
 
 def write_additions(store: GraphStore, schema: GraphSchema, additions: Additions) -> None:
@@ -195,10 +192,11 @@ def write_additions(store: GraphStore, schema: GraphSchema, additions: Additions
         rows = {node: {} if name is None else {"name": name} for node, name in named.items()}
         _write_rows(store, schema, label=label, key=key, rows=rows)
     _write_rows(store, schema, label="Product", key=schema.nodes["Product"].key, rows=additions.products)
-    writer = _Writer(store, 1_000, silent)
+    writer = Writer(store, 1_000, silent)
     for name, pairs in additions.edges.items():
         edges = [{"from_id": source, "to_id": target, "at": None, "weight": None} for source, target in pairs]
-        writer.write(_merge_edges(schema, schema.relation(name)), pa.Table.from_pylist(edges), step=name)
+        rows = pa.Table.from_pylist(edges)
+        writer.write(merge_edges(schema, schema.relation(name), rows), rows, step=name)
 
 
 def _write_rows(
@@ -212,67 +210,7 @@ def _write_rows(
         write_nodes(store, schema, label=label, nodes=pa.Table.from_pylist(group))
 
 
-def _merge_edges(schema: GraphSchema, kind: RelationKind) -> Query:
-    return load_query("merge_edges").bind(
-        relation=kind.name,
-        source=kind.source,
-        source_key=schema.nodes[kind.source].key,
-        target=kind.target,
-        target_key=schema.nodes[kind.target].key,
-    )
-
-
-@dataclass(slots=True)
-class _Writer:
-    """Writes rows in batches and reports how far it is."""
-
-    store: GraphStore
-    batch_rows: int
-    progress: Progress
-    keep: bool = False
-    """Whether what is there with other properties stays as it is."""
-    num_conflicts: int = 0
-    """Rows so far that were there with other properties."""
-
-    def write(
-        self, query: Query, rows: pa.Table, *, step: str, otherwise: Query | None = None, skipped: int = 0
-    ) -> int:
-        """Run the query on all rows; return how many nodes or relationships it created.
-
-        Args:
-            query: a query of the folder `write`.
-            rows: columns as the query wants them. Rows become Python objects a batch at a time, so that a large table
-                takes little memory.
-            step: the kind, for progress and errors.
-            otherwise: tried with a batch that the server refuses in `query`, and with all that follow, as what is
-                there already seldom comes alone.
-            skipped: rows that need no writing, for progress.
-        """
-        created, total = 0, skipped + rows.num_rows
-        self.progress(step, skipped, total)
-        for first in range(0, rows.num_rows, self.batch_rows):
-            batch = rows.slice(first, self.batch_rows).to_pylist()
-            result, query, otherwise = self._write_batch(query, batch, otherwise)
-            written = result.rows[0]["num_rows"]
-            if written != len(batch):
-                raise TableError(f"{len(batch) - written} of {len(batch)} rows of {step} name nodes not in the graph")
-            created += result.nodes_created + result.edges_created
-            self.progress(step, skipped + first + len(batch), total)
-        return created
-
-    def _write_batch(
-        self, query: Query, batch: list[dict[str, Any]], otherwise: Query | None
-    ) -> tuple[WriteResult, Query, Query | None]:
-        """Write a batch; return with what came of it how to go on."""
-        try:
-            return self.store.write(query, batch), query, otherwise
-        except QueryError:
-            if otherwise is None:
-                raise
-            return self.store.write(otherwise, batch), otherwise, None
-
-
-def _merge(writer: _Writer, plan: MergedImport) -> Tables:
+def _merge(writer: Writer, plan: MergedImport) -> Tables:
     """Change what is there so that the merged tables fit, and return those; stopped and done again it is the same."""
     tables = plan.tables
     plan.take_back(writer.store, tables.schema, tables.events)
@@ -282,17 +220,17 @@ def _merge(writer: _Writer, plan: MergedImport) -> Tables:
     return tables
 
 
-def _import_nodes(writer: _Writer, kind: NodeKind, *, tables: Tables) -> int:
+def _import_nodes(writer: Writer, kind: NodeKind, *, tables: Tables) -> int:
     wanted = tables.nodes[kind.label]
     if not wanted.num_rows:
         return 0
     there = read_nodes(writer.store, kind)
-    rows = _to_write(writer, wanted, there, key=(kind.key,))
+    rows = pa.concat_tables(_to_write(writer, wanted, there, key=(kind.key,)))
     merge = load_query("merge_nodes").bind(label=kind.label, key=kind.key)
     return writer.write(merge, rows, step=kind.label, skipped=wanted.num_rows - rows.num_rows)
 
 
-def _retire_others(writer: _Writer, tables: Tables) -> int:
+def _retire_others(writer: Writer, tables: Tables) -> int:
     kind = tables.schema.nodes["Product"]
     there = read_nodes(writer.store, kind)
     gone = pc.invert(pc.is_in(there[kind.key], value_set=tables.nodes["Product"][kind.key].combine_chunks()))
@@ -304,19 +242,23 @@ def _retire_others(writer: _Writer, tables: Tables) -> int:
     return len(ids)
 
 
-def _import_edges(writer: _Writer, kind: RelationKind, *, tables: Tables) -> int:
+def _import_edges(writer: Writer, kind: RelationKind, *, tables: Tables) -> int:
     wanted = tables.edges[kind.name]
     if not wanted.num_rows:
         return 0
-    there = read_edges(writer.store, kind, schema=tables.schema)
-    rows = _to_write(writer, wanted, there, key=("from_id", "to_id"))
-    return writer.write(
-        _merge_edges(tables.schema, kind), rows, step=kind.name, skipped=wanted.num_rows - rows.num_rows
-    )
+    there, created = read_edges(writer.store, kind, schema=tables.schema), 0
+    new, changed = _to_write(writer, wanted, there, key=EDGE_ENDS)
+    skipped = wanted.num_rows - new.num_rows - changed.num_rows
+    for rows in (without_empty_columns(new), changed):
+        if rows.num_rows:
+            merge = merge_edges(tables.schema, kind, rows)
+            created += writer.write(merge, rows, step=kind.name, skipped=skipped)
+            skipped += rows.num_rows
+    return created
 
 
 def _import_all_events(
-    writer: _Writer, tables: Tables, parts: Iterable[pa.Table], plan: MergedImport | None
+    writer: Writer, tables: Tables, parts: Iterable[pa.Table], plan: MergedImport | None
 ) -> tuple[Mapping[str, int], int]:
     """Write events; return how many there were of each type, and how many were new."""
     kinds = tables.schema.events
@@ -334,39 +276,29 @@ def _import_all_events(
     return counts, created
 
 
-def _import_events(writer: _Writer, kind: EventKind, *, tables: Tables) -> int:
+def _import_events(writer: Writer, kind: EventKind, *, tables: Tables) -> int:
     wanted = _of_type(tables.events, kind.name)
     if not wanted.num_rows:
         return 0
     if not writer.keep and _is_few(writer.store, kind, wanted.num_rows):
         return _write_all(writer, kind, wanted, step=kind.name)
     there = read_events(writer.store, [kind])
-    changed = _by_user(changed_rows(wanted, there, key=("event_id",)))
+    changed = by_user(changed_rows(wanted, there, key=("event_id",)))
     writer.num_conflicts += changed.num_rows
     changed = changed.slice(0, 0) if writer.keep else changed
-    new = _by_user(_without_empty_columns(new_rows(wanted, there, key=("event_id",))))
+    new = by_user(without_empty_columns(new_rows(wanted, there, key=("event_id",))))
     unchanged = wanted.num_rows - changed.num_rows - new.num_rows
-    _, merge = _create_and_merge(kind, changed)
+    _, merge = create_and_merge(kind, changed)
     created = writer.write(merge, changed, step=kind.name, skipped=unchanged) if changed.num_rows else 0
-    create, merge = _create_and_merge(kind, new)
+    create, merge = create_and_merge(kind, new)
     return created + writer.write(create, new, step=kind.name, otherwise=merge, skipped=unchanged + changed.num_rows)
 
 
-def _write_all(writer: _Writer, kind: EventKind, events: pa.Table, *, step: str) -> int:
+def _write_all(writer: Writer, kind: EventKind, events: pa.Table, *, step: str) -> int:
     """Write events of which nobody knows how many are there: creating is quickest, so that is tried first."""
-    rows = _by_user(events)
-    create, merge = _create_and_merge(kind, rows)
+    rows = by_user(events)
+    create, merge = create_and_merge(kind, rows)
     return writer.write(create, rows, step=step, otherwise=merge)
-
-
-def _create_and_merge(kind: EventKind, rows: pa.Table) -> tuple[Query, Query]:
-    """Return the queries that create and merge such rows."""
-    properties = [name for name in rows.column_names if name not in _EVENT_ENDS]
-    create, merge = (
-        load_query(name).bind(relation=kind.relation, properties=properties)
-        for name in ("create_events", "merge_events")
-    )
-    return create, merge
 
 
 def _is_few(store: GraphStore, kind: EventKind, num_rows: int) -> bool:
@@ -374,22 +306,12 @@ def _is_few(store: GraphStore, kind: EventKind, num_rows: int) -> bool:
     return bool(store.read(count)[0]["num_edges"] > FEW * num_rows)
 
 
-def _to_write(writer: _Writer, wanted: pa.Table, there: pa.Table, *, key: Sequence[str]) -> pa.Table:
+def _to_write(writer: Writer, wanted: pa.Table, there: pa.Table, *, key: Sequence[str]) -> tuple[pa.Table, pa.Table]:
+    """Return the rows that are new and those that are there with other properties, as far as they are to be written."""
     new, changed = new_rows(wanted, there, key=key), changed_rows(wanted, there, key=key)
     writer.num_conflicts += changed.num_rows
-    return new if writer.keep else pa.concat_tables([new, changed])
+    return new, changed.slice(0, 0) if writer.keep else changed
 
 
 def _of_type(events: pa.Table, name: str) -> pa.Table:
     return events.filter(pc.equal(events["type"], name))
-
-
-def _without_empty_columns(events: pa.Table) -> pa.Table:
-    return events.select(
-        [name for name in events.column_names if name in _EVENT_KEYS or events[name].null_count < len(events)]
-    )
-
-
-def _by_user(events: pa.Table) -> pa.Table:
-    """Put the events of a user together: a server finds the user once for all of them."""
-    return events.sort_by([("user_id", "ascending"), ("event_id", "ascending")]).drop_columns(["type"])

@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import Literal
 
 from cypher.errors import InputError
+from serving.rules import Action, Rule
 
 Surface = Literal["short", "long"]
 """Where words stand: a caption, or a place for a full sentence."""
@@ -31,6 +32,8 @@ class Reason(StrEnum):
     """It is new in the shop."""
     EXPLORATION = "EXPLORATION"
     """It is new, nobody had it yet, and a place was kept for such a product."""
+    PROMOTED = "PROMOTED"
+    """A rule of the shop put it on its place, or moved it up."""
     MATCH = "MATCH"
     """It fits the words of a search."""
 
@@ -67,6 +70,8 @@ class Filter:
     """Leave out what the user did not have before."""
     only_ids: tuple[str, ...] | None = None
     """Nothing but these products; None: the whole catalogue."""
+    rules: tuple[Rule, ...] = ()
+    """What the shop itself says about the list, by name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +159,14 @@ class Contribution:
 
 
 @dataclass(frozen=True, slots=True)
+class RuleMark:
+    """A rule of the shop that moved an item."""
+
+    name: str
+    action: Action
+
+
+@dataclass(frozen=True, slots=True)
 class Item:
     """One recommended product."""
 
@@ -169,6 +182,8 @@ class Item:
     """Largest terms first; empty unless explanations were asked for."""
     text: str
     """Why it is there in one sentence: the strongest path, else the reason that carried most."""
+    rules: tuple[RuleMark, ...] = ()
+    """Rules of the shop that moved it."""
     although: Objection | None = None
     """What the user did that speaks against it most; None where nothing does, or explanations were not asked for."""
 
@@ -185,7 +200,9 @@ class Answer:
     events_used: int
     """Events of the history that took part."""
     removed: dict[str, int]
-    """Products left out, by cause: `filter`, `seen`."""
+    """Products left out, by cause: `filter`, `seen`, `rule`."""
+    rules: tuple[str, ...] = ()
+    """Rules of the shop that the list was made by."""
 
 
 def check_diversity(diversity: float) -> None:

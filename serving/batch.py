@@ -19,6 +19,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import TypeAdapter
 from threadpoolctl import threadpool_limits
 
 from cypher.errors import InputError, WhycartError
@@ -31,6 +32,7 @@ from serving.events import EventLog
 from serving.ready import Ready
 from serving.reason_config import ReasonConfig
 from serving.recommend import recommend
+from serving.rules import Rule
 
 BLOCK = 256
 """Users of a part."""
@@ -58,6 +60,9 @@ COLUMNS = pa.schema(
 )
 """One row an item; users in order of id, items by rank."""
 _JOB = "job.json"
+_AS_BEGUN = ("now_ms", "rules")
+"""What a job keeps of its first run, whatever holds when it goes on."""
+_RULES = TypeAdapter(tuple[Rule, ...])
 
 
 class BatchStopped(WhycartError):
@@ -79,6 +84,8 @@ class BatchJob:
     """Moment that ages are counted from; of the first run."""
     where: str | None = None
     """Filter in words; None: every product that is available."""
+    rules: str = "[]"
+    """Business rules of the lists, JSON; those of the first run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +117,7 @@ def recommend_to_all(  # who, what, from where and to where: each on its own
         users: ids, sorted and different; one that the model does not know gets what the API gives it.
         out: the file; it appears when it is whole. Parts stand beside it until then.
         source: bundle, settings of reasons and event log.
-        wish: n, paths, language and the filter in words; its user and the rest of its filter are ignored.
+        wish: n, paths, language, the filter in words and the rules; its user and the rest of its filter are ignored.
         workers: processes; at least 1.
         restart: throw away what an earlier run with other arguments left.
         progress: called after each part, in users.
@@ -131,6 +138,7 @@ def recommend_to_all(  # who, what, from where and to where: each on its own
         users=asked,
         now_ms=_now_ms(),
         where=wish.filter.where,
+        rules=_RULES.dump_json(wish.filter.rules, exclude_defaults=True).decode(),
     )
     job = _agree(parts, job)
     blocks = {number: users[first : first + BLOCK] for number, first in enumerate(range(0, len(users), BLOCK))}
@@ -160,7 +168,7 @@ def _agree(parts: Path, job: BatchJob) -> BatchJob:
         return job
     begun = BatchJob(**json.loads(file.read_text(encoding="utf-8")))
     old, new = asdict(begun), asdict(job)
-    other = [name for name in old if name != "now_ms" and old[name] != new[name]]
+    other = [name for name in old if name not in _AS_BEGUN and old[name] != new[name]]
     if other:
         was = {name: "other users" if name == "users" else f"{name} {old[name]}, now {new[name]}" for name in other}
         raise InputError(
@@ -224,11 +232,9 @@ def _write_part(path: Path, users: Sequence[str], job: BatchJob) -> None:
 
 def lists_of(ready: Ready, log: EventLog, users: Sequence[str], job: BatchJob) -> pa.Table:
     """Return the lists of some users as a table of COLUMNS."""
-    rows = []
+    rows, bounds = [], Filter(where=job.where, rules=_RULES.validate_json(job.rules))
     for user in users:
-        request = RecommendRequest(
-            user_id=user, n=job.n, paths=job.paths, language=job.language, filter=Filter(where=job.where)
-        )
+        request = RecommendRequest(user_id=user, n=job.n, paths=job.paths, language=job.language, filter=bounds)
         answer = recommend(ready, log, request, now_ms=job.now_ms)
         versions = {"model_version": answer.model_version, "graph_version": answer.graph_version}
         rows += [{"user_id": user, **_row(item), **versions} for item in answer.items]

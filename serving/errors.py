@@ -56,6 +56,14 @@ class FilterError(InputError):
     """A filter cannot be read, or names what the shop does not have."""
 
 
+class RuleError(InputError):
+    """A business rule cannot be used as it is."""
+
+
+class UnknownRule(RuleError):
+    """No rule has this name."""
+
+
 class KeysError(InputError):
     """An API key cannot be made as it is asked for."""
 

@@ -40,7 +40,7 @@ class Explanation:
     n: int
     """Length of the list that was asked about."""
     removed_by: str | None
-    """What keeps it out of lists: `unavailable`, `filter`, `seen`; None: nothing."""
+    """What keeps it out of lists: `unavailable`, `filter`, `rule`, `seen`; None: nothing."""
     in_top: bool
     """Whether it is among the n best that may be recommended."""
     by_kernel: dict[str, float]

@@ -19,6 +19,7 @@ from serving.history import EventReader, past_of
 from serving.profile import profile_of
 from serving.ready import Ready
 from serving.recommend import recommend, similar
+from serving.rules import ListName, of_list
 from serving.surfaces import Basket, bought_together, newest, trending
 from serving.words import Words
 
@@ -73,7 +74,8 @@ def home_of(
         ready: the bundle.
         events: gives what the user did after the bundle was made.
         since: events of anybody that are not in the bundle, for what is in demand.
-        request: who asks, how many products a row has, and what may be in it.
+        request: who asks, how many products a row has, and what may be in it; each row goes by those of its rules that
+            change its list.
         rows: how many at most.
         now_ms: epoch milliseconds that ages are counted from; None: the clock.
 
@@ -125,7 +127,8 @@ class _Page:
             yield self._row("again", self._recommend(replace(self.request, filter=again, new_every=0)))
             yield from self._because(wanted)
         yield from self._new(wanted)
-        hot = trending(self.ready, self.since, n=wanted.n, filter=_for_anybody(wanted.filter), words=self.words)
+        bounds = _of(_for_anybody(wanted.filter), "trending")
+        hot = trending(self.ready, self.since, n=wanted.n, filter=bounds, words=self.words)
         yield self._row("trending", hot)
 
     def _because(self, wanted: RecommendRequest) -> Iterator[Row]:
@@ -138,9 +141,10 @@ class _Page:
         bounds = replace(_for_anybody(wanted.filter), exclude_ids=(*wanted.filter.exclude_ids, *had))
         for row in latest:
             key = ids[row]
-            found = bought_together(self.ready, Basket(product_ids=(key,)), n=wanted.n, filter=bounds, words=self.words)
+            basket, words = Basket(product_ids=(key,)), self.words
+            found = bought_together(self.ready, basket, n=wanted.n, filter=_of(bounds, "bought_together"), words=words)
             if len(found.items) < self.request.n:
-                found = similar(self.ready, key, n=wanted.n, filter=bounds, words=self.words)
+                found = similar(self.ready, key, n=wanted.n, filter=_of(bounds, "similar"), words=words)
             if found.items:
                 yield self._row("because", found, About("Product", key, self.ready.shelf.label("Product", row)))
                 given += 1
@@ -150,7 +154,7 @@ class _Page:
     def _new(self, wanted: RecommendRequest) -> Iterator[Row]:
         """What is new in the category that the user likes most, or in the shop."""
         taste = self.ready.bundle.scorer.score(self.history) if len(self.history) else None
-        bounds = _for_anybody(wanted.filter)
+        bounds = _of(_for_anybody(wanted.filter), "new")
         for best in profile_of(self.ready, self.history, n=1).affinities.get("category", ()):
             inside = replace(bounds, categories=(*bounds.categories, best.id))
             found = newest(self.ready, n=wanted.n, taste=taste, filter=inside, words=self.words)
@@ -158,7 +162,8 @@ class _Page:
         yield self._row("new", newest(self.ready, n=wanted.n, taste=taste, filter=bounds, words=self.words))
 
     def _recommend(self, request: RecommendRequest) -> Answer:
-        return recommend(self.ready, self.events, request, now_ms=self.now_ms)
+        bounds = _of(request.filter, "recommend")
+        return recommend(self.ready, self.events, replace(request, filter=bounds), now_ms=self.now_ms)
 
     def _row(self, kind: Kind, answer: Answer, about: About | None = None) -> Row:
         return Row(kind, self._title(kind, about), about, answer.items)
@@ -172,6 +177,11 @@ class _Page:
 def _for_anybody(bounds: Filter) -> Filter:
     """A filter without what it asks of the user's history."""
     return replace(bounds, exclude_seen=None, only_seen=False)
+
+
+def _of(bounds: Filter, name: ListName) -> Filter:
+    """A filter with those of its rules that change a list."""
+    return replace(bounds, rules=of_list(bounds.rules, name)) if bounds.rules else bounds
 
 
 def _ranked(items: tuple[Item, ...]) -> tuple[Item, ...]:

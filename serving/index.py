@@ -28,10 +28,8 @@ class ProductIndex:
         self._index = faiss.IndexFlatIP(vectors.shape[1])
         self._index.add(vectors)
 
-    def nearest(
-        self, product: int, allowed: Bool[np.ndarray, " product"], *, k: int
-    ) -> tuple[Int[np.ndarray, " rank"], Float[np.ndarray, "part rank"]]:
-        """Return the nearest allowed products, best first, and what each part adds to their similarity.
+    def nearest(self, product: int, allowed: Bool[np.ndarray, " product"], *, k: int) -> Int[np.ndarray, " rank"]:
+        """Return the nearest allowed products, best first.
 
         Args:
             product: row of the product.
@@ -40,13 +38,20 @@ class ProductIndex:
         """
         num_allowed = int(np.count_nonzero(allowed))
         if not num_allowed:
-            return np.zeros(0, dtype=np.int64), np.zeros((len(self.parts), 0))
+            return np.zeros(0, dtype=np.int64)
         bits = faiss.IDSelectorBitmap(np.packbits(allowed, bitorder="little"))  # type: ignore[arg-type, call-arg]
         wish = faiss.SearchParameters(sel=bits)  # type: ignore[call-arg]  # added at import
         _, found = self._index.search(self._vectors[product : product + 1], min(k, num_allowed), params=wish)
-        rank = found[0][found[0] >= 0]
-        similarity = [part[rank] @ part[product] for part in self.parts.values()]
-        return rank, np.stack(similarity).astype(np.float64)
+        return np.asarray(found[0][found[0] >= 0])
+
+    def split(self, product: int, others: Int[np.ndarray, " other"]) -> Float[np.ndarray, "part other"]:
+        """Return what each part adds to the similarity of a product and some others."""
+        similarity = [part[others] @ part[product] for part in self.parts.values()]
+        return np.stack(similarity).astype(np.float64)
+
+    def similarity(self, product: int) -> Float[np.ndarray, " product"]:
+        """Return how alike a product and every product are."""
+        return np.asarray(self._vectors @ self._vectors[product], dtype=np.float64)
 
     def cosines(self, products: Int[np.ndarray, " candidate"]) -> Float[np.ndarray, "candidate candidate"]:
         """Return the similarity of each pair of some products: the mean of their cosines."""

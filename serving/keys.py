@@ -18,8 +18,9 @@ import sqlalchemy as sa
 from serving.errors import KeysError, UnknownKey
 from serving.state import API_KEYS, StateFile, open_state, translated
 
-Scope = Literal["read", "write", "cypher", "admin"]
-"""What a key is for: `read` lists, reasons and metrics, `write` events, `cypher` queries of the graph, `admin` all."""
+Scope = Literal["read", "write", "cypher", "rules", "admin"]
+"""What a key is for: `read` lists, reasons and metrics, `write` events, `cypher` queries of the graph,
+`rules` business rules, `admin` all."""
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 PREFIX = "wk"
 _KEY = re.compile(rf"{PREFIX}_([0-9a-f]{{12}})_([A-Za-z0-9_-]{{43}})")

@@ -13,6 +13,7 @@ from kg.paths import PathFinder
 from kg.schema import GraphSchema
 from kg.snapshot import Snapshot
 from serving.answer import Filter, PathNode, Surface
+from serving.arrangement import Arrangement, arrange
 from serving.bundle_encoder import BundleEncoder
 from serving.demand import Demand, build_demand
 from serving.errors import ConfigError, UnknownProduct
@@ -20,12 +21,14 @@ from serving.index import ProductIndex
 from serving.language import Languages
 from serving.reason_config import ReasonConfig
 from serving.roles import Roles
+from serving.rules import Rule
 from serving.search_index import SearchIndex
 from serving.shelf import Shelf, build_shelf
 from serving.words import Words
 
 _FEW_MEMBERS = 20.0
 """An entity with so few products says enough in any catalogue."""
+_KEPT_ARRANGEMENTS = 32
 _KEPT_BYTES = 31 * 1024 * 1024
 
 
@@ -60,6 +63,8 @@ class Ready:
     """What searches are answered from."""
     path_nodes: dict[tuple[str, int | None], PathNode] = field(default_factory=dict)
     """Nodes as paths show them, by label and row; each is made when it is first shown. None: other users."""
+    arrangements: dict[tuple[Rule, ...], Arrangement] = field(default_factory=dict)
+    """Rules that lists were made by of late, laid out."""
 
     def words(self, language: str | None = None, surface: Surface = "long") -> Words:
         """Return how reasons are told.
@@ -95,7 +100,18 @@ class Ready:
             mine[history.product] = True
             removed["not_seen"] = int((allowed & ~mine).sum())
             allowed &= mine
+        if wish.rules:
+            self.arranged(wish.rules).hide(allowed, removed)
         return allowed, removed
+
+    def arranged(self, rules: tuple[Rule, ...]) -> Arrangement:
+        """Return the rules of one list, laid out; those laid out last are kept."""
+        found = self.arrangements.get(rules)
+        if found is None:
+            if len(self.arrangements) >= _KEPT_ARRANGEMENTS:
+                self.arrangements.clear()
+            found = self.arrangements[rules] = arrange(self.shelf, rules)
+        return found
 
     def bounds(self, user: int | None) -> Bounds:
         """Return what the paths shown to a user may lead over."""

@@ -1,10 +1,9 @@
-"""How an answer comes about, as a story: history -> score -> filter -> rank -> vary -> keep places -> explain.
+"""How an answer comes about, as a story: history -> score -> filter -> rank -> vary -> keep places -> rules -> explain.
 
-Everything is read from one bundle; there is no call to a database and no torch. Business rules will appear here as a
-step with a name of its own.
+Everything is read from one bundle; there is no call to a database and no torch.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from gnn.score import top_products
 from kg.kernels import EmbeddingKernel
@@ -18,6 +17,7 @@ from serving.answer import (
     check_diversity,
     check_page,
 )
+from serving.arrangement import Mask, Ordered, Rows, Scores, marked
 from serving.explain import explain_items
 from serving.history import EventReader, past_of
 from serving.ready import Ready
@@ -46,18 +46,44 @@ def recommend(ready: Ready, events: EventReader, request: RecommendRequest, *, n
     history = past.read()
     spread = bundle.scorer.spread(history)
     allowed, removed = ready.allow(request.filter, history)
-    wanted = request.offset + request.n
-    if request.diversity:
-        pool = top_products(spread.scores, allowed, k=max(POOL, wanted))
-        ranked = vary(ready, pool, spread.scores, diversity=request.diversity, k=wanted)
-    else:
-        ranked = top_products(spread.scores, allowed, k=wanted)
-    ranked, kept = with_new(ranked, spread.scores, new=allowed & ready.demand.is_new, every=request.new_every)
-    ranked, first = ranked[request.offset :], request.offset + 1
+    best = _Best(ready, request)
+    arranged = ready.arranged(request.filter.rules)
+    ordered = arranged.order(spread.scores, allowed, k=best.wanted, best=best)
+    ranked, first = ordered.rows[request.offset :], request.offset + 1
     items = explain_items(ready, ranked, spread, user=past.user, paths=request.paths, first_rank=first, words=words)
-    if kept:
-        items = tuple(_kept(item) if row in kept else item for item, row in zip(items, ranked.tolist(), strict=True))
-    return Answer(items, bundle.version, bundle.snapshot.hash, len(history), removed)
+    if best.kept:
+        items = tuple(
+            _kept(item) if row in best.kept else item for item, row in zip(items, ranked.tolist(), strict=True)
+        )
+    answer = Answer(items, bundle.version, bundle.snapshot.hash, len(history), removed)
+    return marked(arranged, answer, ordered, words)
+
+
+@dataclass(slots=True)
+class _Best:
+    """Finds the best products for a request, varied where it asks for that, and with places kept for new ones."""
+
+    ready: Ready
+    request: RecommendRequest
+    kept: set[int] = field(default_factory=set)
+    """Products that took such places."""
+
+    @property
+    def wanted(self) -> int:
+        """How many are looked for: those that are skipped, and those that are shown."""
+        return self.request.offset + self.request.n
+
+    def __call__(self, scores: Scores, allowed: Mask, *, k: int) -> Rows:
+        request = self.request
+        if request.diversity:
+            pool = top_products(scores, allowed, k=max(POOL, self.wanted))
+            ranked = vary(self.ready, pool, scores, diversity=request.diversity, k=k)
+        else:
+            ranked = top_products(scores, allowed, k=k)
+        new = allowed & self.ready.demand.is_new
+        ranked, kept = with_new(ranked, scores, new=new, every=request.new_every)
+        self.kept |= kept
+        return ranked
 
 
 def _kept(item: Item) -> Item:
@@ -82,9 +108,16 @@ def similar(
     """
     check_page(n, offset)
     product = ready.product_row(product_id)
-    allowed, removed = ready.allow(filter or Filter(), None)
+    bounds = filter or Filter()
+    allowed, removed = ready.allow(bounds, None)
     allowed[product] = False
-    rows, parts = ready.index.nearest(product, allowed, k=offset + n)
+    arranged = ready.arranged(bounds.rules)
+    if arranged.rules:
+        likeness = ready.index.similarity(product)
+        ordered = arranged.order(likeness, allowed, k=offset + n, best=top_products)
+    else:
+        ordered = Ordered(ready.index.nearest(product, allowed, k=offset + n), {})
+    rows, parts = ordered.rows, ready.index.split(product, ordered.rows)
     names = list(ready.index.parts)
     ids = ready.bundle.snapshot.ids("Product")
     items, told = [], words or ready.words()
@@ -96,4 +129,5 @@ def similar(
         score = float(parts[:, place].sum())
         text = describe_item(told, (), (reason,))
         items.append(Item(ids[rows[place]], place + 1, score, best, (reason,), (), terms, text))
-    return Answer(tuple(items), ready.bundle.version, ready.bundle.snapshot.hash, 0, removed)
+    answer = Answer(tuple(items), ready.bundle.version, ready.bundle.snapshot.hash, 0, removed)
+    return marked(arranged, answer, ordered, told)

@@ -2,7 +2,7 @@
 
 It says which tables there are, opens the file so that a commit is on the disk when it returns, and turns the
 database's errors into ours. What the tables mean is said by their users (`serving.events`, `serving.records`,
-`serving.keys`, `serving.runs`, `serving.products`); no model and no graph is kept here.
+`serving.keys`, `serving.runs`, `serving.products`, `serving.rule_log`); no model and no graph is kept here.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 
 from serving.errors import StateError
 
-FORMAT_VERSION = 6
+FORMAT_VERSION = 7
 """Format of the file, kept in SQLite's `user_version`; an older file is brought up when it is opened."""
 BUSY_TIMEOUT_S = 10.0
 """How long a writer waits for another process's transaction."""
@@ -118,6 +118,14 @@ DELETIONS = sa.Table(
     sqlite_autoincrement=True,
 )
 """Users that were deleted, by digest; `user_id` is there only until the graph has let go of the user."""
+RULES = sa.Table(
+    "rules",
+    METADATA,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("fields", sa.Text, nullable=False),
+    sa.Column("changed_at_ms", sa.Integer, nullable=False),
+)
+"""Business rules; `fields` is JSON."""
 _STEPS: tuple[tuple[sa.Table, ...], ...] = (
     (EVENTS,),
     (RECOMMENDATIONS,),
@@ -125,6 +133,7 @@ _STEPS: tuple[tuple[sa.Table, ...], ...] = (
     (RUNS,),
     (PRODUCTS,),
     (DELETIONS,),
+    (RULES,),
 )
 """Tables that each format version added, version 1 first."""
 

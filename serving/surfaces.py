@@ -15,6 +15,7 @@ from cypher.errors import InputError
 from gnn.score import top_products
 from kg.snapshot import DAY_MS
 from serving.answer import Answer, Filter, Item, Reason, check_page
+from serving.arrangement import Mask, Ordered, Scores, marked
 from serving.events import EventCount
 from serving.ready import Ready
 from serving.words import Words, describe_item
@@ -66,8 +67,10 @@ def bought_together(
     """
     check_page(n, offset)
     rows = _basket_rows(ready, basket)
-    allowed, removed = ready.allow(filter or Filter(), None)
-    allowed[rows] = False
+    bounds = filter or Filter()
+    pinnable, removed = ready.allow(bounds, None)
+    pinnable[rows] = False
+    allowed = pinnable.copy()
     score, most = np.zeros(len(allowed)), np.zeros(len(allowed), dtype=np.int64)
     in_common = np.zeros(len(allowed), dtype=np.int64)
     for event in ready.finder.events[:1]:
@@ -79,11 +82,15 @@ def bought_together(
             most[other] = np.maximum(most[other], count)
             in_common[other] += 1
     allowed &= in_common >= (len(rows) if basket.is_strict else 1)
-    ranked = _affordable(ready, score, allowed, basket.budget, k=offset + n)[offset:]
     told = words or ready.words()
-    texts = [_together(told, count, count_from=ready.reasons.count_from) for count in most[ranked].tolist()]
-    made_of = ("bought_together", Reason.COLLABORATIVE)
-    return _listed(ready, ranked, score, texts, offset=offset, removed=removed, made_of=made_of)
+    page = _Page(ready, bounds, told, n, offset, removed)
+    if basket.budget is None:
+        ordered = page.order(score, allowed, pinnable)
+    else:
+        weighed = ready.arranged(bounds.rules).weigh(score, allowed)
+        ordered = Ordered(_affordable(ready, weighed, allowed, basket.budget, k=offset + n), {})
+    texts = [_together(told, count, count_from=ready.reasons.count_from) for count in most[ordered.rows].tolist()]
+    return page.answer(ordered, score, texts, source="bought_together", reason=Reason.COLLABORATIVE)
 
 
 def trending(
@@ -117,11 +124,12 @@ def trending(
     for entry in since:
         if (row := snapshot.product_of_event(entry.product_id)) is not None:
             heat[row] += demand.weights.get(entry.type, 0.0) * entry.count
-    allowed, removed = ready.allow(filter or Filter(), None)
-    ranked = top_products(heat, allowed & (heat > 0), k=offset + n)[offset:]
-    texts = [describe_item(words or ready.words(), (), (Reason.TRENDING,))] * len(ranked)
-    made_of = ("trending", Reason.TRENDING)
-    return _listed(ready, ranked, heat, texts, offset=offset, removed=removed, made_of=made_of)
+    bounds, told = filter or Filter(), words or ready.words()
+    pinnable, removed = ready.allow(bounds, None)
+    page = _Page(ready, bounds, told, n, offset, removed)
+    ordered = page.order(heat, pinnable & (heat > 0), pinnable)
+    texts = [describe_item(told, (), (Reason.TRENDING,))] * len(ordered.rows)
+    return page.answer(ordered, heat, texts, source="trending", reason=Reason.TRENDING)
 
 
 def newest(
@@ -155,13 +163,43 @@ def newest(
     if days < 1:
         raise InputError(f"days must be at least 1, got {days}")
     came = ready.demand.came_at_ms
-    allowed, removed = ready.allow(filter or Filter(), None)
+    bounds, told = filter or Filter(), words or ready.words()
+    pinnable, removed = ready.allow(bounds, None)
     last = np.nanmax(came, initial=0.0)
-    allowed &= np.nan_to_num(came, nan=-np.inf) > last - days * DAY_MS
-    score = came / DAY_MS if taste is None else taste
-    ranked = top_products(np.where(allowed, score, -np.inf), allowed, k=offset + n)[offset:]
-    texts = [describe_item(words or ready.words(), (), (Reason.NEW,))] * len(ranked)
-    return _listed(ready, ranked, score, texts, offset=offset, removed=removed, made_of=("new", Reason.NEW))
+    allowed = pinnable & (np.nan_to_num(came, nan=-np.inf) > last - days * DAY_MS)
+    score = np.nan_to_num(came / DAY_MS) if taste is None else taste
+    page = _Page(ready, bounds, told, n, offset, removed)
+    ordered = page.order(score, allowed, pinnable)
+    texts = [describe_item(told, (), (Reason.NEW,))] * len(ordered.rows)
+    return page.answer(ordered, score, texts, source="new", reason=Reason.NEW)
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """What every list of this module is cut and shaped by."""
+
+    ready: Ready
+    bounds: Filter
+    words: Words
+    n: int
+    offset: int
+    removed: Mapping[str, int]
+
+    def order(self, score: Scores, allowed: Mask, pinnable: Mask) -> Ordered:
+        """Return the list up to the end of the page, as the rules of the shop have it."""
+        arranged = self.ready.arranged(self.bounds.rules)
+        return arranged.order(score, allowed, k=self.offset + self.n, best=top_products, pinnable=pinnable)
+
+    def answer(self, ordered: Ordered, score: Scores, texts: Sequence[str], *, source: str, reason: Reason) -> Answer:
+        """Return the page without paths; `texts` are those of the whole list."""
+        bundle = self.ready.bundle
+        ids = bundle.snapshot.ids("Product")
+        items = tuple(
+            Item(ids[row], place, float(score[row]), source, (reason,), (), (), text)
+            for place, (row, text) in enumerate(zip(ordered.rows.tolist(), texts, strict=True), start=1)
+        )
+        answer = Answer(items[self.offset :], bundle.version, bundle.snapshot.hash, 0, dict(self.removed))
+        return marked(self.ready.arranged(self.bounds.rules), answer, ordered, self.words)
 
 
 def _basket_rows(ready: Ready, basket: Basket) -> Int[np.ndarray, " basket"]:
@@ -198,23 +236,3 @@ def _together(words: Words, count: int, *, count_from: int) -> str:
     if count < count_from:
         return words.language.text("together")
     return words.language.counted("together_counted", count, {})
-
-
-def _listed(
-    ready: Ready,
-    ranked: Int[np.ndarray, " place"],
-    score: Float[np.ndarray, " product"],
-    texts: Sequence[str],
-    *,
-    offset: int,
-    removed: Mapping[str, int],
-    made_of: tuple[str, Reason],
-) -> Answer:
-    """Ranked products as an answer without paths; `made_of` is the source and the reason of each."""
-    bundle, (source, reason) = ready.bundle, made_of
-    ids = bundle.snapshot.ids("Product")
-    items = tuple(
-        Item(ids[row], offset + place, float(score[row]), source, (reason,), (), (), text)
-        for place, (row, text) in enumerate(zip(ranked.tolist(), texts, strict=True), start=1)
-    )
-    return Answer(items, bundle.version, bundle.snapshot.hash, 0, dict(removed))

@@ -27,6 +27,8 @@ class CauseKind(StrEnum):
     """The shop says that it cannot be had."""
     FILTER = "filter"
     """The request asks for other products."""
+    RULE = "rule"
+    """A rule of the shop hides it."""
     SEEN = "seen"
     """The user had it before, and such products are left out."""
     NO_EVIDENCE = "no_evidence"
@@ -35,7 +37,7 @@ class CauseKind(StrEnum):
     """Others have more evidence."""
 
 
-BLOCKING = frozenset({CauseKind.UNAVAILABLE, CauseKind.FILTER, CauseKind.SEEN})
+BLOCKING = frozenset({CauseKind.UNAVAILABLE, CauseKind.FILTER, CauseKind.RULE, CauseKind.SEEN})
 """Causes that no score overcomes."""
 
 
@@ -148,6 +150,10 @@ def _blocked_by(question: Question) -> Iterator[Cause]:
     for name, part in parts:
         if not question.ready.shelf.matching(part)[question.product]:
             yield _filter_cause(question, name, part)
+    arranged = question.ready.arranged(wish.rules)
+    for rule in arranged.rules:
+        if rule.action == "hide" and arranged.about[rule.name][question.product]:
+            yield Cause(CauseKind.RULE, f"The rule {rule.name} of the shop hides it")
 
 
 def _filter_cause(question: Question, name: str, part: Filter) -> Cause:

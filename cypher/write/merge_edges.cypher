@@ -1,4 +1,5 @@
-// Creates or updates relationships of one relation between nodes that are there; rows have from_id, to_id, at, weight.
+// Creates or updates relationships of one relation between nodes that are there; rows have from_id, to_id and
+// what is named as its properties; one that is null is removed.
 // params:  rows: rows
 // returns: num_rows: int
 // uses:    constraints on the keys of both kinds
@@ -6,5 +7,5 @@ UNWIND $rows AS row
 MATCH (source:{{source}} { {{source_key}}: row.from_id })
 MATCH (target:{{target}} { {{target_key}}: row.to_id })
 MERGE (source)-[r:{{relation}}]->(target)
-SET r.at = row.at, r.weight = row.weight
+SET r += { {{properties}} }
 RETURN count(r) AS num_rows

@@ -13,7 +13,7 @@ from gnn.bundles import BundleStore
 from kg.privacy import Secret
 from kg.snapshot import Snapshot
 from kg.store import GraphStore
-from serving.api import catalogue, graph, people, people_data, recommendations, runs, search, surfaces
+from serving.api import catalogue, graph, people, people_data, recommendations, rules, runs, search, surfaces
 from serving.api.applier import EventApplier
 from serving.api.asking import GraphDoor
 from serving.api.current import CHECK_EVERY_S, CurrentBundle
@@ -34,6 +34,7 @@ from serving.keys import KeyLog
 from serving.products import ProductLog
 from serving.reason_config import ReasonConfig
 from serving.records import RecordLog
+from serving.rule_log import RuleBook, RuleLog
 from serving.runs import RunLog
 from serving.slots import ListsConfig
 
@@ -99,9 +100,9 @@ def create_app(  # noqa: PLR0913  # each is one part of the process, set apart f
     applier = None if open_graph is None else EventApplier(log, products, open_graph, snapshot=snapshot)
     recorder = Recorder(RecordLog.open(log.path, audit or AuditConfig()), metrics, forgets=log.forgets)
     keyring = Keyring(KeyLog.open(log.path), guard or Guard())
-    recent, runs_log, wanted = Recent(log), RunLog.open(log.path), lists or ListsConfig()
-    door = GraphDoor(ask_graph)
-    services = Services(current, log, products, metrics, applier, recorder, keyring, recent, wanted, runs_log, door)
+    runs_log, book = RunLog.open(log.path), RuleBook(RuleLog.open(log.path))
+    asked = (Recent(log), lists or ListsConfig(), runs_log, GraphDoor(ask_graph), book)
+    services = Services(current, log, products, metrics, applier, recorder, keyring, *asked)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -120,7 +121,7 @@ def create_app(  # noqa: PLR0913  # each is one part of the process, set apart f
         redoc_url=None,
     )
     app.state.services = services
-    others = (surfaces, people, people_data, search, catalogue, recommendations, runs, graph)
+    others = (surfaces, people, people_data, search, catalogue, rules, recommendations, runs, graph)
     for routes in (router, *(module.router for module in others), health):
         app.include_router(routes)
     install_problems(app)
@@ -132,7 +133,7 @@ def _wrap(app: FastAPI, metrics: Metrics, origins: Sequence[str], pseudonyms: Se
     """Put around the routes what every request passes: compression, other origins where allowed, and the edge."""
     app.add_middleware(GZipMiddleware, minimum_size=COMPRESSED_FROM, compresslevel=1)
     if origins:
-        methods, headers = ["GET", "POST", "DELETE"], ["Authorization", "Content-Type", HEADER, "X-API-Key"]
+        methods, headers = ["GET", "POST", "PUT", "DELETE"], ["Authorization", "Content-Type", HEADER, "X-API-Key"]
         app.add_middleware(
             CORSMiddleware,
             allow_origins=list(origins),
@@ -159,4 +160,5 @@ def _stop(services: Services) -> None:
     services.keyring.close()
     services.products.close()
     services.runs.close()
+    services.rules.close()
     services.log.close()

@@ -91,6 +91,7 @@ async def home(request: Request, user_id: UserPath, query: Annotated[HomeQuery, 
 
     def find(services: Services, served: Served) -> dict[str, Any]:
         wish = replace(query.wish(user_id, services.lists), offset=0)
+        wish = replace(wish, filter=replace(wish.filter, rules=services.rules.holding()))
         since = services.recent.counts(after=served.bundle.events_applied)
         moment = moment_of(services.log, wish.user_id)
         found = home_of(served.ready, moment, since, wish, rows=query.rows, now_ms=moment.now_ms)

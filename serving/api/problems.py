@@ -26,6 +26,7 @@ from serving.errors import (
     Unauthorized,
     UnknownProduct,
     UnknownRecommendation,
+    UnknownRule,
     UnknownRun,
     UnknownUser,
 )
@@ -118,11 +119,11 @@ def _on_http(request: Request, err: Exception) -> Response:
 
 def _methods_here(request: Request) -> list[str]:
     """Every documented method of the address of a request; the route that refuses it names its own only."""
-    found: set[str] = set()
+    found: dict[str, list[str]] = {}
     for template, methods in request.app.openapi()["paths"].items():
         if re.fullmatch(re.sub(r"\\{\w+\\}", ".+", re.escape(template)), request.url.path):
-            found |= {method.upper() for method in methods}
-    return sorted(found)
+            found[re.sub(r"\{\w+\}", "", template)] = sorted(method.upper() for method in methods)
+    return found[max(found, key=len)] if found else []  # an id may hold slashes: what says most of the address counts
 
 
 _UNKNOWN: Mapping[type[Exception], str] = {
@@ -130,6 +131,7 @@ _UNKNOWN: Mapping[type[Exception], str] = {
     UnknownRecommendation: "unknown-recommendation",
     UnknownUser: "unknown-user",
     UnknownRun: "unknown-run",
+    UnknownRule: "unknown-rule",
     UnknownQuery: "unknown-query",
 }
 """Errors about what is not there, answered with 404, and the last word of the problem's type."""

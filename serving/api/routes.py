@@ -7,6 +7,7 @@ problems in `serving.api.problems`.
 import json
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
@@ -93,7 +94,7 @@ health = APIRouter()
 )
 async def recommend_to_user(request: Request, user_id: UserPath, query: Annotated[RecommendQuery, Query()]) -> Response:
     """Return the best products for a user, with the graph paths that carried their score if `explain=paths`."""
-    return await _recommend(request, query.wish(user_id, services_of(request).lists))
+    return await _recommend(request, _ruled(request, query.wish(user_id, services_of(request).lists)))
 
 
 @router.post(
@@ -107,7 +108,7 @@ async def recommend_to_user(request: Request, user_id: UserPath, query: Annotate
 async def recommend_to_session(request: Request, body: RecommendBody) -> Response:
     """Return the best products for a user, for the events of a session, or for both together."""
     _check_types(request, body.events)
-    return await _recommend(request, body.wish(services_of(request).lists))
+    return await _recommend(request, _ruled(request, body.wish(services_of(request).lists)))
 
 
 @router.post(
@@ -138,8 +139,9 @@ async def similar_products(
     request: Request, product_id: ProductPath, query: Annotated[SimilarQuery, Query()]
 ) -> Response:
     """Return the products most like one product, best first."""
-    wish = SimilarRequest(product_id=product_id, n=query.n, offset=query.offset, filter=query.filter())
     services = services_of(request)
+    bounds = services.ruled(query.filter(), "similar")
+    wish = SimilarRequest(product_id=product_id, n=query.n, offset=query.offset, filter=bounds)
     served = services.current.get()
 
     def work() -> Response:
@@ -163,7 +165,7 @@ def explain_product(request: Request, query: Annotated[ExplainQuery, Query()]) -
 
     With `what_if` also the smallest change of the history that would turn the answer over, which takes longer.
     """
-    return _explain(request, query.product, query.wish(), what_if=query.what_if)
+    return _explain(request, query.product, _ruled(request, query.wish()), what_if=query.what_if)
 
 
 @router.post(
@@ -177,7 +179,7 @@ def explain_product(request: Request, query: Annotated[ExplainQuery, Query()]) -
 def explain_product_to_session(request: Request, body: ExplainBody) -> Response:
     """Return the same for a user, for the events of a session, or for both together."""
     _check_types(request, body.events)
-    return _explain(request, body.product_id, body.wish(), what_if=body.what_if)
+    return _explain(request, body.product_id, _ruled(request, body.wish()), what_if=body.what_if)
 
 
 @router.post(
@@ -290,6 +292,11 @@ async def _recommend(request: Request, wish: RecommendRequest, **more: list[str]
         return _list(request, answer, served, wish=wish, moment=moment, **more)
 
     return await compute(services, work, is_short=wish.n * (1 + 3 * wish.paths) <= _SHORT)
+
+
+def _ruled(request: Request, wish: RecommendRequest) -> RecommendRequest:
+    """A wish with the rules of the shop in it."""
+    return replace(wish, filter=services_of(request).ruled(wish.filter, "recommend"))
 
 
 def _check_types(request: Request, events: Sequence[SessionEventIn]) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from serving.answer import Reason
+from serving.rules import Action
 from serving.why_not import CauseKind
 
 
@@ -80,6 +81,13 @@ class Metadata(_Answer):
     categories: list[str] = Field(examples=[["Tea"]])
 
 
+class RuleMarkOut(_Answer):
+    """A rule of the shop that moved an item."""
+
+    name: str = Field(examples=["spring-tea"])
+    action: Action = Field(examples=["boost"])
+
+
 class ItemOut(_Answer):
     """One product of a list."""
 
@@ -93,6 +101,7 @@ class ItemOut(_Answer):
         examples=["You bought Green tea, also made by Acme"],
     )
     paths: list[PathOut]
+    rules: list[RuleMarkOut] = Field(description="Rules of the shop that moved it.", examples=[[]])
     although: ObjectionOut | None = Field(description="What the user did that speaks against it; null: nothing.")
     contributions: list[ContributionOut]
     metadata: Metadata
@@ -110,8 +119,9 @@ class RecommendAnswer(_Answer):
     events_used: int = Field(description="Events of the history that took part.", examples=[12])
     items: list[ItemOut]
     removed: dict[str, int] = Field(
-        description="Products left out, by cause: filter, seen, not_seen.", examples=[{"filter": 3, "seen": 12}]
+        description="Products left out, by cause: filter, seen, not_seen, rule.", examples=[{"filter": 3, "seen": 12}]
     )
+    rules: list[str] = Field(description="Rules of the shop that the list was made by.", examples=[["spring-tea"]])
 
 
 class RankAnswer(RecommendAnswer):
@@ -130,6 +140,7 @@ class SurfaceAnswer(_Answer):
     degraded: bool = Field(description="Something is not as fresh as it should be; /health/ready says what.")
     items: list[ItemOut]
     removed: dict[str, int] = Field(description="Products left out, by cause.", examples=[{"filter": 3, "seen": 0}])
+    rules: list[str] = Field(description="Rules of the shop that the list was made by.", examples=[["spring-tea"]])
 
 
 class UnderstoodOut(_Answer):
@@ -241,7 +252,8 @@ class ExplainAnswer(_Answer):
     num_products: int = Field(examples=[1500])
     in_top: bool = Field(description="Whether it is among the `n` best that may be recommended.", examples=[True])
     removed_by: str | None = Field(
-        description="What keeps it out of lists: `unavailable`, `filter`, `seen`; null: nothing.", examples=["seen"]
+        description="What keeps it out of lists: `unavailable`, `filter`, `rule`, `seen`; null: nothing.",
+        examples=["seen"],
     )
     n: int = Field(description="Length of the list.", examples=[10])
     rank_of_allowed: int = Field(

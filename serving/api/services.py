@@ -3,11 +3,12 @@
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from fastapi import Request, Response
 from fastapi.concurrency import run_in_threadpool
 
+from serving.answer import Filter
 from serving.api.applier import EventApplier
 from serving.api.asking import GraphDoor
 from serving.api.current import CurrentBundle
@@ -19,6 +20,8 @@ from serving.api.recorder import Recorder
 from serving.api.shape import Stamp
 from serving.events import EventLog
 from serving.products import ProductLog
+from serving.rule_log import RuleBook
+from serving.rules import ListName, of_list
 from serving.runs import RunLog
 from serving.slots import ListsConfig
 
@@ -46,6 +49,8 @@ class Services:
     """What the retraining did."""
     graph: GraphDoor
     """What is asked of the graph itself."""
+    rules: RuleBook
+    """What the shop itself says about its lists."""
     turn: threading.Lock = field(default_factory=threading.Lock)
     """Held while a thread computes an answer: threads that compute at once take the interpreter from each other and all
     of them get slower. Events do not wait for it; more cores are used by more processes (`[serve] workers`)."""
@@ -64,7 +69,14 @@ class Services:
             found.append("graph-unreachable")
         if self.recorder.failing:
             found.append("lists-not-recorded")
+        if self.rules.failing:
+            found.append("rules-not-read")
         return found
+
+    def ruled(self, bounds: Filter, name: ListName) -> Filter:
+        """Return what may be in a list, with the rules of the shop that change it now."""
+        rules = of_list(self.rules.holding(), name)
+        return replace(bounds, rules=rules) if rules else bounds
 
     def stamp(self, request: Request, *, recommendation_id: str | None = None) -> Stamp:
         """Return what the answer to a request carries, with the time spent so far.

@@ -37,6 +37,7 @@ def shape_answer(answer: Answer, cards: Cards, *, stamp: Stamp) -> dict[str, Any
         "events_used": answer.events_used,
         "items": [shape_item(item, cards) for item in answer.items],
         "removed": answer.removed,
+        "rules": list(answer.rules),
     }
 
 
@@ -86,6 +87,7 @@ def shape_item(item: Item, cards: Cards) -> dict[str, Any]:
         "reasons": [str(reason) for reason in item.reasons],
         "text": item.text,
         "paths": [_path(path) for path in item.paths],
+        "rules": [{"name": mark.name, "action": mark.action} for mark in item.rules],
         "although": None if item.although is None else asdict(item.although),
         "contributions": [_contribution(part) for part in item.contributions],
         "metadata": cards.card(item.product_id),

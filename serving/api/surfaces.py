@@ -114,7 +114,8 @@ async def in_demand(request: Request, query: Annotated[SimilarQuery, Query()]) -
     def find(services: Services, served: Served) -> Answer:
         since = services.recent.counts(after=served.bundle.events_applied)
         words = served.ready.words(query.lang, query.surface)
-        return trending(served.ready, since, n=query.n, offset=query.offset, filter=query.filter(), words=words)
+        bounds = services.ruled(query.filter(), "trending")
+        return trending(served.ready, since, n=query.n, offset=query.offset, filter=bounds, words=words)
 
     return await _answer(request, find)
 
@@ -136,7 +137,7 @@ async def new_products(request: Request, query: Annotated[NewQuery, Query()]) ->
             offset=query.offset,
             days=query.days,
             taste=None if query.user is None else taste_of(services, served, query.user),
-            filter=query.filter(),
+            filter=services.ruled(query.filter(), "new"),
             words=served.ready.words(query.lang, query.surface),
         )
 
@@ -153,8 +154,8 @@ def taste_of(services: Services, served: Served, user_id: str) -> Float[np.ndarr
 async def _together(request: Request, basket: Basket, asked: TogetherQuery | BasketBody) -> Response:
     def find(services: Services, served: Served) -> Answer:
         words = served.ready.words(asked.lang, asked.surface)
-        offset = asked.offset
-        return bought_together(served.ready, basket, n=asked.n, offset=offset, filter=asked.filter(), words=words)
+        bounds = services.ruled(asked.filter(), "bought_together")
+        return bought_together(served.ready, basket, n=asked.n, offset=asked.offset, filter=bounds, words=words)
 
     return await _answer(request, find)
 

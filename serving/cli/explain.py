@@ -8,7 +8,7 @@ import typer
 
 from cypher.errors import InputError
 from gnn.bundle import Bundle
-from serving.answer import RecommendRequest
+from serving.answer import Filter, RecommendRequest
 from serving.api.cards import Cards
 from serving.api.shape import shape_explanation
 from serving.cli.items import AsJson, Lang, name_of, open_ready, stamp_since
@@ -20,6 +20,7 @@ from serving.events import EventLog
 from serving.explain import Explanation
 from serving.explain import explain as explain_product
 from serving.overview import USERS
+from serving.rule_log import rules_now
 from serving.settings import load_settings
 
 
@@ -80,7 +81,8 @@ def explain(
     ready = open_ready(settings)
     bundle, cards = ready.bundle, Cards(ready.bundle.snapshot)
     with EventLog.open(settings.state, settings.secret_file) as log:
-        wish = RecommendRequest(user_id=user, n=n, paths=3, language=lang)
+        bounds = Filter(rules=rules_now(settings.state, "recommend"))
+        wish = RecommendRequest(user_id=user, n=n, paths=3, language=lang, filter=bounds)
         found = explain_product(ready, log, product, request=wish, what_if=why_not)
     if as_json:
         versions = {"model_version": bundle.version, "graph_version": bundle.snapshot.hash}

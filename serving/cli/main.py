@@ -91,6 +91,7 @@ COMMANDS = (
         "Say what a user likes: brands, categories and prices, with the events that say so.",
         _SERVE,
     ),
+    Entry("rules", "rules", "app", "Write, list, try and delete business rules: pins, boosts, caps and more.", _SERVE),
     Entry("keys", "keys", "app", "Make, list, rotate and revoke keys of the API.", _CARE),
     Entry("users", "users", "app", "Hand out or delete what is held of a user.", _CARE),
     Entry("recommendations", "recommendations", "app", "Forget the recorded lists of a user.", _CARE),

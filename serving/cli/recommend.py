@@ -22,6 +22,7 @@ from serving.cli.recorded import record_list
 from serving.events import EventLog
 from serving.recommend import recommend as recommend_products
 from serving.records import moment_of, new_recommendation_id, record_of
+from serving.rule_log import rules_now
 from serving.settings import load_settings
 from serving.slots import ListsConfig
 
@@ -52,12 +53,11 @@ def recommend(
     """
     settings = load_settings()
     new_every = settings.section("lists", ListsConfig).new_every
+    bounds = Filter(where=where, rules=rules_now(settings.state, "recommend"))
     if everyone:
         if user is not None or out is None or as_json:
             raise InputError("--all writes the lists of every user to a file: give --out FILE, and no USER or --json")
-        wish = RecommendRequest(
-            n=n, paths=3 if paths else 0, language=lang, filter=Filter(where=where), new_every=new_every
-        )
+        wish = RecommendRequest(n=n, paths=3 if paths else 0, language=lang, filter=bounds, new_every=new_every)
         write_lists(settings, wish, out=out, only=users, workers=workers or os.cpu_count() or 1, restart=restart)
         return
     if user is None or out is not None or users is not None or workers is not None or restart:
@@ -67,9 +67,7 @@ def recommend(
     cards = Cards(ready.bundle.snapshot)
     with EventLog.open(settings.state, settings.secret_file) as log:
         shown_paths = 3 if paths or not as_json else 0
-        wish = RecommendRequest(
-            user_id=user, n=n, paths=shown_paths, language=lang, filter=Filter(where=where), new_every=new_every
-        )
+        wish = RecommendRequest(user_id=user, n=n, paths=shown_paths, language=lang, filter=bounds, new_every=new_every)
         moment = moment_of(log, user)
         answer = recommend_products(ready, moment, wish, now_ms=moment.now_ms)
     shown = shape_answer(answer, cards, stamp=stamp_since(started, recommendation_id=list_id))

@@ -1,28 +1,13 @@
-"""The answers of the API, one class for each shape.
+"""The answers of the API to applications, one class for each shape.
 
 Written from docs/openapi.json by `make openapi`; not to be changed by hand.
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from serving.client.items import Cause, Comparison, Item, WhatIf
-from serving.client.parts import (
-    Affinity,
-    Column,
-    Member,
-    Person,
-    Prices,
-    Query,
-    RecordedEvents,
-    RejectedEvent,
-    RejectedProduct,
-    Replay,
-    Row,
-    Run,
-    RunStep,
-    Understood,
-)
+from serving.client.parts import Affinity, Member, Prices, RejectedEvent, RejectedProduct, Row, Understood
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +72,7 @@ class ExplainAnswer:
     rank_of_allowed: int
     """Place among what may be recommended; of a product that may not, the place it would have."""
     removed_by: str | None
-    """What keeps it out of lists: `unavailable`, `filter`, `seen`; null: nothing."""
+    """What keeps it out of lists: `unavailable`, `filter`, `rule`, `seen`; null: nothing."""
     request_id: str
     took_ms: float
     what_if: WhatIf | None
@@ -151,15 +136,6 @@ class ProfileAnswer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class QueriesAnswer:
-    """The catalogue of queries."""
-
-    queries: list[Query]
-    request_id: str
-    took_ms: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RankAnswer:
     """Products in the order of their scores."""
 
@@ -173,8 +149,10 @@ class RankAnswer:
     model_version: str
     recommendation_id: str
     removed: dict[str, int]
-    """Products left out, by cause: filter, seen, not_seen."""
+    """Products left out, by cause: filter, seen, not_seen, rule."""
     request_id: str
+    rules: list[str]
+    """Rules of the shop that the list was made by."""
     took_ms: float
     unknown: list[str]
     """Ids that the served model does not know."""
@@ -206,88 +184,10 @@ class RecommendAnswer:
     model_version: str
     recommendation_id: str
     removed: dict[str, int]
-    """Products left out, by cause: filter, seen, not_seen."""
+    """Products left out, by cause: filter, seen, not_seen, rule."""
     request_id: str
-    took_ms: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordAnswer:
-    """A list that was answered before, and what it was answered from."""
-
-    at: str
-    """When it was answered; ages of events count from here."""
-    degraded: bool
-    """Something is not as fresh as it should be; /health/ready says what."""
-    events: RecordedEvents
-    graph_version: str
-    items: list[Item]
-    """As they were sent."""
-    kind: Literal["recommend", "similar"]
-    model_version: str
-    recommendation_id: str
-    removed: dict[str, int]
-    """Products left out, by cause."""
-    replay: Replay | None
-    """null: not asked for."""
-    request: dict[str, Any]
-    """What was asked for: user, session, n, offset, filter and paths, or product_id."""
-    request_id: str
-    """Of this request."""
-    took_ms: float
-    user_id: str | None
-    """null: a session, or products alike."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RowsAnswer:
-    """Rows of the graph."""
-
-    columns: list[Column]
-    cut: str
-    """Why rows are missing; empty when none is."""
-    request_id: str
-    rows: list[dict[str, Any]]
-    """In the order of the query; times are ISO 8601."""
-    took_ms: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunAnswer:
-    """One run with its settings."""
-
-    alarms: list[str]
-    """What it saw of the live model's days that should wake somebody."""
-    config: dict[str, Any]
-    """Every setting it was told."""
-    data: str | None
-    """Input folder; null: the graph."""
-    ended_at: str | None
-    """null: it is under way, or its process died."""
-    host: str
-    outcome: Literal["running", "published", "refused", "failed", "stopped", "lost"]
-    pid: int
-    request_id: str
-    run_id: str
-    sentence: str
-    """Verdict of the gate, or error."""
-    snapshot: str | None
-    """Hash of what it learned from."""
-    started_at: str
-    steps: list[RunStep]
-    took_ms: float
-    took_s: float
-    version: str | None
-    """The model it made."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunsAnswer:
-    """The latest runs."""
-
-    request_id: str
-    runs: list[Run]
-    """The newest first."""
+    rules: list[str]
+    """Rules of the shop that the list was made by."""
     took_ms: float
 
 
@@ -304,6 +204,8 @@ class SearchAnswer:
     removed: dict[str, int]
     """Products left out, by cause."""
     request_id: str
+    rules: list[str]
+    """Rules of the shop that the list was made by."""
     took_ms: float
     understood: Understood | None
     """Only with `debug`."""
@@ -322,37 +224,6 @@ class SurfaceAnswer:
     removed: dict[str, int]
     """Products left out, by cause."""
     request_id: str
-    took_ms: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UserDataAnswer:
-    """Everything that is held of a user."""
-
-    event_log: list[dict[str, Any]]
-    """Events that came in by this API, those in the graph included."""
-    exported_at: str
-    """ISO 8601."""
-    graph: Person
-    recommendations: list[dict[str, Any]]
-    """Lists that were answered and recorded."""
-    request_id: str
-    took_ms: float
-    user_id: str
-    """As the graph has it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UserDeletedAnswer:
-    """What became of a deletion."""
-
-    events: int
-    """Events of the log that were deleted."""
-    in_graph: bool
-    """Whether the graph still holds the user: it lets go as soon as it can be reached."""
-    models: str
-    """What becomes of the copy in the model that is served."""
-    recommendations: int
-    """Recorded lists that were deleted."""
-    request_id: str
+    rules: list[str]
+    """Rules of the shop that the list was made by."""
     took_ms: float

@@ -19,7 +19,7 @@ PATIENCE_S, PATIENCE_OF_GRAPH_S = 10.0, 40.0
 class Call(Generic[Answer]):
     """A question to the API. Each may be asked again: events and products are known by their ids."""
 
-    method: Literal["GET", "POST", "DELETE"]
+    method: Literal["GET", "POST", "PUT", "DELETE"]
     route: str
     """As docs/openapi.json has it, with names in braces."""
     answer: type[Answer]
@@ -27,7 +27,7 @@ class Call(Generic[Answer]):
     target: str
     """Path and parameters, as they go into an address."""
     content: bytes | None = None
-    """JSON, of a POST."""
+    """JSON, of a POST or PUT."""
     is_repeated: bool = True
     """Whether it is asked again when the API cannot answer now."""
     patience_s: float = PATIENCE_S
@@ -71,6 +71,16 @@ def post(
     """
     target, content = _path(route, names), to_json({name: value for name, value in body.items() if value is not None})
     return Call(method="POST", route=route, answer=answer, target=target, content=content, patience_s=patience_s)
+
+
+def put(route: str, answer: type[Answer], body: Mapping[str, object], /, **names: str) -> Call[Answer]:
+    """Return the wish that something stands as the body says; fields that are None are left out.
+
+    Raises:
+        WrongArgument: a value that JSON cannot hold, or a time without a zone.
+    """
+    target, content = _path(route, names), to_json({name: value for name, value in body.items() if value is not None})
+    return Call(method="PUT", route=route, answer=answer, target=target, content=content)
 
 
 def delete(route: str, answer: type[Answer], /, **names: str) -> Call[Answer]:

@@ -6,7 +6,7 @@ Written from docs/openapi.json by `make openapi`; not to be changed by hand.
 from dataclasses import dataclass
 from typing import Literal
 
-CauseKind = Literal["unavailable", "filter", "seen", "no_evidence", "outscored"]
+CauseKind = Literal["unavailable", "filter", "rule", "seen", "no_evidence", "outscored"]
 """What keeps a product out of a list, in one word."""
 
 
@@ -110,9 +110,26 @@ class Objection:
 
 
 Reason = Literal[
-    "PATH", "COLLABORATIVE", "CONTENT", "BUY_AGAIN", "POPULAR_FALLBACK", "TRENDING", "NEW", "EXPLORATION", "MATCH"
+    "PATH",
+    "COLLABORATIVE",
+    "CONTENT",
+    "BUY_AGAIN",
+    "POPULAR_FALLBACK",
+    "TRENDING",
+    "NEW",
+    "EXPLORATION",
+    "PROMOTED",
+    "MATCH",
 ]
 """Why an item is in a list, in one word."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleMark:
+    """A rule of the shop that moved an item."""
+
+    action: Literal["pin", "boost", "bury", "hide", "cap"]
+    name: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,6 +206,8 @@ class Item:
     rank: int
     """1 is the best."""
     reasons: list[Reason]
+    rules: list[RuleMark]
+    """Rules of the shop that moved it."""
     score: float
     source: str
     """The evidence that added most."""

@@ -58,6 +58,31 @@ class FieldProblem:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeptRule:
+    """A rule as it is kept."""
+
+    action: Literal["pin", "boost", "bury", "hide", "cap"]
+    changed_at: str
+    """When it was written last."""
+    ends_at: str | None
+    filter: str | None
+    lists: list[Literal["recommend", "similar", "bought_together", "trending", "new"]]
+    most: int | None
+    name: str
+    note: str
+    num_products: int | None
+    """Products that it is about; null: it names what the shop does not have, and does nothing."""
+    per: str | None
+    positions: list[int]
+    product_ids: list[str]
+    starts_at: str | None
+    state: str
+    """`waiting`, `in force` or `over`."""
+    strength: float | None
+    within: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
     """One user of an audience."""
 
@@ -87,6 +112,19 @@ class Place:
 
     product_id: str
     score: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreviewItem:
+    """One place of a list with the rule."""
+
+    product_id: str
+    rank: int
+    rank_before: int | None
+    """Without the rule; null: it was not in the list."""
+    rules: list[str]
+    """Rules that moved it."""
+    title: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

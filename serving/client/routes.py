@@ -9,8 +9,8 @@ from dataclasses import replace
 from typing import Any, Unpack
 from uuid import uuid4
 
-from serving.client import answers, wishes
-from serving.client.call import PATIENCE_OF_GRAPH_S, Call, delete, get, post
+from serving.client import answers, care, wishes
+from serving.client.call import PATIENCE_OF_GRAPH_S, Call, delete, get, post, put
 
 
 def recommend(user_id: str, **options: Unpack[wishes.RecommendToUserOptions]) -> Call[answers.RecommendAnswer]:
@@ -87,14 +87,14 @@ def audiences(**options: Unpack[wishes.AudiencesOptions]) -> Call[answers.Audien
     return get("/v1/audiences", answers.AudienceAnswer, options)
 
 
-def user_data(user_id: str) -> Call[answers.UserDataAnswer]:
+def user_data(user_id: str) -> Call[care.UserDataAnswer]:
     """Everything that is held of a user. Needs the scope `admin`."""
-    return get("/v1/users/{user_id}", answers.UserDataAnswer, {}, user_id=user_id)
+    return get("/v1/users/{user_id}", care.UserDataAnswer, {}, user_id=user_id)
 
 
-def delete_user(user_id: str) -> Call[answers.UserDeletedAnswer]:
+def delete_user(user_id: str) -> Call[care.UserDeletedAnswer]:
     """Delete a user everywhere; done again it changes nothing. Needs the scope `admin`."""
-    return delete("/v1/users/{user_id}", answers.UserDeletedAnswer, user_id=user_id)
+    return delete("/v1/users/{user_id}", care.UserDeletedAnswer, user_id=user_id)
 
 
 def send_events(events: Iterable[wishes.Event]) -> Call[answers.EventsAnswer]:
@@ -107,37 +107,57 @@ def send_products(products: Iterable[wishes.Product]) -> Call[answers.ProductsAn
     return post("/v1/products", answers.ProductsAnswer, {"products": list(products)})
 
 
-def queries() -> Call[answers.QueriesAnswer]:
+def rules() -> Call[care.RulesAnswer]:
+    """The business rules of the shop. Needs the scope `rules`, as the three that follow do."""
+    return get("/v1/rules", care.RulesAnswer, {})
+
+
+def write_rule(name: str, action: str, **options: Unpack[wishes.WriteRuleOptions]) -> Call[care.RuleWrittenAnswer]:
+    """Write a business rule in place of the one of its name."""
+    return put("/v1/rules/{name}", care.RuleWrittenAnswer, {"action": action, **options}, name=name)
+
+
+def preview_rule(name: str, **options: Unpack[wishes.PreviewRuleOptions]) -> Call[care.PreviewAnswer]:
+    """What a business rule, as it is kept or as `rule` says, does to a list; nothing is written."""
+    return post("/v1/rules/{name}/preview", care.PreviewAnswer, options, name=name)
+
+
+def delete_rule(name: str) -> Call[care.RuleDeletedAnswer]:
+    """Delete a business rule."""
+    return delete("/v1/rules/{name}", care.RuleDeletedAnswer, name=name)
+
+
+def queries() -> Call[care.QueriesAnswer]:
     """The named queries of the graph. Needs the scope `cypher`, as the two that follow do."""
-    return get("/v1/graph/queries", answers.QueriesAnswer, {})
+    return get("/v1/graph/queries", care.QueriesAnswer, {})
 
 
-def query(name: str, params: Mapping[str, Any] | None = None) -> Call[answers.RowsAnswer]:
+def query(name: str, params: Mapping[str, Any] | None = None) -> Call[care.RowsAnswer]:
     """The answer to a named query."""
     body = {"params": params}
-    return post("/v1/graph/queries/{name}", answers.RowsAnswer, body, name=name, patience_s=PATIENCE_OF_GRAPH_S)
+    return post("/v1/graph/queries/{name}", care.RowsAnswer, body, name=name, patience_s=PATIENCE_OF_GRAPH_S)
 
 
-def cypher(statement: str, **options: Unpack[wishes.AskCypherOptions]) -> Call[answers.RowsAnswer]:
+def cypher(statement: str, **options: Unpack[wishes.AskCypherOptions]) -> Call[care.RowsAnswer]:
     """The answer to a statement of yours that only reads."""
     body = {"cypher": statement, **options}
-    return post("/v1/graph/query", answers.RowsAnswer, body, patience_s=PATIENCE_OF_GRAPH_S)
+    return post("/v1/graph/query", care.RowsAnswer, body, patience_s=PATIENCE_OF_GRAPH_S)
 
 
-def recommendation(recommendation_id: str, **options: Unpack[wishes.LookUpOptions]) -> Call[answers.RecordAnswer]:
+def recommendation(recommendation_id: str, **options: Unpack[wishes.LookUpOptions]) -> Call[care.RecordAnswer]:
     """A list that was answered before; `replay=True` computes it again."""
     route = "/v1/recommendations/{recommendation_id}"
-    return get(route, answers.RecordAnswer, options, recommendation_id=recommendation_id)
+    return get(route, care.RecordAnswer, options, recommendation_id=recommendation_id)
 
 
-def runs(**options: Unpack[wishes.ListRunsOptions]) -> Call[answers.RunsAnswer]:
+def runs(**options: Unpack[wishes.ListRunsOptions]) -> Call[care.RunsAnswer]:
     """What the retraining did lately. Needs the scope `admin`, as the next does."""
-    return get("/v1/runs", answers.RunsAnswer, options)
+    return get("/v1/runs", care.RunsAnswer, options)
 
 
-def run(run_id: str) -> Call[answers.RunAnswer]:
+def run(run_id: str) -> Call[care.RunAnswer]:
     """One run of the retraining with its settings."""
-    return get("/v1/runs/{run_id}", answers.RunAnswer, {}, run_id=run_id)
+    return get("/v1/runs/{run_id}", care.RunAnswer, {}, run_id=run_id)
 
 
 def live() -> Call[answers.Live]:

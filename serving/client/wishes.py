@@ -62,6 +62,35 @@ class Product:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """What a rule says; which fields go with which action stands in docs/rules.md."""
+
+    action: Literal["pin", "boost", "bury", "hide", "cap"]
+    ends_at: datetime | None = None
+    """ISO 8601; null: never."""
+    filter: str | None = None
+    """Products that it is about."""
+    lists: Sequence[Literal["recommend", "similar", "bought_together", "trending", "new"]] | None = None
+    """Lists that it changes; empty: all."""
+    most: int | None = None
+    """Of a cap: how many products."""
+    note: str | None = None
+    """What it is for."""
+    per: str | None = None
+    """Of a cap: `brand`, `category` or a declared kind; null: all together."""
+    positions: Sequence[int] | None = None
+    """Of a pin; 1 is the first."""
+    product_ids: Sequence[str] | None = None
+    """Products that it is about, instead of a filter."""
+    starts_at: datetime | None = None
+    """ISO 8601; null: at once."""
+    strength: float | None = None
+    """Of a boost or bury; not given: 0.3."""
+    within: int | None = None
+    """Of a cap: in so many places; not given: 10."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SessionEvent:
     """What an anonymous visitor, or a user just now, did."""
 
@@ -235,6 +264,21 @@ class NewProductsOptions(ListOptions, total=False):
     """Those first that this user likes most."""
 
 
+class PreviewRuleOptions(TypedDict, total=False):
+    """What `preview_rule` may be told."""
+
+    list: Literal["recommend", "similar", "bought_together", "trending", "new"]
+    """Which list."""
+    n: int
+    """Products of the list."""
+    product_id: str | None
+    """Of `similar` and `bought_together`."""
+    rule: Rule | None
+    """What it would say; null: as it is kept, whether it holds or not."""
+    user_id: str | None
+    """Of `recommend`; null: nobody in particular."""
+
+
 class ProfileOptions(TypedDict, total=False):
     """What `profile` may be told."""
 
@@ -321,3 +365,30 @@ class TogetherWithBasketOptions(TypedDict, total=False):
     """Only what goes with every product of the basket."""
     surface: Literal["short", "long"]
     """Whether words are a caption or a full sentence."""
+
+
+class WriteRuleOptions(TypedDict, total=False):
+    """What `write_rule` may be told."""
+
+    ends_at: datetime | None
+    """ISO 8601; null: never."""
+    filter: str | None
+    """Products that it is about."""
+    lists: Sequence[Literal["recommend", "similar", "bought_together", "trending", "new"]]
+    """Lists that it changes; empty: all."""
+    most: int | None
+    """Of a cap: how many products."""
+    note: str
+    """What it is for."""
+    per: str | None
+    """Of a cap: `brand`, `category` or a declared kind; null: all together."""
+    positions: Sequence[int]
+    """Of a pin; 1 is the first."""
+    product_ids: Sequence[str]
+    """Products that it is about, instead of a filter."""
+    starts_at: datetime | None
+    """ISO 8601; null: at once."""
+    strength: float | None
+    """Of a boost or bury; not given: 0.3."""
+    within: int | None
+    """Of a cap: in so many places; not given: 10."""

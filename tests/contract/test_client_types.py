@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from bench.client_types import BY_POST, class_name, formatted, main, render
-from serving.client import AsyncWhycart, Whycart, answers, items, parts, routes, wishes
+from serving.client import AsyncWhycart, Whycart, answers, care, items, parts, routes, wishes
 from serving.client.call import Call
 from serving.client.clients import _Route
 from serving.client.errors import Refused
@@ -24,7 +24,7 @@ from serving.client.reading import _reader
 ROOT = Path(__file__).parents[2]
 DOCUMENT = json.loads((ROOT / "docs" / "openapi.json").read_text(encoding="utf-8"))
 SCHEMAS = DOCUMENT["components"]["schemas"]
-CLASSES = {**vars(items), **vars(parts), **vars(answers)}
+CLASSES = {**vars(items), **vars(parts), **vars(answers), **vars(care)}
 ASKED: dict[str, Call[Any]] = {
     "recommend": routes.recommend("u1"),
     "recommend_session": routes.recommend_session(user_id="u1"),
@@ -44,6 +44,10 @@ ASKED: dict[str, Call[Any]] = {
     "delete_user": routes.delete_user("u1"),
     "send_events": routes.send_events([wishes.Event(user_id="u1", product_id="p01")]),
     "send_products": routes.send_products([wishes.Product(product_id="p01")]),
+    "rules": routes.rules(),
+    "write_rule": routes.write_rule("tea", "hide", filter='category = "Tea"'),
+    "preview_rule": routes.preview_rule("tea"),
+    "delete_rule": routes.delete_rule("tea"),
     "queries": routes.queries(),
     "query": routes.query("ping"),
     "cypher": routes.cypher("RETURN 1"),

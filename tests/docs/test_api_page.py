@@ -18,7 +18,7 @@ from tests.support.tiny_bundle import publish_tiny_bundle
 from tests.worlds import tiny_shop
 
 PAGE = (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
-EXAMPLES = re.findall(r"```\n(GET|POST|DELETE) (\S+)\n(?:(\{.*\})\n)?```", PAGE)
+EXAMPLES = re.findall(r"```\n(GET|POST|PUT|DELETE) (\S+)\n(?:(\{.*\})\n)?```", PAGE)
 
 
 @pytest.fixture(scope="module")

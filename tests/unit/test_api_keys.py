@@ -41,11 +41,14 @@ ADMIN: dict[str, tuple[str, str, Any]] = {
 CYPHER: dict[str, tuple[str, str, Any]] = {
     "queries": ("GET", "/v1/graph/queries", None),
 }
+RULES: dict[str, tuple[str, str, Any]] = {
+    "rules": ("GET", "/v1/rules", None),
+}
 WRITE: dict[str, tuple[str, str, Any]] = {
     "events": ("POST", "/v1/events", EVENT),
     "products": ("POST", "/v1/products", {"products": [{"product_id": "p11", "title": "Oolong tea"}]}),
 }
-EVERY = (*READ.values(), *WRITE.values(), *ADMIN.values(), *CYPHER.values())
+EVERY = (*READ.values(), *WRITE.values(), *ADMIN.values(), *CYPHER.values(), *RULES.values())
 OPEN = ("/health/live", "/health/ready", "/openapi.json")
 
 
@@ -99,13 +102,14 @@ def test_beyond_this_machine_a_key_is_needed_even_where_there_is_none(bundles: B
 
 
 def test_with_a_key_around_every_route_asks_for_one(bundles: BundleStore, tmp_path: Path, keys: KeyLog) -> None:
-    text = keys.create("shop", ["read", "write", "cypher", "admin"], now_ms=now_ms()).text
+    text = keys.create("shop", ["read", "write", "cypher", "rules", "admin"], now_ms=now_ms()).text
     with client(bundles, tmp_path) as api:
         for route in (
             *READ.values(),
             *WRITE.values(),
             *ADMIN.values(),
             *CYPHER.values(),
+            *RULES.values(),
             ("GET", "/v1/recommendations/nothing", None),
         ):
             answer = ask(api, route)
@@ -130,8 +134,10 @@ def test_a_key_is_for_its_scopes_only(bundles: BundleStore, tmp_path: Path, keys
         for path in ("/v1/graph/queries", "/v1/graph/queries/ping"):
             refused = problem(ask(api, ("GET", path, None), X_API_Key=reads))
             assert (403, "forbidden", True) == (*refused[:2], "the scope cypher; this one has read" in refused[2])
-        both = (READ["recommend"], WRITE["events"], ADMIN["audiences"])
-        assert [200, 200, 200] == [ask(api, route, X_API_Key=chief).status_code for route in both]
+        refused = problem(ask(api, RULES["rules"], X_API_Key=writes))
+        assert (403, "forbidden", True) == (*refused[:2], "the scope rules; this one has write" in refused[2])
+        both = (READ["recommend"], WRITE["events"], ADMIN["audiences"], RULES["rules"])
+        assert [200, 200, 200, 200] == [ask(api, route, X_API_Key=chief).status_code for route in both]
 
 
 def test_a_revoked_key_is_refused_within_a_moment_and_keys_stay_needed(

@@ -46,7 +46,7 @@ def test_scopes_stand_in_one_order_and_admin_is_for_everything(log: KeyLog) -> N
     chief = log.create("b", ["admin"], now_ms=NOW).key
 
     assert ("read", "write") == one.scopes
-    assert [True, True, False, False] == [one.allows(scope) for scope in SCOPES]
+    assert [True, True, False, False, False] == [one.allows(scope) for scope in SCOPES]
     assert all(chief.allows(scope) for scope in SCOPES)
 
 
@@ -55,7 +55,7 @@ def test_scopes_stand_in_one_order_and_admin_is_for_everything(log: KeyLog) -> N
     [
         ("", ["read"], None, "1 to 100 characters"),
         ("a\nb", ["read"], None, "one line"),
-        ("a", [], None, "at least one scope; there are read, write, cypher, admin"),
+        ("a", [], None, "at least one scope; there are read, write, cypher, rules, admin"),
         ("a", ["reed"], None, "no scope is named 'reed'; there are read"),
         ("a", ["read"], NOW, "expired already"),
     ],

@@ -406,6 +406,70 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The business rules of the shop
+         * @description Return every rule with what has become of it, those included that wait or are over.
+         */
+        get: operations["list_rules_v1_rules_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/rules/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Write a business rule
+         * @description Write a rule, in place of the one of its name; every API process goes by it within a second.
+         */
+        put: operations["write_rule_v1_rules__name__put"];
+        post?: never;
+        /**
+         * Delete a business rule
+         * @description Delete a rule; no API process goes by it a second later.
+         */
+        delete: operations["delete_rule_v1_rules__name__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/rules/{name}/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * What a rule would do to a list
+         * @description Return a list without the rule and with it, beside the others that hold now; nothing is written.
+         */
+        post: operations["preview_rule_v1_rules__name__preview_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/runs": {
         parameters: {
             query?: never;
@@ -725,7 +789,7 @@ export interface components {
          * @description What keeps a product out of a list, in one word.
          * @enum {string}
          */
-        CauseKind: "unavailable" | "filter" | "seen" | "no_evidence" | "outscored";
+        CauseKind: "unavailable" | "filter" | "rule" | "seen" | "no_evidence" | "outscored";
         /**
          * CauseOut
          * @description One thing that keeps a product out of a list.
@@ -1121,7 +1185,7 @@ export interface components {
             rank_of_allowed: number;
             /**
              * Removed By
-             * @description What keeps it out of lists: `unavailable`, `filter`, `seen`; null: nothing.
+             * @description What keeps it out of lists: `unavailable`, `filter`, `rule`, `seen`; null: nothing.
              * @example seen
              */
             removed_by: string | null;
@@ -1382,6 +1446,12 @@ export interface components {
              */
             reasons: components["schemas"]["Reason"][];
             /**
+             * Rules
+             * @description Rules of the shop that moved it.
+             * @example []
+             */
+            rules: components["schemas"]["RuleMarkOut"][];
+            /**
              * Score
              * @example 0.61
              */
@@ -1398,6 +1468,98 @@ export interface components {
              * @example You bought Green tea, also made by Acme
              */
             text: string;
+        };
+        /**
+         * KeptRuleOut
+         * @description A rule as it is kept.
+         */
+        KeptRuleOut: {
+            /**
+             * Action
+             * @example boost
+             * @enum {string}
+             */
+            action: "pin" | "boost" | "bury" | "hide" | "cap";
+            /**
+             * Changed At
+             * @description When it was written last.
+             * @example 2026-02-20T09:30:00.000Z
+             */
+            changed_at: string;
+            /**
+             * Ends At
+             * @example 2026-04-01T00:00:00.000Z
+             */
+            ends_at: string | null;
+            /**
+             * Filter
+             * @example category = "Tea"
+             */
+            filter: string | null;
+            /**
+             * Lists
+             * @example [
+             *       "recommend"
+             *     ]
+             */
+            lists: ("recommend" | "similar" | "bought_together" | "trending" | "new")[];
+            /**
+             * Most
+             * @example null
+             */
+            most: number | null;
+            /**
+             * Name
+             * @example spring-tea
+             */
+            name: string;
+            /**
+             * Note
+             * @example Spring campaign
+             */
+            note: string;
+            /**
+             * Num Products
+             * @description Products that it is about; null: it names what the shop does not have, and does nothing.
+             * @example 14
+             */
+            num_products: number | null;
+            /**
+             * Per
+             * @example null
+             */
+            per: string | null;
+            /**
+             * Positions
+             * @example []
+             */
+            positions: number[];
+            /**
+             * Product Ids
+             * @example []
+             */
+            product_ids: string[];
+            /**
+             * Starts At
+             * @example 2026-03-01T00:00:00.000Z
+             */
+            starts_at: string | null;
+            /**
+             * State
+             * @description `waiting`, `in force` or `over`.
+             * @example in force
+             */
+            state: string;
+            /**
+             * Strength
+             * @example 0.3
+             */
+            strength: number | null;
+            /**
+             * Within
+             * @example null
+             */
+            within: number | null;
         };
         /**
          * KernelDifference
@@ -2298,6 +2460,131 @@ export interface components {
             score: number;
         };
         /**
+         * PreviewAnswer
+         * @description A list without a rule and with it.
+         */
+        PreviewAnswer: {
+            /** After */
+            after: components["schemas"]["PreviewItem"][];
+            /**
+             * Before
+             * @description Products without the rule.
+             * @example [
+             *       "p02",
+             *       "p05"
+             *     ]
+             */
+            before: string[];
+            /**
+             * Changes List
+             * @description Whether the rule changes such lists at all.
+             */
+            changes_list: boolean;
+            /**
+             * Examples
+             * @description The first of them.
+             * @example [
+             *       "p01",
+             *       "p05"
+             *     ]
+             */
+            examples: string[];
+            /**
+             * Left
+             * @description Products that are no longer in the list.
+             * @example [
+             *       "p02"
+             *     ]
+             */
+            left: string[];
+            /**
+             * Num Products
+             * @description Products that the rule is about.
+             * @example 14
+             */
+            num_products: number;
+            /**
+             * Request Id
+             * @example 0b9f6c1e5a3d4c1f8f0e7a6b5c4d3e2f
+             */
+            request_id: string;
+            /**
+             * Took Ms
+             * @example 6.1
+             */
+            took_ms: number;
+        };
+        /**
+         * PreviewBody
+         * @description A rule, and the list that it is tried on.
+         */
+        PreviewBody: {
+            /**
+             * List
+             * @description Which list.
+             * @default recommend
+             * @example recommend
+             * @enum {string}
+             */
+            list?: "recommend" | "similar" | "bought_together" | "trending" | "new";
+            /**
+             * N
+             * @description Products of the list.
+             * @default 10
+             * @example 5
+             */
+            n?: number;
+            /**
+             * Product Id
+             * @description Of `similar` and `bought_together`.
+             * @example p01
+             */
+            product_id?: string | null;
+            /** @description What it would say; null: as it is kept, whether it holds or not. */
+            rule?: components["schemas"]["RuleIn"] | null;
+            /**
+             * User Id
+             * @description Of `recommend`; null: nobody in particular.
+             * @example u1
+             */
+            user_id?: string | null;
+        };
+        /**
+         * PreviewItem
+         * @description One place of a list with the rule.
+         */
+        PreviewItem: {
+            /**
+             * Product Id
+             * @example p05
+             */
+            product_id: string;
+            /**
+             * Rank
+             * @example 1
+             */
+            rank: number;
+            /**
+             * Rank Before
+             * @description Without the rule; null: it was not in the list.
+             * @example 4
+             */
+            rank_before: number | null;
+            /**
+             * Rules
+             * @description Rules that moved it.
+             * @example [
+             *       "spring-tea"
+             *     ]
+             */
+            rules: string[];
+            /**
+             * Title
+             * @example Green tea
+             */
+            title: string | null;
+        };
+        /**
          * PricesOut
          * @description Quartiles of the prices of what the user had.
          */
@@ -2656,7 +2943,7 @@ export interface components {
             recommendation_id: string;
             /**
              * Removed
-             * @description Products left out, by cause: filter, seen, not_seen.
+             * @description Products left out, by cause: filter, seen, not_seen, rule.
              * @example {
              *       "filter": 3,
              *       "seen": 12
@@ -2670,6 +2957,14 @@ export interface components {
              * @example 0b9f6c1e5a3d4c1f8f0e7a6b5c4d3e2f
              */
             request_id: string;
+            /**
+             * Rules
+             * @description Rules of the shop that the list was made by.
+             * @example [
+             *       "spring-tea"
+             *     ]
+             */
+            rules: string[];
             /**
              * Took Ms
              * @example 4.2
@@ -2752,7 +3047,7 @@ export interface components {
          * @description Why an item is in a list, in one word.
          * @enum {string}
          */
-        Reason: "PATH" | "COLLABORATIVE" | "CONTENT" | "BUY_AGAIN" | "POPULAR_FALLBACK" | "TRENDING" | "NEW" | "EXPLORATION" | "MATCH";
+        Reason: "PATH" | "COLLABORATIVE" | "CONTENT" | "BUY_AGAIN" | "POPULAR_FALLBACK" | "TRENDING" | "NEW" | "EXPLORATION" | "PROMOTED" | "MATCH";
         /**
          * RecommendAnswer
          * @description A list of products and what it was made from.
@@ -2789,7 +3084,7 @@ export interface components {
             recommendation_id: string;
             /**
              * Removed
-             * @description Products left out, by cause: filter, seen, not_seen.
+             * @description Products left out, by cause: filter, seen, not_seen, rule.
              * @example {
              *       "filter": 3,
              *       "seen": 12
@@ -2803,6 +3098,14 @@ export interface components {
              * @example 0b9f6c1e5a3d4c1f8f0e7a6b5c4d3e2f
              */
             request_id: string;
+            /**
+             * Rules
+             * @description Rules of the shop that the list was made by.
+             * @example [
+             *       "spring-tea"
+             *     ]
+             */
+            rules: string[];
             /**
              * Took Ms
              * @example 4.2
@@ -3161,6 +3464,169 @@ export interface components {
             took_ms: number;
         };
         /**
+         * RuleDeletedAnswer
+         * @description A rule that is gone.
+         */
+        RuleDeletedAnswer: {
+            /**
+             * Name
+             * @example spring-tea
+             */
+            name: string;
+            /**
+             * Request Id
+             * @example 0b9f6c1e5a3d4c1f8f0e7a6b5c4d3e2f
+             */
+            request_id: string;
+            /**
+             * Took Ms
+             * @example 4.2
+             */
+            took_ms: number;
+        };
+        /**
+         * RuleIn
+         * @description What a rule says; which fields go with which action stands in docs/rules.md.
+         */
+        RuleIn: {
+            /**
+             * Action
+             * @example boost
+             * @enum {string}
+             */
+            action: "pin" | "boost" | "bury" | "hide" | "cap";
+            /**
+             * Ends At
+             * @description ISO 8601; null: never.
+             * @example 2026-04-01T00:00:00Z
+             */
+            ends_at?: string | null;
+            /**
+             * Filter
+             * @description Products that it is about.
+             * @example category = "Tea"
+             */
+            filter?: string | null;
+            /**
+             * Lists
+             * @description Lists that it changes; empty: all.
+             * @default []
+             * @example [
+             *       "recommend"
+             *     ]
+             */
+            lists?: ("recommend" | "similar" | "bought_together" | "trending" | "new")[];
+            /**
+             * Most
+             * @description Of a cap: how many products.
+             * @example null
+             */
+            most?: number | null;
+            /**
+             * Note
+             * @description What it is for.
+             * @default
+             * @example Spring campaign
+             */
+            note?: string;
+            /**
+             * Per
+             * @description Of a cap: `brand`, `category` or a declared kind; null: all together.
+             * @example null
+             */
+            per?: string | null;
+            /**
+             * Positions
+             * @description Of a pin; 1 is the first.
+             * @default []
+             * @example []
+             */
+            positions?: number[];
+            /**
+             * Product Ids
+             * @description Products that it is about, instead of a filter.
+             * @default []
+             * @example []
+             */
+            product_ids?: string[];
+            /**
+             * Starts At
+             * @description ISO 8601; null: at once.
+             * @example 2026-03-01T00:00:00Z
+             */
+            starts_at?: string | null;
+            /**
+             * Strength
+             * @description Of a boost or bury; not given: 0.3.
+             * @example 0.3
+             */
+            strength?: number | null;
+            /**
+             * Within
+             * @description Of a cap: in so many places; not given: 10.
+             * @example null
+             */
+            within?: number | null;
+        };
+        /**
+         * RuleMarkOut
+         * @description A rule of the shop that moved an item.
+         */
+        RuleMarkOut: {
+            /**
+             * Action
+             * @example boost
+             * @enum {string}
+             */
+            action: "pin" | "boost" | "bury" | "hide" | "cap";
+            /**
+             * Name
+             * @example spring-tea
+             */
+            name: string;
+        };
+        /**
+         * RuleWrittenAnswer
+         * @description A rule that was written.
+         */
+        RuleWrittenAnswer: {
+            /**
+             * Created
+             * @description false: it took the place of one of its name.
+             * @example true
+             */
+            created: boolean;
+            /**
+             * Request Id
+             * @example 0b9f6c1e5a3d4c1f8f0e7a6b5c4d3e2f
+             */
+            request_id: string;
+            rule: components["schemas"]["KeptRuleOut"];
+            /**
+             * Took Ms
+             * @example 4.2
+             */
+            took_ms: number;
+        };
+        /**
+         * RulesAnswer
+         * @description Every rule of the shop, by name.
+         */
+        RulesAnswer: {
+            /**
+             * Request Id
+             * @example 0b9f6c1e5a3d4c1f8f0e7a6b5c4d3e2f
+             */
+            request_id: string;
+            /** Rules */
+            rules: components["schemas"]["KeptRuleOut"][];
+            /**
+             * Took Ms
+             * @example 1.2
+             */
+            took_ms: number;
+        };
+        /**
          * RunAnswer
          * @description One run with its settings.
          */
@@ -3404,6 +3870,14 @@ export interface components {
              */
             request_id: string;
             /**
+             * Rules
+             * @description Rules of the shop that the list was made by.
+             * @example [
+             *       "spring-tea"
+             *     ]
+             */
+            rules: string[];
+            /**
              * Took Ms
              * @example 1.7
              */
@@ -3474,6 +3948,14 @@ export interface components {
              * @example 0b9f6c1e5a3d4c1f8f0e7a6b5c4d3e2f
              */
             request_id: string;
+            /**
+             * Rules
+             * @description Rules of the shop that the list was made by.
+             * @example [
+             *       "spring-tea"
+             *     ]
+             */
+            rules: string[];
             /**
              * Took Ms
              * @example 1.7
@@ -3664,6 +4146,7 @@ export type FieldProblem = components['schemas']['FieldProblem'];
 export type HistoryDifference = components['schemas']['HistoryDifference'];
 export type HomeAnswer = components['schemas']['HomeAnswer'];
 export type ItemOut = components['schemas']['ItemOut'];
+export type KeptRuleOut = components['schemas']['KeptRuleOut'];
 export type KernelDifference = components['schemas']['KernelDifference'];
 export type Live = components['schemas']['Live'];
 export type MemberOut = components['schemas']['MemberOut'];
@@ -3674,6 +4157,9 @@ export type ObjectionOut = components['schemas']['ObjectionOut'];
 export type PathOut = components['schemas']['PathOut'];
 export type PersonOut = components['schemas']['PersonOut'];
 export type PlaceOut = components['schemas']['PlaceOut'];
+export type PreviewAnswer = components['schemas']['PreviewAnswer'];
+export type PreviewBody = components['schemas']['PreviewBody'];
+export type PreviewItem = components['schemas']['PreviewItem'];
 export type PricesOut = components['schemas']['PricesOut'];
 export type Problem = components['schemas']['Problem'];
 export type ProductIn = components['schemas']['ProductIn'];
@@ -3696,6 +4182,11 @@ export type RejectedProduct = components['schemas']['RejectedProduct'];
 export type ReplayOut = components['schemas']['ReplayOut'];
 export type RowOut = components['schemas']['RowOut'];
 export type RowsAnswer = components['schemas']['RowsAnswer'];
+export type RuleDeletedAnswer = components['schemas']['RuleDeletedAnswer'];
+export type RuleIn = components['schemas']['RuleIn'];
+export type RuleMarkOut = components['schemas']['RuleMarkOut'];
+export type RuleWrittenAnswer = components['schemas']['RuleWrittenAnswer'];
+export type RulesAnswer = components['schemas']['RulesAnswer'];
 export type RunAnswer = components['schemas']['RunAnswer'];
 export type RunOut = components['schemas']['RunOut'];
 export type RunStepOut = components['schemas']['RunStepOut'];
@@ -5562,6 +6053,364 @@ export interface operations {
             };
             /** @description No such product, or no such list. */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request cannot be used as it is. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key has been used too often; Retry-After says when to ask again. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No model is loaded yet, or the event log cannot be used now. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_rules_v1_rules_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RulesAnswer"];
+                };
+            };
+            /** @description A key is needed, and none that is good was given. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key is not for such requests. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key has been used too often; Retry-After says when to ask again. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No model is loaded yet, or the event log cannot be used now. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    write_rule_v1_rules__name__put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RuleIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuleWrittenAnswer"];
+                };
+            };
+            /** @description The body is not JSON. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A key is needed, and none that is good was given. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key is not for such requests. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body did not come within 30 seconds. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is larger than 1 MiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not sent as application/json. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request cannot be used as it is. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key has been used too often; Retry-After says when to ask again. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No model is loaded yet, or the event log cannot be used now. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_rule_v1_rules__name__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuleDeletedAnswer"];
+                };
+            };
+            /** @description A key is needed, and none that is good was given. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key is not for such requests. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such product, or no such list. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request cannot be used as it is. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key has been used too often; Retry-After says when to ask again. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No model is loaded yet, or the event log cannot be used now. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    preview_rule_v1_rules__name__preview_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PreviewBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PreviewAnswer"];
+                };
+            };
+            /** @description The body is not JSON. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A key is needed, and none that is good was given. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key is not for such requests. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such product, or no such list. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body did not come within 30 seconds. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is larger than 1 MiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not sent as application/json. */
+            415: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -5,10 +5,12 @@
 // example: limit=5
 MATCH (u:User)-[e:VIEWED|CARTED|BOUGHT]->(:Product)
 WHERE e.at IS NOT NULL
-WITH u, (e.at - 345600000) / 604800000 AS week, max(CASE WHEN type(e) = 'BOUGHT' THEN 1 ELSE 0 END) AS bought
-WITH u, min(week) AS first_week, collect({week: week, bought: bought}) AS weeks
-UNWIND weeks AS row
-RETURN row.week * 604800000 + 345600000 AS week_start, count(u) AS users, sum(row.bought) AS buyers,
-       sum(CASE WHEN row.week = first_week THEN 1 ELSE 0 END) AS new_users
+WITH u, (e.at - 345600000) / 604800000 AS week, CASE WHEN type(e) = 'BOUGHT' THEN 1 ELSE 0 END AS bought
+WITH u, min(week) AS first_week, collect(DISTINCT 2 * week + bought) AS marks
+UNWIND marks AS mark
+WITH mark / 2 AS week, mark % 2 AS bought, first_week,
+     CASE WHEN mark % 2 = 1 AND (mark - 1) IN marks THEN 0 ELSE 1 END AS is_first
+RETURN week * 604800000 + 345600000 AS week_start, sum(is_first) AS users, sum(bought) AS buyers,
+       sum(CASE WHEN week = first_week THEN is_first ELSE 0 END) AS new_users
 ORDER BY week_start
 LIMIT $limit

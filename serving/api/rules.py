@@ -1,0 +1,286 @@
+"""The routes by which a shop writes its business rules and looks at what they do. What a rule is stands in
+`serving.rules`."""
+
+import time
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from cypher.errors import InputError
+from serving.api.admission import needs
+from serving.api.holding import Served
+from serving.api.ids import Id, UserId
+from serving.api.routes import about, answered, as_json, problems_of, require_json
+from serving.api.services import Services, services_of
+from serving.api.shape import iso_time
+from serving.api.wishes import Body, Time, Where, to_ms
+from serving.arrangement import check_rule
+from serving.records import moment_of
+from serving.rule_log import KeptRule
+from serving.rule_preview import Preview, Wanted, preview
+from serving.rules import MAX_IDS, MAX_NOTE, MAX_PLACE, Action, ListName, Rule
+from serving.shelf import Shelf
+
+router = APIRouter(prefix="/v1/rules", tags=["rules"], dependencies=[needs("rules")])
+RuleName = Annotated[
+    str,
+    Path(min_length=1, max_length=63, pattern=r"^[a-z0-9][a-z0-9_-]*$", description="Name.", examples=["spring-tea"]),
+]
+Place = Annotated[int, Field(ge=1, le=MAX_PLACE)]
+MAX_SHOWN = 100
+
+
+class RuleIn(Body):
+    """What a rule says; which fields go with which action stands in docs/rules.md."""
+
+    action: Action = Field(examples=["boost"])
+    where: Where | None = Field(
+        None, alias="filter", description="Products that it is about.", examples=['category = "Tea"']
+    )
+    product_ids: list[Id] = Field(
+        [], max_length=MAX_IDS, description="Products that it is about, instead of a filter.", examples=[[]]
+    )
+    strength: Annotated[float, Field(ge=0.01, le=1, allow_inf_nan=False)] | None = Field(
+        None, description="Of a boost or bury; not given: 0.3.", examples=[0.3]
+    )
+    positions: list[Place] = Field([], max_length=MAX_PLACE, description="Of a pin; 1 is the first.", examples=[[]])
+    most: Place | None = Field(None, description="Of a cap: how many products.", examples=[None])
+    per: Id | None = Field(
+        None, description="Of a cap: `brand`, `category` or a declared kind; null: all together.", examples=[None]
+    )
+    within: Place | None = Field(None, description="Of a cap: in so many places; not given: 10.", examples=[None])
+    lists: list[ListName] = Field(
+        [], max_length=10, description="Lists that it changes; empty: all.", examples=[["recommend"]]
+    )
+    starts_at: Time | None = Field(None, description="ISO 8601; null: at once.", examples=["2026-03-01T00:00:00Z"])
+    ends_at: Time | None = Field(None, description="ISO 8601; null: never.", examples=["2026-04-01T00:00:00Z"])
+    note: str = Field("", max_length=MAX_NOTE, description="What it is for.", examples=["Spring campaign"])
+
+    def rule(self, name: str) -> Rule:
+        """Return the rule.
+
+        Raises:
+            RuleError: fields that do not go together.
+        """
+        return Rule(
+            name=name,
+            action=self.action,
+            where=self.where,
+            product_ids=tuple(dict.fromkeys(self.product_ids)),
+            strength=self.strength,
+            positions=tuple(self.positions),
+            most=self.most,
+            per=self.per,
+            within=self.within,
+            lists=tuple(dict.fromkeys(self.lists)),
+            starts_at_ms=None if self.starts_at is None else to_ms(self.starts_at),
+            ends_at_ms=None if self.ends_at is None else to_ms(self.ends_at),
+            note=self.note,
+        )
+
+
+class PreviewBody(Body):
+    """A rule, and the list that it is tried on."""
+
+    rule: RuleIn | None = Field(None, description="What it would say; null: as it is kept, whether it holds or not.")
+    list_: ListName = Field("recommend", alias="list", description="Which list.", examples=["recommend"])
+    user_id: UserId | None = Field(None, description="Of `recommend`; null: nobody in particular.", examples=["u1"])
+    product_id: Id | None = Field(None, description="Of `similar` and `bought_together`.", examples=["p01"])
+    n: int = Field(10, ge=1, le=MAX_SHOWN, description="Products of the list.", examples=[5])
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class KeptRuleOut(_Part):
+    """A rule as it is kept."""
+
+    name: str = Field(examples=["spring-tea"])
+    state: str = Field(description="`waiting`, `in force` or `over`.", examples=["in force"])
+    action: Action = Field(examples=["boost"])
+    filter: str | None = Field(examples=['category = "Tea"'])
+    product_ids: list[str] = Field(examples=[[]])
+    strength: float | None = Field(examples=[0.3])
+    positions: list[int] = Field(examples=[[]])
+    most: int | None = Field(examples=[None])
+    per: str | None = Field(examples=[None])
+    within: int | None = Field(examples=[None])
+    lists: list[ListName] = Field(examples=[["recommend"]])
+    starts_at: str | None = Field(examples=["2026-03-01T00:00:00.000Z"])
+    ends_at: str | None = Field(examples=["2026-04-01T00:00:00.000Z"])
+    note: str = Field(examples=["Spring campaign"])
+    changed_at: str = Field(description="When it was written last.", examples=["2026-02-20T09:30:00.000Z"])
+    num_products: int | None = Field(
+        description="Products that it is about; null: it names what the shop does not have, and does nothing.",
+        examples=[14],
+    )
+
+
+class RulesAnswer(_Part):
+    """Every rule of the shop, by name."""
+
+    request_id: str = Field(examples=["0b9f6c1e5a3d4c1f8f0e7a6b5c4d3e2f"])
+    took_ms: float = Field(examples=[1.2])
+    rules: list[KeptRuleOut]
+
+
+class RuleWrittenAnswer(_Part):
+    """A rule that was written."""
+
+    request_id: str = Field(examples=["0b9f6c1e5a3d4c1f8f0e7a6b5c4d3e2f"])
+    took_ms: float = Field(examples=[4.2])
+    created: bool = Field(description="false: it took the place of one of its name.", examples=[True])
+    rule: KeptRuleOut
+
+
+class RuleDeletedAnswer(_Part):
+    """A rule that is gone."""
+
+    request_id: str = Field(examples=["0b9f6c1e5a3d4c1f8f0e7a6b5c4d3e2f"])
+    took_ms: float = Field(examples=[4.2])
+    name: str = Field(examples=["spring-tea"])
+
+
+class PreviewItem(_Part):
+    """One place of a list with the rule."""
+
+    rank: int = Field(examples=[1])
+    product_id: str = Field(examples=["p05"])
+    title: str | None = Field(examples=["Green tea"])
+    rank_before: int | None = Field(description="Without the rule; null: it was not in the list.", examples=[4])
+    rules: list[str] = Field(description="Rules that moved it.", examples=[["spring-tea"]])
+
+
+class PreviewAnswer(_Part):
+    """A list without a rule and with it."""
+
+    request_id: str = Field(examples=["0b9f6c1e5a3d4c1f8f0e7a6b5c4d3e2f"])
+    took_ms: float = Field(examples=[6.1])
+    num_products: int = Field(description="Products that the rule is about.", examples=[14])
+    examples: list[str] = Field(description="The first of them.", examples=[["p01", "p05"]])
+    changes_list: bool = Field(description="Whether the rule changes such lists at all.")
+    before: list[str] = Field(description="Products without the rule.", examples=[["p02", "p05"]])
+    after: list[PreviewItem]
+    left: list[str] = Field(description="Products that are no longer in the list.", examples=[["p02"]])
+
+
+@router.get("", summary="The business rules of the shop", response_model=RulesAnswer, responses=problems_of(503))
+def list_rules(request: Request) -> Response:
+    """Return every rule with what has become of it, those included that wait or are over."""
+    services = services_of(request)
+    kept = services.rules.log.all()
+    return as_json(about(request) | {"rules": [_shape(services, one) for one in kept]})
+
+
+@router.post(
+    "/{name}/preview",
+    summary="What a rule would do to a list",
+    response_model=PreviewAnswer,
+    responses=problems_of(400, 404, 408, 413, 415, 422, 503),
+    dependencies=[Depends(require_json)],
+)
+async def preview_rule(request: Request, name: RuleName, body: PreviewBody) -> Response:
+    """Return a list without the rule and with it, beside the others that hold now; nothing is written."""
+    rule = services_of(request).rules.log.find(name).rule if body.rule is None else body.rule.rule(name)
+    wanted = Wanted(list=body.list_, user_id=body.user_id, product_id=body.product_id, n=body.n)
+
+    def find(services: Services, served: Served) -> dict[str, Any]:
+        since = services.recent.counts(after=served.bundle.events_applied)
+        moment = moment_of(services.log, body.user_id)
+        found = preview(served.ready, moment, since, rule, services.rules.holding(), wanted)
+        return about(request) | _shape_preview(found, served)
+
+    return await answered(request, find, is_short=False, user_id=body.user_id)
+
+
+@router.put(
+    "/{name}",
+    summary="Write a business rule",
+    response_model=RuleWrittenAnswer,
+    responses=problems_of(400, 408, 413, 415, 422, 503),
+    dependencies=[Depends(require_json)],
+)
+def write_rule(request: Request, name: RuleName, body: RuleIn) -> Response:
+    """Write a rule, in place of the one of its name; every API process goes by it within a second."""
+    services, rule, now_ms = services_of(request), body.rule(name), int(time.time() * 1000)
+    check_rule(services.current.get().ready.shelf, rule)
+    created = services.rules.log.put(rule, now_ms=now_ms)
+    services.rules.look_again()
+    return as_json(about(request) | {"created": created, "rule": _shape(services, KeptRule(rule, now_ms))})
+
+
+@router.delete(
+    "/{name}",
+    summary="Delete a business rule",
+    response_model=RuleDeletedAnswer,
+    responses=problems_of(404, 422, 503),
+)
+def delete_rule(request: Request, name: RuleName) -> Response:
+    """Delete a rule; no API process goes by it a second later."""
+    services = services_of(request)
+    services.rules.log.delete(name)
+    services.rules.look_again()
+    return as_json(about(request) | {"name": name})
+
+
+def _shape(services: Services, kept: KeptRule) -> dict[str, Any]:
+    served = services.current.loaded
+    return shape_rule(kept, None if served is None else served.ready.shelf, now_ms=int(time.time() * 1000))
+
+
+def shape_rule(kept: KeptRule, shelf: Shelf | None, *, now_ms: int) -> dict[str, Any]:
+    """Return a rule as machines are told of it.
+
+    Args:
+        kept: the rule.
+        shelf: the catalogue that says how many products it is about; None: nobody does.
+        now_ms: the time, epoch milliseconds.
+    """
+    rule = kept.rule
+    return {
+        "name": rule.name,
+        "state": rule.state(now_ms),
+        "action": rule.action,
+        "filter": rule.where,
+        "product_ids": list(rule.product_ids),
+        "strength": rule.strength,
+        "positions": list(rule.positions),
+        "most": rule.most,
+        "per": rule.per,
+        "within": rule.within,
+        "lists": list(rule.lists),
+        "starts_at": iso_time(rule.starts_at_ms),
+        "ends_at": iso_time(rule.ends_at_ms),
+        "note": rule.note,
+        "changed_at": iso_time(kept.changed_at_ms),
+        "num_products": None if shelf is None else _num_products(shelf, rule),
+    }
+
+
+def _num_products(shelf: Shelf, rule: Rule) -> int | None:
+    try:
+        return int(check_rule(shelf, rule).sum())
+    except InputError:
+        return None
+
+
+def _shape_preview(found: Preview, served: Served) -> dict[str, Any]:
+    return {
+        "num_products": found.num_products,
+        "examples": list(found.examples),
+        "changes_list": found.changes_list,
+        "before": [item.product_id for item in found.before],
+        "after": [
+            {
+                "rank": item.rank,
+                "product_id": item.product_id,
+                "title": served.cards.card(item.product_id)["title"],
+                "rank_before": found.rank_before(item.product_id),
+                "rules": [mark.name for mark in item.rules],
+            }
+            for item in found.after
+        ],
+        "left": list(found.left),
+    }

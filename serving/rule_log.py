@@ -1,0 +1,150 @@
+"""The business rules of a shop, kept in its operational state: all processes see a change within a second."""
+
+import logging
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import sqlalchemy as sa
+from pydantic import TypeAdapter, ValidationError
+from sqlalchemy.dialects.sqlite import insert
+
+from cypher.errors import InputError
+from serving.errors import RuleError, StateError, UnknownRule
+from serving.rules import MAX_RULES, ListName, Rule, in_force, of_list
+from serving.state import RULES, StateFile, open_state, translated
+
+logger = logging.getLogger(__name__)
+_RULES = TypeAdapter(Rule)
+READ_EVERY_S = 0.5
+"""How long a process may go by rules that were changed meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptRule:
+    """A rule, and when it was last written."""
+
+    rule: Rule
+    changed_at_ms: int
+
+
+class RuleLog(StateFile):
+    """The rules of one project; several processes may use the same file."""
+
+    @classmethod
+    def open(cls, path: Path) -> "RuleLog":
+        """Open the rules in a state file, which is created when it is not there.
+
+        Raises:
+            StateError: the file cannot be opened or was written by a newer release.
+        """
+        return cls(path, open_state(path))
+
+    def put(self, rule: Rule, *, now_ms: int) -> bool:
+        """Write a rule in place of the one of its name, and return whether there was none.
+
+        Args:
+            rule: checked.
+            now_ms: the time, epoch milliseconds.
+
+        Raises:
+            RuleError: there are as many rules as there may be.
+            StateError: the file cannot be written.
+        """
+        row = {
+            "name": rule.name,
+            "fields": _RULES.dump_json(rule, exclude_defaults=True).decode(),
+            "changed_at_ms": now_ms,
+        }
+        statement = insert(RULES).on_conflict_do_update(index_elements=["name"], set_=row)
+        with translated(self.path), self._engine.begin() as connection:
+            names = connection.execute(sa.select(RULES.c.name)).scalars().all()
+            if rule.name not in names and len(names) >= MAX_RULES:
+                raise RuleError(f"there may be {MAX_RULES} rules; delete one that is over before {rule.name} is added")
+            connection.execute(statement, [row])
+        return rule.name not in names
+
+    def delete(self, name: str) -> Rule:
+        """Delete a rule and return it.
+
+        Raises:
+            UnknownRule: there is none of this name.
+            StateError: the file cannot be written.
+        """
+        rule = self.find(name).rule
+        with translated(self.path), self._engine.begin() as connection:
+            connection.execute(sa.delete(RULES).where(RULES.c.name == name))
+        return rule
+
+    def find(self, name: str) -> KeptRule:
+        """Return one rule.
+
+        Raises:
+            UnknownRule: there is none of this name.
+            StateError: the file cannot be read.
+        """
+        kept = {one.rule.name: one for one in self.all()}
+        if name not in kept:
+            there = ", ".join(kept) or "none"
+            raise UnknownRule(f"no rule is named {name[:80]!r}; there are {there}")
+        return kept[name]
+
+    def all(self) -> tuple[KeptRule, ...]:
+        """Return every rule, by name.
+
+        Raises:
+            StateError: the file cannot be read, or a newer release wrote a rule.
+        """
+        with translated(self.path), self._engine.connect() as connection:
+            rows = connection.execute(sa.select(RULES).order_by(RULES.c.name)).all()
+        return tuple(KeptRule(_rule_of(row.name, row.fields, self.path), row.changed_at_ms) for row in rows)
+
+
+class RuleBook:
+    """The rules as one process knows them, read anew twice a second; where they cannot be read, those known stay."""
+
+    def __init__(self, log: RuleLog) -> None:
+        """Read nothing yet; the log is closed with the book."""
+        self.log = log
+        """Where they are kept."""
+        self.failing = False
+        """Whether they could not be read the last time."""
+        self._rules: tuple[Rule, ...] = ()
+        self._read_at = float("-inf")
+
+    def close(self) -> None:
+        """Close the file."""
+        self.log.close()
+
+    def look_again(self) -> None:
+        """Read anew the next time, as somebody changed them."""
+        self._read_at = float("-inf")
+
+    def holding(self) -> tuple[Rule, ...]:
+        """Return the rules that hold now, by name."""
+        if time.monotonic() - self._read_at >= READ_EVERY_S:
+            self._read_at = time.monotonic()
+            try:
+                self._rules, self.failing = tuple(kept.rule for kept in self.log.all()), False
+            except StateError as err:
+                if not self.failing:
+                    logger.error("the rules cannot be read; those known stay: %s", err)  # noqa: TRY400
+                self.failing = True
+        return in_force(self._rules, now_ms=int(time.time() * 1000)) if self._rules else ()
+
+
+def rules_now(path: Path, name: ListName) -> tuple[Rule, ...]:
+    """Return the rules of a state file that change a list now.
+
+    Raises:
+        StateError: the file cannot be read.
+    """
+    with RuleLog.open(path) as log:
+        return of_list(in_force((kept.rule for kept in log.all()), now_ms=int(time.time() * 1000)), name)
+
+
+def _rule_of(name: str, text: str, path: Path) -> Rule:
+    try:
+        return _RULES.validate_json(text)
+    except (ValidationError, InputError) as err:
+        raise StateError(f"{path}: the rule {name!r} cannot be read by this release: {err}") from err
