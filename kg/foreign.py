@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 
 from kg.errors import TableError
-from kg.foreign_cells import column_of, is_empty, translate
+from kg.foreign_cells import column_of, is_empty, list_of, translate
 from kg.foreign_entry import KNOWN, ROW, InputFile
 from kg.foreign_files import read_frame
 from kg.raw import RawTable
@@ -100,7 +100,7 @@ def _rows(folder: Path, entry: InputFile, notes: list[str]) -> pd.DataFrame:
 
 def _exploded(frame: pd.DataFrame, name: str, path: Path) -> pd.DataFrame:
     """A row for each entry of a list; a list of plain values keeps its name."""
-    lists = column_of(frame, name, path).map(lambda value: list(value) if isinstance(value, list | np.ndarray) else [])
+    lists = column_of(frame, name, path).map(lambda value: list_of(value, "|"))
     return frame.assign(**{name: lists}).explode(name, ignore_index=True).dropna(subset=name).reset_index(drop=True)
 
 

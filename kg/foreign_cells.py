@@ -1,5 +1,6 @@
 """The cells of a foreign file as cells of ours: times, numbers, words, paths of categories, as an entry says."""
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,12 @@ import numpy as np
 import pandas as pd
 
 from kg.errors import TableError
-from kg.foreign_entry import ROW, UNITS, InputFile
+from kg.foreign_entry import GO, ROW, UNITS, InputFile
 
 _BREAK = " > "
+_NULL = "null"
+"""How a column of JSON in a text file says that it holds nothing."""
+_GO_TIME = r"^(\d{4}-\d\d-\d\d[ T][\d:.]+)(?: ([+-]\d{4}) .*)?$"
 
 
 def translate(frame: pd.DataFrame, path: Path, entry: InputFile, notes: list[str]) -> pd.DataFrame:
@@ -41,7 +45,7 @@ def translate(frame: pd.DataFrame, path: Path, entry: InputFile, notes: list[str
 def _with_words(found: pd.DataFrame, path: Path, entry: InputFile, notes: list[str]) -> pd.DataFrame:
     for ours, words in entry.words.items():
         given = found[ours]
-        found[ours] = given.map(lambda value, words=words: words.get(str(value)))
+        found[ours] = given.map(lambda value, words=words: words.get(_word(value)))
         unknown = found[ours].isna()
         if ours in entry.optional or not unknown.any():
             continue
@@ -51,13 +55,30 @@ def _with_words(found: pd.DataFrame, path: Path, entry: InputFile, notes: list[s
     return found
 
 
+def _word(value: object) -> str:
+    """A cell as a word; flags as JSON writes them, whatever stands beside them in their column."""
+    return str(value).lower() if isinstance(value, bool | np.bool_) else str(value)
+
+
 def _times(found: pd.DataFrame, entry: InputFile) -> None:
     for ours, unit in entry.unit.items():
         found[ours] = (pd.to_numeric(found[ours], errors="coerce") * UNITS[unit]).round().astype("Int64")
     for ours, form in entry.format.items():
+        if form == GO:
+            found[ours] = _go_times(found[ours])
+            continue
         moments = pd.to_datetime(found[ours], format=form, errors="coerce", utc=True)
         # What cannot be read stays as it is, so that the checks name it.
         found[ours] = moments.dt.strftime("%Y-%m-%dT%H:%M:%SZ").where(moments.notna(), found[ours])
+
+
+def _go_times(given: "pd.Series[Any]") -> "pd.Series[Any]":
+    """Times without the name of their zone, and those of the year 1, which stand for no time, left out."""
+    texts = given.astype("string").str.strip().str.replace(_GO_TIME, r"\1\2", regex=True)
+    dates = texts.where(texts.str.match(r"\d{4}-\d\d-").fillna(False))  # bare numbers are no dates
+    moments = pd.to_datetime(dates, format="ISO8601", errors="coerce", utc=True)
+    written = moments.dt.strftime("%Y-%m-%dT%H:%M:%S.%fZ").astype("string").where(moments.notna(), texts)
+    return written.mask(texts.str.startswith("0001-01-01"))
 
 
 def _texts(found: pd.DataFrame, entry: InputFile) -> None:
@@ -93,7 +114,7 @@ def column_of(frame: pd.DataFrame, name: str, path: Path) -> "pd.Series[Any]":
         return found
     outer, _, inner = name.partition(".")
     if inner and outer in frame.columns:
-        return frame[outer].map(lambda value: value.get(inner) if isinstance(value, Mapping) else None)
+        return frame[outer].map(lambda value: fields_of(value).get(inner))
     known = ", ".join(str(column) for column in frame.columns if column != ROW)
     raise TableError(f"{path.name} has no column {name!r}, which whycart.toml names in [[input]]; it has {known}")
 
@@ -114,12 +135,38 @@ def _chain(value: object) -> list[list[str]] | None:
 
 def _parts(value: object, mark: str) -> list[list[str]] | None:
     """Several paths of a cell, each from the root where its names stand behind each other with ` > `."""
-    if isinstance(value, list | np.ndarray):
-        texts = [str(one) for one in value]
-    else:
-        texts = [] if is_empty(value) else str(value).split(mark)
+    texts = map(str, list_of(value, mark))
     found = [[name.strip() for name in text.split(_BREAK) if name.strip()] for text in texts]
     return [path for path in found if path] or None
+
+
+def list_of(value: object, mark: str) -> list[Any]:
+    """Return the values of a cell: of a list, of a text that is a list of JSON, or of one with a mark between.
+
+    A single object is a list of one, and nothing is an empty one.
+    """
+    if isinstance(value, str) and value.startswith("["):
+        value = _of_json(value)
+    if isinstance(value, list | np.ndarray):
+        return list(value)
+    if isinstance(value, Mapping):
+        return [value]
+    return [] if is_empty(value) or value == _NULL else str(value).split(mark)
+
+
+def fields_of(value: object) -> Mapping[str, Any]:
+    """Return the fields of a cell that is an object of JSON, or a text of one; none of any other."""
+    if isinstance(value, str) and value.startswith("{"):
+        value = _of_json(value)
+    return value if isinstance(value, Mapping) else {}
+
+
+def _of_json(text: str) -> object:
+    try:
+        found: object = json.loads(text)
+    except ValueError:
+        return text
+    return found
 
 
 def is_empty(value: object) -> bool:

@@ -25,6 +25,8 @@ _WANTED: Mapping[str, tuple[type, str]] = {
 }
 """What the value of a key is, where it is no table."""
 UNITS = {"s": 1_000.0, "ms": 1.0, "us": 0.001, "ns": 0.000_001}
+GO = "go"
+"""Format of times as programs in Go write them: `2024-03-01 08:00:00.5 +0000 UTC`; those of the year 1 are none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +38,7 @@ class InputFile:
     table: str
     """`events`, `products`, `relations`, or the table of a node kind."""
     columns: Mapping[str, str]
-    """Column of the file by column of ours; `items.item_id` is a field within a field of JSON."""
+    """Column of the file by column of ours; `items.item_id` is a field within a field (or a text) of JSON."""
     set: Mapping[str, str] = field(default_factory=dict)
     """Values that every row gets, by column of ours."""
     names: Sequence[str] = ()
@@ -52,7 +54,7 @@ class InputFile:
     unit: Mapping[str, str] = field(default_factory=dict)
     """By column of ours, the unit of a time that is a number: s, ms, us or ns."""
     format: Mapping[str, str] = field(default_factory=dict)
-    """By column of ours, how a time is written, as in `%d/%m/%Y %H:%M`; taken as UTC."""
+    """By column of ours, how a time is written, as in `%d/%m/%Y %H:%M`; taken as UTC. `go`: see GO."""
     split: Mapping[str, str] = field(default_factory=dict)
     """By column of ours, what stands between several values of a cell (categories)."""
     paths: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -64,7 +66,7 @@ class InputFile:
     join: Sequence[Mapping[str, str]] = ()
     """Files whose columns are added, `{ file = "orders.csv", on = "order_id" }`; rows without a partner keep none."""
     explode: str = ""
-    """Column of the file that holds a list: each entry becomes a row."""
+    """Column of the file that holds a list, of JSON or with `|` between: each entry becomes a row."""
     chain: Sequence[str] = ()
     """Columns of ours whose list is one path from the root, or a list of such (categories)."""
     optional: Sequence[str] = ()

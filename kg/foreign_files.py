@@ -1,8 +1,10 @@
-"""Files that others wrote, as data frames: any delimiter, with a header or not, JSON lines, Parquet; gzipped too."""
+"""Files that others wrote, as data frames: any delimiter, with a header or not, JSON, Parquet; gzipped too."""
 
+import gzip
+import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pandas as pd
 
@@ -13,7 +15,9 @@ TEXT, LINES, PARQUET = (
     (".jsonl", ".json", ".ndjson"),
     ".parquet",
 )
-"""Endings of text with delimiters, of JSON lines, and of Parquet."""
+"""Endings of text with delimiters, of JSON, and of Parquet."""
+_CURSOR = "cursor"
+"""What a page of an API says beside its rows: where the next page begins."""
 
 
 def ending_of(path: Path) -> str:
@@ -25,6 +29,9 @@ def read_frame(
     path: Path, *, names: Sequence[str] = (), delimiter: str = ",", encoding: str = "utf-8", rows: int | None = None
 ) -> pd.DataFrame:
     """Return the rows of a file; cells of a text file are texts, empty ones missing.
+
+    JSON is one object a line, one list of objects, or pages of an API, `{"Cursor": ..., "Items": [...]}`, whose objects
+    are the rows.
 
     Args:
         path: the file.
@@ -43,7 +50,7 @@ def read_frame(
             frame = pd.read_parquet(path)
             return frame if rows is None else frame.head(rows)
         if ending in LINES:
-            return pd.read_json(path, lines=True, dtype=False, nrows=rows, encoding=encoding, compression=packed)
+            return _read_json(path, encoding=encoding, rows=rows, packed=packed)
         if ending not in TEXT:
             known = ", ".join((*TEXT, *LINES, PARQUET))
             raise TableError(f"{path.name}: files that end in {ending or 'nothing'} are not read; known are {known}")
@@ -70,3 +77,47 @@ def _read_text(
         nrows=rows,
         compression=packed,
     )
+
+
+def _read_json(path: Path, *, encoding: str, rows: int | None, packed: Literal["gzip"] | None) -> pd.DataFrame:
+    with gzip.open(path, "rt", encoding=encoding) if packed else path.open(encoding=encoding) as file:
+        is_list = file.read(100).lstrip().startswith("[")
+    if is_list:
+        return _as_rows(_whole(path, encoding, packed), rows)
+    try:
+        frame = pd.read_json(path, lines=True, dtype=False, nrows=rows, encoding=encoding, compression=packed)
+    except ValueError:
+        try:
+            return _as_rows([_whole(path, encoding, packed)], rows)  # one object over several lines
+        except ValueError:
+            pass
+        raise
+    pages = [name for name in frame.columns if str(name).lower() != _CURSOR]
+    if len(pages) == 1 and frame[pages[0]].map(_are_objects).all():
+        return _as_rows(frame.to_dict("records"), rows)
+    return frame
+
+
+def _whole(path: Path, encoding: str, packed: Literal["gzip"] | None) -> Any:
+    data = gzip.decompress(path.read_bytes()) if packed else path.read_bytes()
+    return json.loads(data.decode(encoding))
+
+
+def _as_rows(found: list[Any], rows: int | None) -> pd.DataFrame:
+    objects = [row for one in found for row in _objects_of(one)]
+    if not all(isinstance(row, dict) for row in objects):
+        raise ValueError("its list holds other things than objects")
+    return pd.DataFrame(objects if rows is None else objects[:rows])
+
+
+def _objects_of(one: object) -> list[Any]:
+    """The objects of a page of an API, or the one object that it is."""
+    if isinstance(one, dict):
+        pages = [value for name, value in one.items() if str(name).lower() != _CURSOR]
+        if len(pages) == 1 and _are_objects(pages[0]):
+            return list(pages[0])
+    return [one]
+
+
+def _are_objects(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(row, dict) for row in value)

@@ -5,12 +5,13 @@ comments, and `whycart validate` says whether it holds.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
-from kg.sample import Entry, Sample
+from kg.event_words import TYPES
+from kg.sample import Entry, Sample, plain_name, texts_of
 
 _USER = "user id, user, userid, customer id, customerid, client id, member id, household id, visitor id, visitorid, "
 _USER += "user pseudo id, buyer id, shopper id, reviewer id, account id, customer, email, uid"
@@ -48,12 +49,6 @@ _PRODUCTS = (
     "available",
     "created_at",
 )
-_TYPES: Mapping[str, str] = {
-    "viewed": "view viewed pageview pv click clicked detail view_item product_view impression browse seen open",
-    "carted": "cart addtocart add_to_cart carted basket add_to_basket addcart fav",
-    "bought": "buy bought purchase purchased transaction order ordered sale sold checkout paid conversion",
-    "rated": "rate rated rating review reviewed like liked",
-}
 _FORMATS = (
     *(
         f"{day}{clock}"
@@ -71,7 +66,7 @@ def guess_entries(samples: Sequence[Sample]) -> tuple[list[Entry], list[str]]:
     entries: list[Entry] = []
     notes: list[str] = []
     for sample in samples:
-        found = _columns_of(sample.frame)
+        found = columns_of(sample.frame.columns)
         if "product_id" not in found:
             continue
         if "user_id" in found:
@@ -84,21 +79,17 @@ def guess_entries(samples: Sequence[Sample]) -> tuple[list[Entry], list[str]]:
     return sorted(entries, key=lambda entry: entry["table"] != "products"), notes
 
 
-def _columns_of(frame: pd.DataFrame) -> dict[str, str]:
-    """Column of the file by column of ours."""
-    plain = {_plain(str(name)): str(name) for name in frame.columns}
+def columns_of(columns: Iterable[object]) -> dict[str, str]:
+    """Return which columns of a file are which of ours, by their names: column of the file by column of ours."""
+    plain = {plain_name(str(name)): str(name) for name in columns}
     found: dict[str, str] = {}
     for ours, names in _NAMES.items():
         for name in names.split(", "):
-            theirs = plain.get(_plain(name))
+            theirs = plain.get(plain_name(name))
             if theirs is not None and theirs not in found.values():
                 found[ours] = theirs
                 break
     return found
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
 def _events(sample: Sample, found: Mapping[str, str], notes: list[str]) -> Entry:
@@ -108,7 +99,7 @@ def _events(sample: Sample, found: Mapping[str, str], notes: list[str]) -> Entry
         words = _words(sample.frame[columns["type"]])
         if words:
             entry["words"] = {"type": words}
-            left = sorted(set(_texts(sample.frame[columns["type"]])) - set(words))
+            left = sorted(set(texts_of(sample.frame[columns["type"]])) - set(words))
             if left:
                 notes.append(
                     f"{sample.name}: rows with {columns['type']} {', '.join(left[:5])} are left out; see words"
@@ -125,29 +116,29 @@ def _events(sample: Sample, found: Mapping[str, str], notes: list[str]) -> Entry
 
 def _products(sample: Sample, columns: dict[str, str]) -> Entry:
     entry: Entry = sample.base() | {"table": "products", "columns": columns}
-    if "price" in columns and any(re.search(r"[^0-9.\-]", text) for text in _texts(sample.frame[columns["price"]])):
+    if "price" in columns and any(re.search(r"[^0-9.\-]", text) for text in texts_of(sample.frame[columns["price"]])):
         entry["number"] = ["price"]
-    if "description" in columns and any("<" in text for text in _texts(sample.frame[columns["description"]])):
+    if "description" in columns and any("<" in text for text in texts_of(sample.frame[columns["description"]])):
         entry["plain"] = ["description"]
     if "categories" in columns:
-        texts = list(_texts(sample.frame[columns["categories"]]))
+        texts = list(texts_of(sample.frame[columns["categories"]]))
         mark = next((mark for mark in ("|", ";", ",") if any(mark in text for text in texts)), "|")
         entry["split"] = {"categories": mark}
     return entry
 
 
 def _words(values: "pd.Series[Any]") -> dict[str, str]:
-    known = {name: ours for ours, names in _TYPES.items() for name in names.split()}
+    known = {name: ours for ours, names in TYPES.items() for name in names.split()}
     found = {
         text: known.get(text.strip().lower().replace(" ", "_").replace("-", "_"))
-        for text in sorted(set(_texts(values)))
+        for text in sorted(set(texts_of(values)))
     }
     return {text: ours for text, ours in found.items() if ours is not None}
 
 
 def _time(sample: Sample, column: str, notes: list[str]) -> Entry:
     """How a time is written, where ours are not written so."""
-    texts = list(_texts(sample.frame[column]))
+    texts = list(texts_of(sample.frame[column]))
     numbers = [float(text) for text in texts if re.fullmatch(r"\d+(\.\d+)?", text)]
     if len(numbers) == len(texts) and numbers and not all(len(text) == 8 for text in texts):
         middle = sorted(numbers)[len(numbers) // 2]
@@ -165,8 +156,3 @@ def _time(sample: Sample, column: str, notes: list[str]) -> Entry:
             return {"format": {"at": form}}
     notes.append(f"{sample.name}: how {column} is written was not found out; say it with format")
     return {}
-
-
-def _texts(values: "pd.Series[Any]") -> Iterator[str]:
-    for value in values.dropna():
-        yield from (map(str, value) if isinstance(value, list) else (str(value),))

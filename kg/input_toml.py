@@ -19,6 +19,9 @@ def write_input_toml(guess: Guess) -> str:
     lines += [f"# Look at this: {note}" for note in guess.notes]
     for entry in guess.entries:
         lines += ["", "[[input]]", *_entry(entry)]
+    for kind in guess.kinds:
+        facts = [f"{name} = {_value(value)}" for name, value in kind.facts.items()]
+        lines += ["", f"# {kind.why}", f"[{kind.section}]", *facts]
     return "\n".join(lines) + "\n"
 
 

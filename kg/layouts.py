@@ -1,6 +1,7 @@
 """Which layout foreign files are in: the ones that many people have are known, others are guessed by names and values.
 
-A layout gives `[[input]]` entries (`kg.foreign_entry`) as plain values; only the first rows of each file are read.
+A layout gives `[[input]]` entries (`kg.foreign_entry`) as plain values. Only the first rows of each file are
+read, but for the types of events where a layout leaves them to the shop.
 """
 
 import fnmatch
@@ -10,8 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kg.errors import TableError
+from kg.gorse_layout import find_gorse
 from kg.guess import guess_entries
-from kg.sample import Entry, Sample, take_sample
+from kg.personalize_layout import find_personalize
+from kg.sample import Entry, Found, Kind, Sample, take_sample
 
 _OF_FILE: Sequence[str] = ("file", "names", "delimiter", "encoding", "explode")
 """Words of an entry that are about the file, whatever is read of it."""
@@ -27,6 +30,8 @@ class Guess:
     entries: tuple[Entry, ...]
     notes: tuple[str, ...] = field(default=())
     """What to look at, because it was guessed or because nothing was found."""
+    kinds: tuple[Kind, ...] = field(default=())
+    """What entries name that is not built in, so that it has to be declared."""
 
 
 def recognise(paths: Sequence[Path]) -> Guess:
@@ -40,9 +45,9 @@ def recognise(paths: Sequence[Path]) -> Guess:
         raise TableError("the files lie in several folders; put them into one, as whycart.toml stands beside them")
     samples = [take_sample(path) for path in paths]
     for name, find in _LAYOUTS.items():
-        entries = [entry for sample in samples for entry in find(sample, samples)]
-        if entries:
-            return Guess(name, tuple(_with_products(entries)), tuple(_notes(entries, samples)))
+        found = [one for sample in samples for one in find(sample, samples)]
+        if found:
+            return _guess(name, found, samples)
     entries, guessed = guess_entries(samples)
     if not entries:
         names = ", ".join(sample.name for sample in samples)
@@ -52,6 +57,13 @@ def recognise(paths: Sequence[Path]) -> Guess:
     return Guess(
         "no layout that is known: guessed", tuple(_with_products(entries)), (*guessed, *_notes(entries, samples))
     )
+
+
+def _guess(layout: str, found: Sequence[Found], samples: Sequence[Sample]) -> Guess:
+    entries = [one for one in found if isinstance(one, dict)]
+    kinds = {one.section: one for one in found if isinstance(one, Kind)}
+    notes = (*(one for one in found if isinstance(one, str)), *_notes(entries, samples))
+    return Guess(layout, tuple(_with_products(entries)), notes, tuple(kinds.values()))
 
 
 def _with_products(entries: Sequence[Entry]) -> Iterator[Entry]:
@@ -73,7 +85,7 @@ def _notes(entries: Sequence[Entry], samples: Sequence[Sample]) -> Iterator[str]
             yield f"{sample.name} is not used: nothing in it was recognised"
 
 
-# Layouts that many people have. Each gives the entries of one file, seen beside the others.
+# Layouts that many people have. Each gives what is found in one file, seen beside the others.
 
 
 def _movielens(sample: Sample, _: Sequence[Sample]) -> Iterator[Entry]:
@@ -227,13 +239,15 @@ def _rated(user: str, product: str, value: str, at: str) -> Entry:
     return {"table": "events", "columns": columns, "set": {"type": "rated"}}
 
 
-_LAYOUTS: Mapping[str, Callable[[Sample, Sequence[Sample]], Iterator[Entry]]] = {
+_LAYOUTS: Mapping[str, Callable[[Sample, Sequence[Sample]], Iterator[Found]]] = {
     "Amazon reviews": _amazon,
     "MovieLens": _movielens,
     "RetailRocket": _retailrocket,
     "Instacart": _instacart,
     "Shopify product export": _shopify,
     "GA4 events export": _ga4,
+    "Gorse": find_gorse,
+    "Amazon Personalize": find_personalize,
 }
 """In this order; the first one that knows any of the files is taken."""
 EVERY_LAYOUT = tuple(_LAYOUTS)

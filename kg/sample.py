@@ -1,7 +1,7 @@
 """The first rows of a foreign file, and how it is written: delimiter, header, encoding."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,22 @@ from kg.foreign_files import LINES, PARQUET, ending_of, read_frame
 
 Entry = dict[str, Any]
 """An `[[input]]` entry (`kg.foreign_entry`) as plain values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind that is not built in and that entries name, so that the `whycart.toml` has to declare it."""
+
+    section: str
+    """Where it is declared: `events.liked`, `graph.nodes.Tag`."""
+    facts: Entry
+    """What is said of it there."""
+    why: str
+    """A sentence for the reader of the file."""
+
+
+Found = Entry | Kind | str
+"""What a layout finds in a file: an entry, a kind that has to be declared, or a note on what to look at."""
 SAMPLE = 200
 """Rows of each file that are looked at."""
 _DELIMITERS = (",", "\t", ";", "|", "::")
@@ -37,12 +53,36 @@ class Sample:
         """Return whether the file has all of some columns."""
         return set(columns) <= set(map(str, self.frame.columns))
 
+    def column(self, *names: str) -> str | None:
+        """Return the column that is called by one of some names, whatever its case and marks: `ItemId` is `item_id`."""
+        there = {plain_name(str(name)): str(name) for name in reversed(self.frame.columns)}
+        return next((there[name] for name in map(plain_name, names) if name in there), None)
+
+    def plain_names(self) -> set[str]:
+        """Return the names of the columns without case and marks."""
+        return {plain_name(str(name)) for name in self.frame.columns}
+
+    def whole(self) -> pd.DataFrame:
+        """Return all rows, not the first ones only."""
+        return read_frame(self.path, delimiter=self.delimiter, encoding=self.encoding)
+
     def base(self) -> Entry:
         """Return what every entry about this file says, beside table and columns."""
         entry: Entry = {"file": self.name}
         if ending_of(self.path) not in (*LINES, PARQUET) and self.delimiter != ",":
             entry["delimiter"] = self.delimiter
         return entry | ({} if self.encoding == "utf-8" else {"encoding": self.encoding})
+
+
+def plain_name(name: str) -> str:
+    """Return a name without case, spaces and marks, as names are compared."""
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def texts_of(values: "pd.Series[Any]") -> Iterator[str]:
+    """Return what stands in the cells of a column; entries of lists one by one, empty cells left out."""
+    for value in values.dropna():
+        yield from (map(str, value) if isinstance(value, list) else (str(value),))
 
 
 def take_sample(path: Path) -> Sample:

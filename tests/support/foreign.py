@@ -6,7 +6,34 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from kg.input_toml import write_input_toml
+from kg.layouts import recognise
+from kg.reader import read_folder
+from kg.validate import ReadReport
+
 Layout = Callable[[Path], list[Path]]
+
+
+def read(folder: Path, layout: Layout) -> ReadReport:
+    """Recognise files, write the whycart.toml, and read the folder by it."""
+    guess = recognise(layout(folder))
+    (folder / "whycart.toml").write_text(write_input_toml(guess), encoding="utf-8")
+    return read_folder(folder)
+
+
+def events_of(report: ReadReport) -> list[tuple[Any, ...]]:
+    rows = report.tables.events.to_pylist()
+    return sorted((row["user_id"], row["product_id"], row["type"], row["at"], row["value"]) for row in rows)
+
+
+def products_of(report: ReadReport) -> dict[str, dict[str, Any]]:
+    return {row["product_id"]: row for row in report.tables.nodes["Product"].to_pylist()}
+
+
+def names_of(report: ReadReport, relation: str, label: str) -> set[tuple[str, str]]:
+    key = report.tables.schema.nodes[label].key
+    names = {row[key]: row["name"] for row in report.tables.nodes[label].to_pylist()}
+    return {(row["from_id"], names[row["to_id"]]) for row in report.tables.edges[relation].to_pylist()}
 
 
 def _text(folder: Path, name: str, text: str, *, encoding: str = "utf-8") -> Path:
@@ -137,6 +164,131 @@ def ga4(folder: Path) -> list[Path]:
     return [_lines(folder, "events.jsonl", rows)]
 
 
+def gorse_text(folder: Path) -> list[Path]:
+    """Exports of an old version: labels are words, and not every time has a fraction."""
+    users = "user_id,labels\r\nu1,a|b\r\n01,\r\n"
+    items = (
+        "item_id,is_hidden,categories,time_stamp,labels,description\r\n"
+        '1,false,Food,2020-01-01 01:01:01.000000001 +0000 UTC,green|loose,"Tea, green"\r\n'
+        '2,true,Food|Gifts,2021-01-01 09:01:01.25 +0800 CST,green,"A ""fine"" mug"\r\n'
+        "3,false,,0001-01-01 00:00:00 +0000 UTC,,Spoon\r\n"
+    )
+    feedback = (
+        "feedback_type,user_id,item_id,time_stamp\r\n"
+        "click,u1,1,2022-03-01 08:00:00 +0000 UTC\r\n"
+        "purchase,u1,2,2022-03-01 08:00:00.5 +0000 UTC\r\n"
+        "read,01,4,2022-03-02 00:30:00 +0100 CET\r\n"
+        "star,01,1,2022-03-02 00:00:00 +0000 UTC\r\n"
+        "frown,01,2,2022-03-02 00:00:00 +0000 UTC\r\n"
+    )
+    return [
+        _text(folder, "users.csv", users),
+        _text(folder, "items.csv", items),
+        _text(folder, "feedback.csv", feedback),
+    ]
+
+
+GORSE_USERS = [
+    {"UserId": "u1", "Labels": {"gender": "f", "age": 31, "Email": "a@b.c", "likes": ["tea"]}, "Comment": "Ann"},
+    {"UserId": "u2", "Labels": None, "Subscribe": None, "Comment": ""},
+]
+GORSE_ITEMS = [
+    {
+        "ItemId": "1",
+        "IsHidden": False,
+        "Categories": ["Food", "Gifts"],
+        "Timestamp": "2020-01-01T01:01:01.000000001Z",
+        "Labels": {
+            "Name": "Green tea",
+            "Brand": "Acme",
+            "price": 4.5,
+            "taste": ["mild", "fresh"],
+            "vector": [0.1, 0.2],
+        },
+        "Comment": "Fine leaves",
+    },
+    {
+        "ItemId": "2",
+        "IsHidden": True,
+        "Categories": None,
+        "Timestamp": "0001-01-01T00:00:00Z",
+        "Labels": {"Name": "Mug", "isOrganic": True, "taste": ["mild"]},
+        "Comment": "",
+    },
+]
+GORSE_FEEDBACK = [
+    {"FeedbackType": "read", "UserId": "u1", "ItemId": "1", "Value": 2.5, "Timestamp": "2024-03-01T08:00:00Z"},
+    {"FeedbackType": "like", "UserId": "u2", "ItemId": "1", "Value": 0, "Timestamp": "2024-03-01T09:00:00+01:00"},
+    {"FeedbackType": "dislike", "UserId": "u2", "ItemId": "2", "Value": 0, "Timestamp": "2024-03-02T08:00:00.5Z"},
+]
+
+
+def gorse_lines(folder: Path) -> list[Path]:
+    """Exports of a newer version."""
+    return [
+        _lines(folder, "users.jsonl", GORSE_USERS),
+        _lines(folder, "items.jsonl", GORSE_ITEMS),
+        _lines(folder, "feedback.jsonl", GORSE_FEEDBACK),
+    ]
+
+
+def gorse_api(folder: Path) -> list[Path]:
+    """What the API answers with: pages one a line, one page over several lines, a list."""
+    pages = [{"Cursor": "x", "Items": GORSE_ITEMS[:1]}, {"Cursor": "", "Items": GORSE_ITEMS[1:]}]
+    return [
+        _text(folder, "users.json", json.dumps({"Cursor": "", "Users": GORSE_USERS}, indent=1)),
+        _lines(folder, "items.json", pages),
+        _text(folder, "feedback.json", json.dumps(GORSE_FEEDBACK, indent=1)),
+    ]
+
+
+def gorse_database(folder: Path) -> list[Path]:
+    """Tables of its database as text: lists and labels are JSON within cells."""
+    items = (
+        "item_id,is_hidden,categories,time_stamp,labels,comment\n"
+        '1,0,"[""Food"",""Gifts""]",2020-01-01 01:01:01,"{""taste"":[""mild"",""fresh""],""colour"":""red""}",Tea\n'
+        '2,1,null,2021-01-01 01:01:01,"{""taste"":[],""colour"":""blue""}",Mug\n'
+    )
+    feedback = (
+        "feedback_type,user_id,item_id,time_stamp,comment\n"
+        "click,u1,1,2022-03-01 08:00:00,\nclick,u2,1,2022-03-01 08:00:00,\n"
+    )
+    return [_text(folder, "items.csv", items), _text(folder, "feedback.csv", feedback)]
+
+
+def personalize_shop(folder: Path) -> list[Path]:
+    """Data sets of the domain of shops."""
+    interactions = (
+        "USER_ID,ITEM_ID,EVENT_TYPE,TIMESTAMP,EVENT_VALUE,IMPRESSION,RECOMMENDATION_ID,DEVICE\n"
+        "u1,p1,View,1699123456,,p1|p2,,phone\nu1,p1,AddToCart,1699123789,,,r1,phone\n"
+        "u1,p1,Purchase,1699124000,19.9,,,web\n007,p3,Checkout Started,1699124001,,,,web\n"
+    )
+    items = (
+        "ITEM_ID,CREATION_TIMESTAMP,PRICE,CATEGORY_L1,CATEGORY_L2,CATEGORY_L3,PRODUCT_DESCRIPTION,BRAND,GENDER,"
+        "AGE_GROUP\n"
+        'p1,1609459200,19.9,Clothing,Shoes,Boots,"Warm, dry",Acme,unisex,adults\n'
+        "p2,1609459201,5,Food,Tea,,Black tea,,,\n"
+    )
+    users = "USER_ID,GENDER,AGE,EMAIL\nu1,f,31,a@b.c\n007,m,,\n"
+    return [
+        _text(folder, "interactions.csv", interactions),
+        _text(folder, "items.csv", items),
+        _text(folder, "users.csv", users),
+    ]
+
+
+def personalize_own(folder: Path) -> list[Path]:
+    """Data sets with a schema of one's own, in small letters as queries on a lake write them."""
+    interactions = "user_id,item_id,timestamp,event_value\n1,10,881250949,4\n2,10,891717742,2.5\n"
+    items = "item_id,creation_timestamp,title,genres,in_stock,year\n10,880000000,Heat,Crime|Drama,no,1995\n"
+    users = "user_id,gender\n1,f\n2,m\n"
+    return [
+        _text(folder, "inter.csv", interactions),
+        _text(folder, "movies.csv", items),
+        _text(folder, "people.csv", users),
+    ]
+
+
 def unknown_shop(folder: Path) -> list[Path]:
     sales = (
         "InvoiceNo;StockCode;Description;Quantity;InvoiceDate;UnitPrice;CustomerID\n"
@@ -155,5 +307,11 @@ LAYOUTS: Mapping[str, tuple[str, Layout]] = {
     "retailrocket": ("RetailRocket", retailrocket),
     "instacart": ("Instacart", instacart),
     "ga4": ("GA4 events export", ga4),
+    "gorse text": ("Gorse", gorse_text),
+    "gorse lines": ("Gorse", gorse_lines),
+    "gorse api": ("Gorse", gorse_api),
+    "gorse database": ("Gorse", gorse_database),
+    "personalize shop": ("Amazon Personalize", personalize_shop),
+    "personalize own": ("Amazon Personalize", personalize_own),
 }
 """Name of the layout, and what writes files in it."""

@@ -12,33 +12,10 @@ from kg.foreign_entry import read_entries
 from kg.input_toml import write_input_toml
 from kg.layouts import recognise
 from kg.reader import read_folder
-from kg.schema import GraphSchema
-from kg.validate import ReadReport
+from kg.schema import GraphSchema, declare
 from serving.cli.main import app
 from tests.support import foreign
-from tests.support.foreign import LAYOUTS, Layout
-
-
-def read(folder: Path, layout: Layout) -> ReadReport:
-    """Recognise files, write the whycart.toml, and read the folder by it."""
-    guess = recognise(layout(folder))
-    (folder / "whycart.toml").write_text(write_input_toml(guess), encoding="utf-8")
-    return read_folder(folder)
-
-
-def events_of(report: ReadReport) -> list[tuple[Any, ...]]:
-    rows = report.tables.events.to_pylist()
-    return sorted((row["user_id"], row["product_id"], row["type"], row["at"], row["value"]) for row in rows)
-
-
-def products_of(report: ReadReport) -> dict[str, dict[str, Any]]:
-    return {row["product_id"]: row for row in report.tables.nodes["Product"].to_pylist()}
-
-
-def names_of(report: ReadReport, relation: str, label: str) -> set[tuple[str, str]]:
-    key = report.tables.schema.nodes[label].key
-    names = {row[key]: row["name"] for row in report.tables.nodes[label].to_pylist()}
-    return {(row["from_id"], names[row["to_id"]]) for row in report.tables.edges[relation].to_pylist()}
+from tests.support.foreign import LAYOUTS, Layout, events_of, names_of, products_of, read
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
@@ -160,10 +137,11 @@ def test_what_is_written_reads_back_as_the_same_entries(tmp_path: Path) -> None:
         folder.mkdir()
         guess = recognise(layout(folder))
 
-        entries = tomllib.loads(write_input_toml(guess))["input"]
+        written = tomllib.loads(write_input_toml(guess))
 
-        assert list(guess.entries) == entries
-        assert len(entries) == len(read_entries({"input": entries}, GraphSchema(), where="x"))
+        assert list(guess.entries) == written["input"]
+        schema = declare(GraphSchema(), written, where="x")
+        assert len(guess.entries) == len(read_entries(written, schema, where="x"))
 
 
 def test_a_bad_row_is_named_by_its_place_in_the_file(tmp_path: Path) -> None:
