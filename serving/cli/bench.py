@@ -21,8 +21,9 @@ from gnn.entrants import ENTRANTS, SEEDED, make_entrants
 from gnn.learn import Vectors
 from gnn.split import DataSplit, SplitName
 from kg.progress import Progress
-from serving.cli.learn import parse_cutoff, read_config, use_all_cores
+from serving.cli.learn import read_config, use_all_cores
 from serving.cli.output import print_table, progress_bars, say
+from serving.cli.times import parse_time
 from serving.node_vectors import encode_nodes
 from serving.quality import ALL, Question, compare, read_material, write_result
 from serving.quality_words import main_k, setting_sentence
@@ -239,7 +240,7 @@ def read_cuts(valid_from: str | None, test_from: str | None) -> tuple[int, int] 
     Raises:
         InputError: one of the two is missing or no time, or they are in the wrong order.
     """
-    cuts = parse_cutoff(valid_from, option="--valid-from"), parse_cutoff(test_from, option="--test-from")
+    cuts = parse_time(valid_from, option="--valid-from"), parse_time(test_from, option="--test-from")
     if cuts[0] is None and cuts[1] is None:
         return None
     if cuts[0] is None or cuts[1] is None:

@@ -30,6 +30,7 @@ from kg.store import GraphStore
 from serving.alert_config import AlertConfig
 from serving.cli.output import print_json, print_table, progress_bars, say
 from serving.cli.reasons import evaluate_reasons
+from serving.cli.times import parse_time
 from serving.cli.training import tell_profile, tell_tuned, tuned_facts
 from serving.folder_input import read_input
 from serving.gate.config import GateConfig
@@ -68,7 +69,7 @@ def snapshot(
 
     Example: whycart snapshot --cutoff 2026-01-31T00:00:00Z
     """
-    settings, until = load_settings(), parse_cutoff(cutoff)
+    settings, until = load_settings(), parse_time(cutoff)
     with progress_bars(wanted=not as_json) as progress:
         made = read_snapshot(settings, data, cutoff=until, progress=progress)
     folder = out or settings.snapshots / made.hash[:16]
@@ -125,7 +126,7 @@ def train(
 
     Example: whycart train --data shop --profile
     """
-    settings, until = load_settings(), parse_cutoff(cutoff)
+    settings, until = load_settings(), parse_time(cutoff)
     config = read_config(settings, split=split, cutoff=until)
     use_all_cores()
     clock = Stopwatch(exact=profile)
@@ -178,7 +179,7 @@ def evaluate(
         return
     if in_graph or against is not None:
         raise InputError("--in-graph and --against look at reasons; give --reasons too")
-    settings, until = load_settings(), parse_cutoff(cutoff)
+    settings, until = load_settings(), parse_time(cutoff)
     config = read_config(settings, split=split, cutoff=until, k=k)
     use_all_cores()
     clock = Stopwatch()
@@ -196,23 +197,6 @@ def evaluate(
         return
     tell_report(report)
     say(f"written to {file}")
-
-
-def parse_cutoff(text: str | None, *, option: str = "--cutoff") -> datetime | None:
-    """Return the time of an option, by default `--cutoff`.
-
-    Raises:
-        InputError: it is no time in ISO 8601, or has no time zone.
-    """
-    if text is None:
-        return None
-    try:
-        parsed = datetime.fromisoformat(text)
-    except ValueError as err:
-        raise InputError(f"{option} must be a time in ISO 8601 such as 2026-01-31T00:00:00Z, got {text!r}") from err
-    if parsed.tzinfo is None:
-        raise InputError(f"{option} needs a time zone, got {text!r}; for UTC write {parsed.isoformat()}Z")
-    return parsed
 
 
 def read_config(

@@ -34,7 +34,6 @@ from serving.cli.learn import (
     Data,
     Split,
     not_empty,
-    parse_cutoff,
     read_config,
     read_snapshot,
     tell_report,
@@ -42,6 +41,7 @@ from serving.cli.learn import (
 )
 from serving.cli.output import print_json, progress_bars, say
 from serving.cli.repeat import Plan, parse_cron, parse_every, repeat
+from serving.cli.times import parse_time
 from serving.events import EventLog
 from serving.graph_input import Applied, snapshot_with_events
 from serving.job_config import JobConfig
@@ -101,7 +101,7 @@ def retrain(
         once = {"--cutoff": cutoff, "--reason": reason, "--afresh": afresh, "--json": as_json}
         _again_and_again(_plan(every, cron), incremental=incremental, data=data, split=split, once=once)
         return
-    settings, until = load_settings(), parse_cutoff(cutoff)
+    settings, until = load_settings(), parse_time(cutoff)
     config = read_config(settings, split=split, cutoff=until, incremental=incremental)
     tracker = _tracker(settings)
     use_all_cores()

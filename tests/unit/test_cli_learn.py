@@ -11,8 +11,9 @@ from cypher.errors import InputError
 from gnn.bundles import BundleStore
 from kg.snapshot_files import load_snapshot
 from serving import retrain as job
-from serving.cli.learn import parse_cutoff, read_config
+from serving.cli.learn import read_config
 from serving.cli.main import app, main
+from serving.cli.times import parse_time
 from serving.settings import load_settings
 from tests.support.shops import write_fickle, write_generated
 
@@ -75,12 +76,12 @@ def test_a_cutoff_leaves_later_events_out(project: Path, shop: Path) -> None:
 
 def test_a_cutoff_without_a_time_zone_says_what_to_write() -> None:
     with pytest.raises(InputError, match="for UTC write 2026-01-31T00:00:00Z"):
-        parse_cutoff("2026-01-31")
+        parse_time("2026-01-31")
 
 
 def test_a_cutoff_that_is_no_time_is_bad_input() -> None:
     with pytest.raises(InputError, match="must be a time in ISO 8601"):
-        parse_cutoff("yesterday")
+        parse_time("yesterday")
 
 
 def test_encoding_again_reads_no_text_again(project: Path, shop: Path) -> None:
