@@ -38,7 +38,8 @@ _MODULES = {
     "parts": "What the other answers of the API consist of.",
     "answers": "The answers of the API to applications, one class for each shape.",
     "care": "The answers of the API to those who look after a shop, one class for each shape.",
-    "wishes": "What requests to the API may say.",
+    "wishes": "What requests of applications to the API may say.",
+    "care_wishes": "What requests of those who look after a shop may say.",
 }
 
 
@@ -56,20 +57,28 @@ def render(document: Schema) -> dict[str, str]:
     """Return the text of each module by its name, not yet formatted."""
     schemas = document["components"]["schemas"]
     _check_names(schemas)
-    care = {name for path, _, route in routes_of(document) if path.startswith(_CARE) for name in _answers(route)}
-    answers = {name for path, _, route in routes_of(document) if not path.startswith(_CARE) for name in _answers(route)}
+    care = {name for path, _, route in routes_of(document) if _is_care(path) for name in _answers(route)}
+    answers = {name for path, _, route in routes_of(document) if not _is_care(path) for name in _answers(route)}
     items = _reached(schemas, [_ITEMS_OF]) - answers
     parts = _reached(schemas, [*answers, *care, "FieldProblem"]) - answers - care - items
-    bodies = [name for _, _, route in routes_of(document) for name in _bodies(route)]
     read = {"items": items, "parts": parts, "answers": answers, "care": care - answers}
     places = {name: module for module, names in read.items() for name in names}
     texts = {
         module: "\n\n".join([_head(module, schemas, places), *_in_order(schemas, sorted(names))])
         for module, names in read.items()
     }
-    inner = {name for body in bodies for name in _reached(schemas, [body]) - {body}}
-    sent = _in_order(schemas, sorted(inner), way="body")
-    return texts | {"wishes": "\n\n".join([_head("wishes", schemas, {}), *sent, *_options(document)])}
+    for module, is_care in (("wishes", False), ("care_wishes", True)):
+        bodies = [
+            name for path, _, route in routes_of(document) if _is_care(path) == is_care for name in _bodies(route)
+        ]
+        inner = {name for body in bodies for name in _reached(schemas, [body]) - {body}}
+        sent = _in_order(schemas, sorted(inner), way="body")
+        texts[module] = "\n\n".join([_head(module, schemas, {}), *sent, *_options(document, is_care=is_care)])
+    return texts
+
+
+def _is_care(path: str) -> bool:
+    return path.startswith(_CARE)
 
 
 def routes_of(document: Schema) -> Iterator[tuple[str, str, Schema]]:
@@ -190,15 +199,17 @@ def _or_none(kind: str) -> str:
     return kind if re.search(r"\bNone\b", kind) else f"{kind} | None"
 
 
-def _options(document: Schema) -> Iterator[str]:
+def _options(document: Schema, *, is_care: bool) -> Iterator[str]:
     """One class for each route that takes more than it must, those with shared fields after what they share."""
     takes: dict[str, list[_Field]] = {}
     for path, method, route in routes_of(document):
-        if (path, method) != BY_POST and (found := _taken(document, route)):
+        if _is_care(path) == is_care and (path, method) != BY_POST and (found := _taken(document, route)):
             takes[operation_name(path, method, route)] = found
     shared: dict[str, list[_Field]] = {}
     for mark, base in _BASES.items():
         sharing = [fields for fields in takes.values() if any(one.name == mark for one in fields)]
+        if not sharing:
+            continue
         common = set.intersection(*({(one.name, one.type) for one in fields} for fields in sharing))
         shared[base] = [one for one in sharing[0] if (one.name, one.type) in common]
         yield _typed_dict(base, "TypedDict", f"What every route may be told that takes `{mark}`.", shared[base])

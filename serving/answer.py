@@ -97,6 +97,8 @@ class RecommendRequest:
     """BCP 47 tag of the language that reasons are told in; None: the shop's."""
     surface: Surface = "long"
     """How much room the words have."""
+    placement: str | None = None
+    """Where in the shop the list stands, as the shop calls it; it changes nothing in the list."""
 
 
 @dataclass(frozen=True, slots=True)

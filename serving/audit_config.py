@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from kg.snapshot import DAY_MS
 from serving.errors import ConfigError
 
 MAX_DAYS = 36_500
@@ -22,3 +23,16 @@ class AuditConfig:
                 f"[audit] keep_days must be between 1 and {MAX_DAYS:,}, got {self.keep_days}; "
                 "enabled = false records nothing"
             )
+
+    def oldest_ms(self, now_ms: int) -> int:
+        """Return the epoch milliseconds before which a list has expired."""
+        return now_ms - self.keep_days * DAY_MS
+
+    def unknown(self, recommendation_id: str) -> str:
+        """Return the sentence about a list that is not recorded, or not any more."""
+        days = f"{self.keep_days} day{'s' if self.keep_days > 1 else ''}"
+        state = "" if self.enabled else "; nothing is recorded now, as [audit] enabled is false"
+        return (
+            f"no list is recorded under the id {recommendation_id[:100]!r}; records are kept for {days} "
+            f"([audit] keep_days){state}"
+        )

@@ -40,6 +40,7 @@ APPLY_BATCH = 1000
 PENDING, APPLIED, REFUSED = 0, 1, 2
 _NEWEST = 2**63 - 1
 _DELETED = "the user was deleted; 'whycart users allow' lets one come back"
+_LIST_ID = re.compile(r"[0-9a-f]{32}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -60,6 +61,8 @@ class NewEvent:
     quantity: float | None = None
     value: float | None = None
     event_id: str = field(default_factory=new_event_id)
+    recommendation_id: str | None = None
+    """The list that it came from; None: it says nothing of a list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +143,7 @@ class EventLog(StateFile):
         with translated(self.path), self._engine.connect() as connection:
             connection.exec_driver_sql("BEGIN IMMEDIATE")  # nobody is deleted between the look and the write
             gone = self.deletions.among(connection, {event.user_id for event in events})
-            rows = [row_of(event) | {"received_at_ms": now} for event in events if event.user_id not in gone]
+            rows = [_logged_row(event, now) for event in events if event.user_id not in gone]
             accepted = connection.execute(statement, rows).rowcount if rows else 0
             connection.commit()
         logger.info("events appended", extra={"accepted": accepted, "duplicates": len(rows) - accepted})
@@ -309,11 +312,19 @@ def reject_reason(event: NewEvent, snapshot: Snapshot, *, now_ms: int) -> str | 
             return f"{name} must have 1 to {ID_LIMIT} characters without control characters"
     if event.type not in snapshot.schema.events:
         return unknown_type(event.type, snapshot)
-    if event.at_ms > now_ms + FUTURE_MS:
+    if event.recommendation_id is not None and not _LIST_ID.fullmatch(event.recommendation_id):
+        return (
+            f"recommendation_id must be 32 hexadecimal digits as the list came with, got "
+            f"{event.recommendation_id[:ID_LIMIT]!r}; leave it out of an event that came from no list"
+        )
+    return reject_time(event.at_ms, now_ms=now_ms)
+
+
+def reject_time(at_ms: int, *, now_ms: int) -> str | None:
+    """Return why something cannot have happened at a time, None when it can."""
+    if at_ms > now_ms + FUTURE_MS:
         return "at lies more than one day in the future"
-    if event.at_ms < 0:
-        return "at lies before 1970"
-    return None
+    return "at lies before 1970" if at_ms < 0 else None
 
 
 def unknown_type(name: str, snapshot: Snapshot) -> str:
@@ -325,9 +336,13 @@ def unknown_type(name: str, snapshot: Snapshot) -> str:
 
 
 def row_of(event: NewEvent) -> dict[str, object]:
-    """Return an event as a row of the log or of the graph."""
+    """Return an event as a row of the graph; which list it came from is the log's alone."""
     names = ("event_id", "user_id", "product_id", "type", "at_ms", "quantity", "value")
     return {name: getattr(event, name) for name in names}
+
+
+def _logged_row(event: NewEvent, now_ms: int) -> dict[str, object]:
+    return row_of(event) | {"recommendation_id": event.recommendation_id, "received_at_ms": now_ms}
 
 
 def _event_of(row: sa.Row[Any]) -> NewEvent:
@@ -339,6 +354,7 @@ def _event_of(row: sa.Row[Any]) -> NewEvent:
         at_ms=row.at_ms,
         quantity=row.quantity,
         value=row.value,
+        recommendation_id=row.recommendation_id,
     )
 
 

@@ -128,6 +128,8 @@ def hand_out(
     """
     person = None if log.forgets(user_id) else read_person(store, schema, user_id)
     events = [asdict(event) for event in log.every_event_of(user_id)]
+    recorded = records.of_user(user_id)
+    seen = records.impressions.of(record.recommendation_id for record in recorded)
     lists = [
         {
             "recommendation_id": record.recommendation_id,
@@ -135,8 +137,9 @@ def hand_out(
             "model_version": record.model_version,
             "request": wish_fields(record.wish),
             "answer": record.body(),
+            "seen": [asdict(one) for one in seen.get(record.recommendation_id, ())],
         }
-        for record in records.of_user(user_id)
+        for record in recorded
     ]
     if person is None and not events and not lists:
         raise UnknownUser(f"nothing is held of a user {user_id[:200]!r}")

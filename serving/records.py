@@ -1,8 +1,8 @@
 """Records of the lists that were answered: what was asked, what it was answered from, and the answer as it was sent.
 
-They lie in the operational state (`serving.state`), are found by their recommendation_id, and are deleted when they
-expire or when a user is to be forgotten. How the API writes them without waiting is `serving.api.recorder`'s; computing
-a list again is `serving.replay`'s.
+They lie in the operational state (`serving.state`), are found by their recommendation_id, and are deleted, with what
+was seen of them (`serving.impressions`), when they expire or when a user is to be forgotten. How the API writes them
+without waiting is `serving.api.recorder`'s; computing a list again is `serving.replay`'s.
 """
 
 import json
@@ -19,11 +19,11 @@ from pydantic import TypeAdapter, ValidationError
 from sqlalchemy.dialects.sqlite import insert
 
 from gnn.bundle import Bundle
-from kg.snapshot import DAY_MS
 from serving.answer import Answer, Filter, RecommendRequest, SessionEvent
 from serving.audit_config import AuditConfig
 from serving.errors import StateError, UnknownRecommendation
 from serving.events import EventLog
+from serving.impressions import Impressions
 from serving.state import RECOMMENDATIONS, StateFile, open_state, translated
 
 Kind = Literal["recommend", "similar"]
@@ -43,6 +43,8 @@ class SimilarRequest:
     offset: int = 0
     """How many of the best to skip."""
     filter: Filter = field(default_factory=Filter)
+    placement: str | None = None
+    """Where in the shop the list stands, as the shop calls it; it changes nothing in the list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,8 @@ class RecordLog(StateFile):
         """Wrap an open state file; `RecordLog.open` is the usual way."""
         super().__init__(path, engine)
         self.config = config
+        self.impressions = Impressions(path, engine, config)
+        """What was seen of the lists."""
 
     @classmethod
     def open(cls, path: Path, config: AuditConfig) -> "RecordLog":
@@ -147,12 +151,12 @@ class RecordLog(StateFile):
         """
         statement = sa.select(RECOMMENDATIONS).where(
             RECOMMENDATIONS.c.recommendation_id == recommendation_id,
-            RECOMMENDATIONS.c.at_ms >= self._oldest_ms(now_ms),
+            RECOMMENDATIONS.c.at_ms >= self.config.oldest_ms(clock_ms() if now_ms is None else now_ms),
         )
         with translated(self.path), self._engine.connect() as connection:
             row = connection.execute(statement).one_or_none()
         if row is None:
-            raise UnknownRecommendation(self._unknown(recommendation_id))
+            raise UnknownRecommendation(self.config.unknown(recommendation_id))
         return _record_of(row)
 
     def expire(self, *, now_ms: int | None = None) -> int:
@@ -164,8 +168,8 @@ class RecordLog(StateFile):
         Raises:
             StateError: the file cannot be written; the rest stays for another time.
         """
-        old = sa.select(RECOMMENDATIONS.c.seq).where(RECOMMENDATIONS.c.at_ms < self._oldest_ms(now_ms))
-        return self._delete(old)
+        oldest_ms = self.config.oldest_ms(clock_ms() if now_ms is None else now_ms)
+        return self._delete(RECOMMENDATIONS.c.at_ms < oldest_ms)
 
     def count_of(self, user_id: str) -> int:
         """Return how many records a user has."""
@@ -187,7 +191,7 @@ class RecordLog(StateFile):
 
     def delete_of(self, user_id: str) -> int:
         """Delete the records of a user, whose bytes stay in the file until `rewrite`; return how many that were."""
-        return self._delete(sa.select(RECOMMENDATIONS.c.seq).where(RECOMMENDATIONS.c.user_id == user_id))
+        return self._delete(RECOMMENDATIONS.c.user_id == user_id)
 
     def of_user(self, user_id: str) -> tuple[Record, ...]:
         """Return every record of a user, oldest first.
@@ -200,27 +204,17 @@ class RecordLog(StateFile):
             rows = connection.execute(statement.order_by(RECOMMENDATIONS.c.seq)).all()
         return tuple(_record_of(row) for row in rows)
 
-    def _delete(self, seqs: sa.Select[tuple[int]]) -> int:
-        total = 0
-        statement = sa.delete(RECOMMENDATIONS).where(RECOMMENDATIONS.c.seq.in_(seqs.limit(DELETE_BATCH)))
+    def _delete(self, which: sa.ColumnElement[bool]) -> int:
+        """Delete records with what was seen of them, some at a time."""
+        total, ids = 0, RECOMMENDATIONS.c.recommendation_id
         while True:
             with translated(self.path), self._engine.begin() as connection:
-                deleted = connection.execute(statement).rowcount
-            total += deleted
-            if deleted < DELETE_BATCH:
+                found = list(connection.execute(sa.select(ids).where(which).limit(DELETE_BATCH)).scalars())
+                self.impressions.delete(connection, found)
+                connection.execute(sa.delete(RECOMMENDATIONS).where(ids.in_(found)))
+            total += len(found)
+            if len(found) < DELETE_BATCH:
                 return total
-
-    def _oldest_ms(self, now_ms: int | None) -> int:
-        now = clock_ms() if now_ms is None else now_ms
-        return now - self.config.keep_days * DAY_MS
-
-    def _unknown(self, recommendation_id: str) -> str:
-        days = f"{self.config.keep_days} day{'s' if self.config.keep_days > 1 else ''}"
-        state = "" if self.config.enabled else "; nothing is recorded now, as [audit] enabled is false"
-        return (
-            f"no list is recorded under the id {recommendation_id[:100]!r}; records are kept for {days} "
-            f"([audit] keep_days){state}"
-        )
 
 
 def new_recommendation_id() -> str:

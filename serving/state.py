@@ -2,7 +2,8 @@
 
 It says which tables there are, opens the file so that a commit is on the disk when it returns, and turns the
 database's errors into ours. What the tables mean is said by their users (`serving.events`, `serving.records`,
-`serving.keys`, `serving.runs`, `serving.products`, `serving.rule_log`); no model and no graph is kept here.
+`serving.impressions`, `serving.keys`, `serving.runs`, `serving.products`, `serving.rule_log`); no model and no graph
+is kept here.
 """
 
 import contextlib
@@ -16,10 +17,11 @@ from typing import Self
 import sqlalchemy as sa
 import tenacity
 from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.schema import CreateColumn
 
 from serving.errors import StateError
 
-FORMAT_VERSION = 7
+FORMAT_VERSION = 8
 """Format of the file, kept in SQLite's `user_version`; an older file is brought up when it is opened."""
 BUSY_TIMEOUT_S = 10.0
 """How long a writer waits for another process's transaction."""
@@ -42,11 +44,14 @@ EVENTS = sa.Table(
     sa.Column("received_at_ms", sa.Integer, nullable=False),
     sa.Column("state", sa.Integer, nullable=False, server_default="0"),
     sa.Column("note", sa.Text),
+    sa.Column("recommendation_id", sa.Text),
     sa.Index("events_of_user", "user_id", "seq"),
     sqlite_autoincrement=True,
 )
-"""Received events in the order of their arrival; `state` is 0 pending, 1 in the graph, 2 refused by the graph."""
+"""Received events in the order of their arrival; `state` is 0 pending, 1 in the graph, 2 refused by the graph, and
+`recommendation_id` the list that an event came from, if it says so."""
 sa.Index("events_by_state", EVENTS.c.state, EVENTS.c.seq, sqlite_where=EVENTS.c.state != 1)
+sa.Index("events_of_list", EVENTS.c.recommendation_id, sqlite_where=EVENTS.c.recommendation_id.is_not(None))
 RECOMMENDATIONS = sa.Table(
     "recommendations",
     METADATA,
@@ -64,6 +69,16 @@ RECOMMENDATIONS = sa.Table(
 )
 """Lists as they were answered; `request` and `answer` are JSON, compressed with zlib."""
 sa.Index("recommendations_of_user", RECOMMENDATIONS.c.user_id, sqlite_where=RECOMMENDATIONS.c.user_id.is_not(None))
+IMPRESSIONS = sa.Table(
+    "impressions",
+    METADATA,
+    sa.Column("recommendation_id", sa.Text, primary_key=True),
+    sa.Column("position", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("at_ms", sa.Integer, nullable=False),
+    sa.Column("received_at_ms", sa.Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""Ranks of a recorded list that were seen; rank 0 says that the list was told of, whatever was seen of it."""
 API_KEYS = sa.Table(
     "api_keys",
     METADATA,
@@ -126,7 +141,7 @@ RULES = sa.Table(
     sa.Column("changed_at_ms", sa.Integer, nullable=False),
 )
 """Business rules; `fields` is JSON."""
-_STEPS: tuple[tuple[sa.Table, ...], ...] = (
+_STEPS: tuple[tuple[sa.Table | sa.Column[str | None], ...], ...] = (
     (EVENTS,),
     (RECOMMENDATIONS,),
     (API_KEYS,),
@@ -134,8 +149,9 @@ _STEPS: tuple[tuple[sa.Table, ...], ...] = (
     (PRODUCTS,),
     (DELETIONS,),
     (RULES,),
+    (IMPRESSIONS, EVENTS.c.recommendation_id),
 )
-"""Tables that each format version added, version 1 first."""
+"""Tables, and columns of earlier tables, that each format version added, version 1 first."""
 
 
 def open_state(path: Path) -> sa.Engine:
@@ -270,7 +286,7 @@ def _switch_to_wal(cursor: sqlite3.Cursor) -> None:
 
 
 def _bring_up(engine: sa.Engine, path: Path) -> None:
-    """Add the tables that the file lacks, in one transaction."""
+    """Add the tables and columns that the file lacks, in one transaction."""
     with engine.connect() as connection:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
         version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
@@ -279,9 +295,24 @@ def _bring_up(engine: sa.Engine, path: Path) -> None:
                 f"{path}: has format version {version}, this release reads up to {FORMAT_VERSION}; "
                 "use the release that wrote it"
             )
-        for tables in _STEPS[version:]:
-            for table in tables:
-                table.create(connection)
+        for parts in _STEPS[version:]:
+            for part in parts:
+                if isinstance(part, sa.Table):
+                    part.create(connection)
+                else:
+                    _add_column(connection, part)
         if version < FORMAT_VERSION:
             connection.exec_driver_sql(f"PRAGMA user_version = {FORMAT_VERSION}")
         connection.commit()
+
+
+def _add_column(connection: sa.Connection, column: sa.Column[str | None]) -> None:
+    """Add a column with its indexes to a table of an older file; a table that was just made has them."""
+    table = METADATA.tables[str(column.table)]
+    if column.name in {found["name"] for found in sa.inspect(connection).get_columns(table.name)}:
+        return
+    words = CreateColumn(column).compile(dialect=connection.dialect)
+    connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {words}")
+    for index in table.indexes:
+        if column.name in index.columns:
+            index.create(connection)

@@ -13,7 +13,20 @@ from gnn.bundles import BundleStore
 from kg.privacy import Secret
 from kg.snapshot import Snapshot
 from kg.store import GraphStore
-from serving.api import catalogue, graph, people, people_data, recommendations, rules, runs, search, surfaces
+from serving.api import (
+    catalogue,
+    events,
+    graph,
+    impressions,
+    people,
+    people_data,
+    recommendations,
+    rules,
+    runs,
+    search,
+    surfaces,
+    uptake,
+)
 from serving.api.applier import EventApplier
 from serving.api.asking import GraphDoor
 from serving.api.current import CHECK_EVERY_S, CurrentBundle
@@ -40,6 +53,21 @@ from serving.slots import ListsConfig
 
 COMPRESSED_FROM = 2048
 """Bytes from which an answer is compressed for those who take it so."""
+_OTHERS = (
+    events,
+    impressions,
+    surfaces,
+    people,
+    people_data,
+    search,
+    catalogue,
+    rules,
+    recommendations,
+    uptake,
+    runs,
+    graph,
+)
+"""Modules with further routes."""
 _DESCRIPTION = "Recommendations for a shop, each with the graph paths that carried its score."
 
 
@@ -121,8 +149,7 @@ def create_app(  # noqa: PLR0913  # each is one part of the process, set apart f
         redoc_url=None,
     )
     app.state.services = services
-    others = (surfaces, people, people_data, search, catalogue, rules, recommendations, runs, graph)
-    for routes in (router, *(module.router for module in others), health):
+    for routes in (router, *(module.router for module in _OTHERS), health):
         app.include_router(routes)
     install_problems(app)
     _wrap(app, metrics, (guard or Guard()).origins, pseudonyms)

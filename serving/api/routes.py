@@ -14,28 +14,26 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 
-from kg.snapshot import Snapshot
 from serving.answer import Answer, RecommendRequest
 from serving.api.admission import needs
 from serving.api.current import never
 from serving.api.holding import Served
 from serving.api.ids import Id, UserId
-from serving.api.problems import MEDIA_TYPE, problem_body, problem_response, request_id_of
-from serving.api.schemas import EventsAnswer, ExplainAnswer, Live, RankAnswer, Ready, RecommendAnswer
+from serving.api.problems import MEDIA_TYPE
+from serving.api.schemas import ExplainAnswer, Live, RankAnswer, Ready, RecommendAnswer
 from serving.api.services import Services, compute, services_of
 from serving.api.shape import shape_answer, shape_explanation
 from serving.api.wishes import (
-    EventsBody,
     ExplainBody,
     ExplainQuery,
+    PlacedQuery,
+    PlacedRecommendQuery,
     RankBody,
     RecommendBody,
-    RecommendQuery,
     SessionEventIn,
-    SimilarQuery,
 )
 from serving.errors import EventsError
-from serving.events import PENDING, judge_events, unknown_type
+from serving.events import PENDING, unknown_type
 from serving.explain import Explanation, explain
 from serving.recommend import recommend, similar
 from serving.records import Moment, SimilarRequest, moment_of, new_recommendation_id, record_of
@@ -76,7 +74,7 @@ async def require_json(request: Request) -> None:
 
 UserPath = Annotated[UserId, Path(description="User id; an unknown user gets popular products.", examples=["u1"])]
 ProductPath = Annotated[Id, Path(description="Product id.", examples=["p01"])]
-_READ, _WRITE = needs("read"), needs("write")
+_READ = needs("read")
 _BODY = Depends(require_json)
 _SHORT = 250
 """Items of a list that is computed at once; one with a path costs about as much as four without."""
@@ -92,7 +90,9 @@ health = APIRouter()
     responses=problems_of(422, 503),
     dependencies=[_READ],
 )
-async def recommend_to_user(request: Request, user_id: UserPath, query: Annotated[RecommendQuery, Query()]) -> Response:
+async def recommend_to_user(
+    request: Request, user_id: UserPath, query: Annotated[PlacedRecommendQuery, Query()]
+) -> Response:
     """Return the best products for a user, with the graph paths that carried their score if `explain=paths`."""
     return await _recommend(request, _ruled(request, query.wish(user_id, services_of(request).lists)))
 
@@ -136,12 +136,14 @@ async def rank_products(request: Request, body: RankBody) -> Response:
     dependencies=[_READ],
 )
 async def similar_products(
-    request: Request, product_id: ProductPath, query: Annotated[SimilarQuery, Query()]
+    request: Request, product_id: ProductPath, query: Annotated[PlacedQuery, Query()]
 ) -> Response:
     """Return the products most like one product, best first."""
     services = services_of(request)
     bounds = services.ruled(query.filter(), "similar")
-    wish = SimilarRequest(product_id=product_id, n=query.n, offset=query.offset, filter=bounds)
+    wish = SimilarRequest(
+        product_id=product_id, n=query.n, offset=query.offset, filter=bounds, placement=query.placement
+    )
     served = services.current.get()
 
     def work() -> Response:
@@ -180,50 +182,6 @@ def explain_product_to_session(request: Request, body: ExplainBody) -> Response:
     """Return the same for a user, for the events of a session, or for both together."""
     _check_types(request, body.events)
     return _explain(request, body.product_id, _ruled(request, body.wish()), what_if=body.what_if)
-
-
-@router.post(
-    "/events",
-    tags=["events"],
-    summary="Take in what users did",
-    response_model=EventsAnswer,
-    responses=problems_of(400, 408, 413, 415, 422, 503),
-    dependencies=[_WRITE, _BODY],
-)
-def take_events(request: Request, body: EventsBody) -> Response:
-    """Take in events; those accepted are on the disk, and the next recommendation takes them into account.
-
-    An event of an unknown type, or too far in the future, is rejected with its reason while the others are taken. One
-    with a product that is not known yet is kept aside and counts when the product has arrived. Sending the same
-    `event_id` again changes nothing.
-    """
-    services = services_of(request)
-    now_ms = int(time.time() * 1000)
-    events = [event.event(now_ms=now_ms) for event in body.events]
-    snapshot: Snapshot = services.current.get().bundle.snapshot
-    good, bad = judge_events(events, snapshot, now_ms=now_ms, forgets=services.log.forgets)
-    appended = services.log.append(good)
-    aside = sum(snapshot.product_of_event(event.product_id) is None for event in good)
-    services.metrics.count_events(accepted=appended.accepted, duplicates=appended.duplicates, rejected=len(bad))
-    rejected = [{"index": entry.index, "event_id": entry.event_id, "reason": entry.reason} for entry in bad]
-    request_id = request_id_of(request)
-    if not good:
-        detail = f"none of the {len(events)} events can be taken; the first: {bad[0].reason}"
-        return problem_response(
-            problem_body(422, detail, request_id=request_id, slug="events-rejected", rejected=rejected)
-        )
-    if services.applier is not None:
-        services.applier.wake()
-    return as_json(
-        {
-            "request_id": request_id,
-            "accepted": appended.accepted,
-            "duplicates": appended.duplicates,
-            "kept_aside": aside,
-            "event_ids": [event.event_id for event in events],
-            "rejected": rejected,
-        }
-    )
 
 
 @health.get("/health/live", tags=["operation"], summary="Whether the process answers", response_model=Live)

@@ -312,6 +312,23 @@ class ProductsAnswer(_Answer):
     rejected: list[RejectedProduct]
 
 
+class RejectedImpression(_Answer):
+    """An impression that was not taken."""
+
+    index: int = Field(description="Place in the request; 0 is the first.", examples=[1])
+    recommendation_id: str = Field(examples=["5f1c1e5a3d4c1f8f0e7a6b5c4d3e2f0b"])
+    reason: str = Field(examples=["the list has no product 'p99'; name products that it has, or their positions"])
+
+
+class ImpressionsAnswer(_Answer):
+    """What became of the impressions of a request; those accepted are on the disk."""
+
+    request_id: str = Field(examples=["0b9f6c1e5a3d4c1f8f0e7a6b5c4d3e2f"])
+    accepted: int = Field(description="Impressions that say something new.", examples=[1])
+    duplicates: int = Field(description="Impressions that say what is known; they changed nothing.", examples=[0])
+    rejected: list[RejectedImpression]
+
+
 class Live(_Answer):
     """The process answers."""
 
@@ -348,8 +365,8 @@ class Problem(BaseModel):
     detail: str = Field(examples=["the request cannot be used as it is"])
     request_id: str = Field(examples=["0b9f6c1e5a3d4c1f8f0e7a6b5c4d3e2f"])
     errors: list[FieldProblem] | None = Field(None, description="Only of an invalid request.")
-    rejected: list[RejectedEvent | RejectedProduct] | None = Field(
-        None, description="Only when no event, or no product, was taken."
+    rejected: list[RejectedEvent | RejectedProduct | RejectedImpression] | None = Field(
+        None, description="Only when no event, product or impression was taken."
     )
 
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchem
 
 from serving.answer import Filter, RecommendRequest, SessionEvent, Surface
 from serving.api.ids import Id, UserId
-from serving.events import MAX_EVENTS, NewEvent, new_event_id
+from serving.events import MAX_EVENTS
 from serving.filters import MAX_LENGTH
 from serving.slots import ListsConfig
 
@@ -77,6 +77,12 @@ NewEvery = Annotated[
 ]
 
 
+Placement = Annotated[
+    Word,
+    Field(description="Where in the shop the list stands, as the shop calls it; recorded.", examples=["home_top"]),
+]
+
+
 class Parameters(BaseModel):
     """Query parameters: texts that are read as what they say; an unknown one is an error."""
 
@@ -132,6 +138,12 @@ class SimilarQuery(_ListQuery):
     offset: int = Field(0, ge=0, le=MAX_OFFSET, description="How many of the best to skip.", examples=[0])
 
 
+class PlacedQuery(SimilarQuery):
+    """Which products, how many, and where they are shown."""
+
+    placement: Placement | None = None
+
+
 class RecommendQuery(SimilarQuery):
     """Which products, how many, and whether to say why."""
 
@@ -164,6 +176,16 @@ class RecommendQuery(SimilarQuery):
             language=self.lang,
             surface=self.surface,
         )
+
+
+class PlacedRecommendQuery(RecommendQuery):
+    """Which products, how many, whether to say why, and where they are shown."""
+
+    placement: Placement | None = None
+
+    def wish(self, user_id: str, lists: ListsConfig) -> RecommendRequest:
+        """Return the request of a user; what it leaves open is as the shop set it."""
+        return replace(RecommendQuery.wish(self, user_id, lists), placement=self.placement)
 
 
 class ExplainQuery(_ListQuery):
@@ -283,6 +305,7 @@ class RecommendBody(_ListBody):
     diversity: Diversity = 0.0
     new_every: NewEvery | None = None
     explain: ExplainIn | None = Field(None, description="Not given: no paths and no contributions.")
+    placement: Placement | None = None
 
     @model_validator(mode="after")
     def _one_way(self) -> "RecommendBody":
@@ -292,7 +315,13 @@ class RecommendBody(_ListBody):
     def wish(self, lists: ListsConfig) -> RecommendRequest:
         """Return the request of the user or session; what it leaves open is as the shop set it."""
         wish, every = self.request(self.explain, offset=self.offset), _new_every(self.new_every, self.mode, lists)
-        return replace(wish, filter=in_mode(wish.filter, self.mode), diversity=self.diversity, new_every=every)
+        return replace(
+            wish,
+            filter=in_mode(wish.filter, self.mode),
+            diversity=self.diversity,
+            new_every=every,
+            placement=self.placement,
+        )
 
 
 class RankBody(Body):
@@ -306,6 +335,7 @@ class RankBody(Body):
     )
     product_ids: list[Id] = Field(min_length=1, max_length=MAX_RANKED, examples=[["p01", "p02", "p05"]])
     explain: ExplainIn | None = Field(None, description="Not given: no paths and no contributions.")
+    placement: Placement | None = None
 
     @model_validator(mode="after")
     def _somebody(self) -> "RankBody":
@@ -323,6 +353,7 @@ class RankBody(Body):
             paths=0 if self.explain is None else self.explain.paths,
             language=None if self.explain is None else self.explain.lang,
             surface="long" if self.explain is None else self.explain.surface,
+            placement=self.placement,
         )
 
 
@@ -338,38 +369,6 @@ class ExplainBody(_ListBody):
     def wish(self) -> RecommendRequest:
         """Return the request whose answer is explained."""
         return self.request(self.explain)
-
-
-class EventIn(Body):
-    """One thing a user did with a product."""
-
-    user_id: UserId = Field(examples=["u1"])
-    product_id: Id = Field(examples=["p05"])
-    type: Word = Field("viewed", description="A declared event type.", examples=["bought"])
-    at: Time | None = Field(None, description="ISO 8601; not given: now.", examples=["2026-01-31T12:00:00Z"])
-    quantity: Annotated[Number, Field(ge=0)] | None = Field(None, examples=[1])
-    value: Number | None = Field(None, description="Such as a rating.", examples=[4.5])
-    event_id: Id | None = Field(
-        None, description="Makes retries harmless; not given: one is made.", examples=["order-17-line-2"]
-    )
-
-    def event(self, *, now_ms: int) -> NewEvent:
-        """Return the value the inside works with."""
-        return NewEvent(
-            event_id=self.event_id or new_event_id(),
-            user_id=self.user_id,
-            product_id=self.product_id,
-            type=self.type,
-            at_ms=now_ms if self.at is None else to_ms(self.at),
-            quantity=self.quantity,
-            value=self.value,
-        )
-
-
-class EventsBody(Body):
-    """Events to take in."""
-
-    events: list[EventIn] = Field(min_length=1, max_length=MAX_EVENTS)
 
 
 def in_mode(wish: Filter, mode: Mode | None) -> Filter:

@@ -92,6 +92,13 @@ COMMANDS = (
         _SERVE,
     ),
     Entry("rules", "rules", "app", "Write, list, try and delete business rules: pins, boosts, caps and more.", _SERVE),
+    Entry(
+        "uptake",
+        "uptake",
+        "uptake",
+        "Tell click-through and conversion of recorded lists, by position, placement, surface or model.",
+        _SERVE,
+    ),
     Entry("keys", "keys", "app", "Make, list, rotate and revoke keys of the API.", _CARE),
     Entry("users", "users", "app", "Hand out or delete what is held of a user.", _CARE),
     Entry("recommendations", "recommendations", "app", "Forget the recorded lists of a user.", _CARE),

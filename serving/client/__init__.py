@@ -3,6 +3,7 @@
 It imports httpx and nothing else of the project, so it works where neither torch nor a graph server is installed.
 """
 
+from serving.client.care_wishes import Rule
 from serving.client.clients import AsyncWhycart, Whycart
 from serving.client.errors import (
     ApiError,
@@ -19,7 +20,7 @@ from serving.client.errors import (
     WrongArgument,
 )
 from serving.client.exchange import Retries
-from serving.client.wishes import Event, Explain, Product, SessionEvent
+from serving.client.wishes import Event, Explain, Impression, Product, SessionEvent
 
 __all__ = [
     "ApiError",
@@ -28,11 +29,13 @@ __all__ = [
     "Event",
     "Explain",
     "Forbidden",
+    "Impression",
     "InvalidRequest",
     "NotFound",
     "Product",
     "Refused",
     "Retries",
+    "Rule",
     "ServerFailed",
     "SessionEvent",
     "TooManyRequests",

@@ -7,7 +7,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 from serving.client.items import Cause, Comparison, Item, WhatIf
-from serving.client.parts import Affinity, Member, Prices, RejectedEvent, RejectedProduct, Row, Understood
+from serving.client.parts import (
+    Affinity,
+    Member,
+    Prices,
+    RejectedEvent,
+    RejectedImpression,
+    RejectedProduct,
+    Row,
+    Understood,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +100,18 @@ class HomeAnswer:
     request_id: str
     rows: list[Row]
     took_ms: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImpressionsAnswer:
+    """What became of the impressions of a request; those accepted are on the disk."""
+
+    accepted: int
+    """Impressions that say something new."""
+    duplicates: int
+    """Impressions that say what is known; they changed nothing."""
+    rejected: list[RejectedImpression]
+    request_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -146,6 +146,8 @@ def _parameter(name: str, value: object) -> list[tuple[str, str]]:
         return [(name, "true" if value else "false")]
     if isinstance(value, float) and not math.isfinite(value):
         raise WrongArgument(f"{name} must be a finite number, got {value}")
+    if isinstance(value, datetime):
+        return [(name, _time(value))]
     if isinstance(value, str | int | float):
         return [(name, str(value))]
-    raise WrongArgument(f"{name} must be a text, a number, true or false, or a list of them, got {value!r}")
+    raise WrongArgument(f"{name} must be a text, a number, a time, true or false, or a list of them, got {value!r}")

@@ -7,7 +7,18 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from serving.client.items import Item
-from serving.client.parts import Column, KeptRule, Person, PreviewItem, Query, RecordedEvents, Replay, Run, RunStep
+from serving.client.parts import (
+    Column,
+    KeptRule,
+    Person,
+    PreviewItem,
+    Query,
+    RecordedEvents,
+    Replay,
+    Run,
+    RunStep,
+    UptakeRow,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +156,22 @@ class RunsAnswer:
     runs: list[Run]
     """The newest first."""
     took_ms: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UptakeAnswer:
+    """What came of the lists of some days."""
+
+    by: list[str]
+    """What rows differ in."""
+    days: float
+    request_id: str
+    rows: list[UptakeRow]
+    since: str
+    """ISO 8601; lists from here on."""
+    took_ms: float
+    until: str
+    """ISO 8601; lists before this."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ The client knows nothing of the rest of the project, and so not of its errors ei
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from serving.client.parts import FieldProblem, RejectedEvent, RejectedProduct
+from serving.client.parts import FieldProblem, RejectedEvent, RejectedImpression, RejectedProduct
 
 
 class ApiError(Exception):
@@ -34,7 +34,7 @@ class Refused(ApiError):
         *,
         problem: Mapping[str, Any],
         errors: Sequence[FieldProblem] = (),
-        rejected: Sequence[RejectedEvent | RejectedProduct] = (),
+        rejected: Sequence[RejectedEvent | RejectedProduct | RejectedImpression] = (),
         retry_after_s: float | None = None,
     ) -> None:
         """Keep what the API said.
@@ -43,7 +43,7 @@ class Refused(ApiError):
             message: the text of the error.
             problem: type, title, status, detail and request_id of the answer.
             errors: parts of the request that are wrong.
-            rejected: events or products, where none was taken.
+            rejected: events, products or impressions, where none was taken.
             retry_after_s: after how many seconds it may be tried again; None: nothing was said of that.
         """
         super().__init__(message)

@@ -16,7 +16,7 @@ import httpx
 
 from serving.client.call import Call
 from serving.client.errors import ConnectionFailed, Refused, UnexpectedAnswer, WrongArgument, kind_of
-from serving.client.parts import FieldProblem, RejectedEvent, RejectedProduct
+from serving.client.parts import FieldProblem, RejectedEvent, RejectedImpression, RejectedProduct
 from serving.client.reading import read
 
 T = TypeVar("T")
@@ -203,8 +203,10 @@ def _refused(name: str, response: httpx.Response) -> Refused:
     )
 
 
-def _rejected(one: dict[str, Any], name: str) -> RejectedEvent | RejectedProduct:
-    return read(RejectedEvent, one, of=name) if "event_id" in one else read(RejectedProduct, one, of=name)
+def _rejected(one: dict[str, Any], name: str) -> RejectedEvent | RejectedProduct | RejectedImpression:
+    if "event_id" in one:
+        return read(RejectedEvent, one, of=name)
+    return read(RejectedProduct, one, of=name) if "product_id" in one else read(RejectedImpression, one, of=name)
 
 
 def _problem(response: httpx.Response) -> dict[str, Any]:

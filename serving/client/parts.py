@@ -180,6 +180,16 @@ class RejectedEvent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RejectedImpression:
+    """An impression that was not taken."""
+
+    index: int
+    """Place in the request; 0 is the first."""
+    reason: str
+    recommendation_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RejectedProduct:
     """A product that was not taken."""
 
@@ -197,6 +207,15 @@ class RunStep:
     """What came out of it."""
     name: str
     took_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """A part of a number, with its 95% interval (Wilson's)."""
+
+    high: float
+    low: float
+    mean: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -275,6 +294,24 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """How often lists were seen and what came of it."""
+
+    click_through: Share | None
+    """Clicks by impressions; null: nothing was seen."""
+    clicks: int
+    """Impressions whose product something was done with."""
+    conversion_rate: Share | None
+    """Conversions by clicks; null: nothing was clicked."""
+    conversions: int
+    """Clicks whose product was bought."""
+    impressions: int
+    """Products of lists that were seen."""
+    lists: int
+    """Lists of which anything was seen."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Replay:
     """What came of computing the list again."""
 
@@ -282,3 +319,30 @@ class Replay:
     differences: list[Difference]
     same: bool | None
     """Whether products, order and scores are the same; null: it could not be computed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UptakeRow:
+    """What came of the lists of one row, by the events that name their list."""
+
+    attributed: Tally
+    click_through: Share | None
+    """Clicks by impressions; null: nothing was seen."""
+    clicks: int
+    """Impressions whose product something was done with."""
+    conversion_rate: Share | None
+    """Conversions by clicks; null: nothing was clicked."""
+    conversions: int
+    """Clicks whose product was bought."""
+    impressions: int
+    """Products of lists that were seen."""
+    lists: int
+    """Lists of which anything was seen."""
+    model_version: str | None
+    """null: not told apart."""
+    placement: str | None
+    """null: none was given, or not told apart."""
+    position: str | None
+    """`1` to `10`, `11-20`, `21+`; null: not told apart."""
+    surface: str | None
+    """`recommend` or `similar`; null: not told apart."""

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any, Unpack
 from uuid import uuid4
 
-from serving.client import answers, care, wishes
+from serving.client import answers, care, care_wishes, wishes
 from serving.client.call import PATIENCE_OF_GRAPH_S, Call, delete, get, post, put
 
 
@@ -102,6 +102,11 @@ def send_events(events: Iterable[wishes.Event]) -> Call[answers.EventsAnswer]:
     return post("/v1/events", answers.EventsAnswer, {"events": [with_id(event) for event in events]})
 
 
+def send_impressions(impressions: Iterable[wishes.Impression]) -> Call[answers.ImpressionsAnswer]:
+    """Tell what customers saw of lists, up to 1,000 at a time; a list that nothing is said of counts as shown whole."""
+    return post("/v1/impressions", answers.ImpressionsAnswer, {"impressions": list(impressions)})
+
+
 def send_products(products: Iterable[wishes.Product]) -> Call[answers.ProductsAnswer]:
     """Add products, or say what is new of known ones."""
     return post("/v1/products", answers.ProductsAnswer, {"products": list(products)})
@@ -112,12 +117,12 @@ def rules() -> Call[care.RulesAnswer]:
     return get("/v1/rules", care.RulesAnswer, {})
 
 
-def write_rule(name: str, action: str, **options: Unpack[wishes.WriteRuleOptions]) -> Call[care.RuleWrittenAnswer]:
+def write_rule(name: str, action: str, **options: Unpack[care_wishes.WriteRuleOptions]) -> Call[care.RuleWrittenAnswer]:
     """Write a business rule in place of the one of its name."""
     return put("/v1/rules/{name}", care.RuleWrittenAnswer, {"action": action, **options}, name=name)
 
 
-def preview_rule(name: str, **options: Unpack[wishes.PreviewRuleOptions]) -> Call[care.PreviewAnswer]:
+def preview_rule(name: str, **options: Unpack[care_wishes.PreviewRuleOptions]) -> Call[care.PreviewAnswer]:
     """What a business rule, as it is kept or as `rule` says, does to a list; nothing is written."""
     return post("/v1/rules/{name}/preview", care.PreviewAnswer, options, name=name)
 
@@ -138,19 +143,24 @@ def query(name: str, params: Mapping[str, Any] | None = None) -> Call[care.RowsA
     return post("/v1/graph/queries/{name}", care.RowsAnswer, body, name=name, patience_s=PATIENCE_OF_GRAPH_S)
 
 
-def cypher(statement: str, **options: Unpack[wishes.AskCypherOptions]) -> Call[care.RowsAnswer]:
+def cypher(statement: str, **options: Unpack[care_wishes.AskCypherOptions]) -> Call[care.RowsAnswer]:
     """The answer to a statement of yours that only reads."""
     body = {"cypher": statement, **options}
     return post("/v1/graph/query", care.RowsAnswer, body, patience_s=PATIENCE_OF_GRAPH_S)
 
 
-def recommendation(recommendation_id: str, **options: Unpack[wishes.LookUpOptions]) -> Call[care.RecordAnswer]:
+def recommendation(recommendation_id: str, **options: Unpack[care_wishes.LookUpOptions]) -> Call[care.RecordAnswer]:
     """A list that was answered before; `replay=True` computes it again."""
     route = "/v1/recommendations/{recommendation_id}"
     return get(route, care.RecordAnswer, options, recommendation_id=recommendation_id)
 
 
-def runs(**options: Unpack[wishes.ListRunsOptions]) -> Call[care.RunsAnswer]:
+def uptake(**options: Unpack[care_wishes.TellUptakeOptions]) -> Call[care.UptakeAnswer]:
+    """Click-through and conversion of lists, `by=["position"]` and the like. Needs the scope `admin`."""
+    return get("/v1/uptake", care.UptakeAnswer, options)
+
+
+def runs(**options: Unpack[care_wishes.ListRunsOptions]) -> Call[care.RunsAnswer]:
     """What the retraining did lately. Needs the scope `admin`, as the next does."""
     return get("/v1/runs", care.RunsAnswer, options)
 

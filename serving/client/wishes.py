@@ -1,4 +1,4 @@
-"""What requests to the API may say.
+"""What requests of applications to the API may say.
 
 Written from docs/openapi.json by `make openapi`; not to be changed by hand.
 """
@@ -6,7 +6,7 @@ Written from docs/openapi.json by `make openapi`; not to be changed by hand.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, TypedDict
+from typing import Literal, TypedDict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +20,8 @@ class Event:
     event_id: str | None = None
     """Makes retries harmless; not given: one is made."""
     quantity: float | None = None
+    recommendation_id: str | None = None
+    """Id of the list that it came from."""
     type: str | None = None
     """A declared event type."""
     value: float | None = None
@@ -36,6 +38,20 @@ class Explain:
     """Most paths shown an item."""
     surface: Literal["short", "long"] | None = None
     """Whether words are a caption or a full sentence."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Impression:
+    """What a customer saw of one list, by its products or by their positions; of an empty list of them nothing."""
+
+    recommendation_id: str
+    """Of the list, as it came with it."""
+    at: datetime | None = None
+    """ISO 8601; not given: now."""
+    positions: Sequence[int] | None = None
+    """Their ranks, where not their ids are named."""
+    product_ids: Sequence[str] | None = None
+    """Products of the list that were seen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,35 +75,6 @@ class Product:
     properties: Mapping[str, str | bool | float] | None = None
     """Other properties, of those that the shop's products have."""
     title: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
-    """What a rule says; which fields go with which action stands in docs/rules.md."""
-
-    action: Literal["pin", "boost", "bury", "hide", "cap"]
-    ends_at: datetime | None = None
-    """ISO 8601; null: never."""
-    filter: str | None = None
-    """Products that it is about."""
-    lists: Sequence[Literal["recommend", "similar", "bought_together", "trending", "new"]] | None = None
-    """Lists that it changes; empty: all."""
-    most: int | None = None
-    """Of a cap: how many products."""
-    note: str | None = None
-    """What it is for."""
-    per: str | None = None
-    """Of a cap: `brand`, `category` or a declared kind; null: all together."""
-    positions: Sequence[int] | None = None
-    """Of a pin; 1 is the first."""
-    product_ids: Sequence[str] | None = None
-    """Products that it is about, instead of a filter."""
-    starts_at: datetime | None = None
-    """ISO 8601; null: at once."""
-    strength: float | None = None
-    """Of a boost or bury; not given: 0.3."""
-    within: int | None = None
-    """Of a cap: in so many places; not given: 10."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,22 +133,6 @@ class WishOptions(TypedDict, total=False):
     price_max: float | None
     """Highest price."""
     user_id: str | None
-
-
-class AskByBodyOptions(TypedDict, total=False):
-    """What `ask_by_body` may be told."""
-
-    params: Mapping[str, Any]
-    """By name, as GET /v1/graph/queries lists them."""
-
-
-class AskCypherOptions(TypedDict, total=False):
-    """What `ask_cypher` may be told."""
-
-    params: Mapping[str, Any]
-    """Values by name."""
-    rows: int
-    """Most rows of the answer."""
 
 
 class AudiencesOptions(TypedDict, total=False):
@@ -239,20 +210,6 @@ class InDemandOptions(ListOptions, total=False):
     """How many of the best to skip."""
 
 
-class ListRunsOptions(TypedDict, total=False):
-    """What `list_runs` may be told."""
-
-    n: int
-    """How many of the latest."""
-
-
-class LookUpOptions(TypedDict, total=False):
-    """What `look_up` may be told."""
-
-    replay: bool
-    """Compute the list again and say whether it is the same."""
-
-
 class NewProductsOptions(ListOptions, total=False):
     """What `new_products` may be told."""
 
@@ -262,21 +219,6 @@ class NewProductsOptions(ListOptions, total=False):
     """How long a product counts as new."""
     user: str | None
     """Those first that this user likes most."""
-
-
-class PreviewRuleOptions(TypedDict, total=False):
-    """What `preview_rule` may be told."""
-
-    list: Literal["recommend", "similar", "bought_together", "trending", "new"]
-    """Which list."""
-    n: int
-    """Products of the list."""
-    product_id: str | None
-    """Of `similar` and `bought_together`."""
-    rule: Rule | None
-    """What it would say; null: as it is kept, whether it holds or not."""
-    user_id: str | None
-    """Of `recommend`; null: nobody in particular."""
 
 
 class ProfileOptions(TypedDict, total=False):
@@ -293,6 +235,8 @@ class RankProductsOptions(TypedDict, total=False):
     """Events of the session, oldest first; newer than the user's history."""
     explain: Explain | None
     """Not given: no paths and no contributions."""
+    placement: str | None
+    """Where in the shop the list stands, as the shop calls it; recorded."""
     user_id: str | None
 
 
@@ -309,6 +253,8 @@ class RecommendToSessionOptions(WishOptions, total=False):
     """One of so many places is kept for a new product; 0: none. Not given: as the shop set it."""
     offset: int
     """How many of the best to skip."""
+    placement: str | None
+    """Where in the shop the list stands, as the shop calls it; recorded."""
 
 
 class RecommendToUserOptions(ListOptions, total=False):
@@ -328,6 +274,8 @@ class RecommendToUserOptions(ListOptions, total=False):
     """false: the list that everybody gets, whoever asks; the user's events are not read."""
     explain: Literal["paths"] | None
     """`paths`: up to three graph paths an item."""
+    placement: str | None
+    """Where in the shop the list stands, as the shop calls it; recorded."""
 
 
 class SimilarProductsOptions(ListOptions, total=False):
@@ -335,6 +283,8 @@ class SimilarProductsOptions(ListOptions, total=False):
 
     offset: int
     """How many of the best to skip."""
+    placement: str | None
+    """Where in the shop the list stands, as the shop calls it; recorded."""
 
 
 class TogetherWithOptions(ListOptions, total=False):
@@ -365,30 +315,3 @@ class TogetherWithBasketOptions(TypedDict, total=False):
     """Only what goes with every product of the basket."""
     surface: Literal["short", "long"]
     """Whether words are a caption or a full sentence."""
-
-
-class WriteRuleOptions(TypedDict, total=False):
-    """What `write_rule` may be told."""
-
-    ends_at: datetime | None
-    """ISO 8601; null: never."""
-    filter: str | None
-    """Products that it is about."""
-    lists: Sequence[Literal["recommend", "similar", "bought_together", "trending", "new"]]
-    """Lists that it changes; empty: all."""
-    most: int | None
-    """Of a cap: how many products."""
-    note: str
-    """What it is for."""
-    per: str | None
-    """Of a cap: `brand`, `category` or a declared kind; null: all together."""
-    positions: Sequence[int]
-    """Of a pin; 1 is the first."""
-    product_ids: Sequence[str]
-    """Products that it is about, instead of a filter."""
-    starts_at: datetime | None
-    """ISO 8601; null: at once."""
-    strength: float | None
-    """Of a boost or bury; not given: 0.3."""
-    within: int | None
-    """Of a cap: in so many places; not given: 10."""

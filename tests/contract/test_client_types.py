@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from bench.client_types import BY_POST, class_name, formatted, main, render
-from serving.client import AsyncWhycart, Whycart, answers, care, items, parts, routes, wishes
+from serving.client import AsyncWhycart, Whycart, answers, care, care_wishes, items, parts, routes, wishes
 from serving.client.call import Call
 from serving.client.clients import _Route
 from serving.client.errors import Refused
@@ -43,6 +43,7 @@ ASKED: dict[str, Call[Any]] = {
     "user_data": routes.user_data("u1"),
     "delete_user": routes.delete_user("u1"),
     "send_events": routes.send_events([wishes.Event(user_id="u1", product_id="p01")]),
+    "send_impressions": routes.send_impressions([wishes.Impression(recommendation_id="r1", positions=[1])]),
     "send_products": routes.send_products([wishes.Product(product_id="p01")]),
     "rules": routes.rules(),
     "write_rule": routes.write_rule("tea", "hide", filter='category = "Tea"'),
@@ -52,6 +53,7 @@ ASKED: dict[str, Call[Any]] = {
     "query": routes.query("ping"),
     "cypher": routes.cypher("RETURN 1"),
     "recommendation": routes.recommendation("r1"),
+    "uptake": routes.uptake(),
     "runs": routes.runs(),
     "run": routes.run("r1"),
     "live": routes.live(),
@@ -151,8 +153,8 @@ def test_every_field_of_every_answer_has_a_counterpart() -> None:
 
 
 def test_every_field_of_an_event_a_product_and_the_like_can_be_sent() -> None:
-    for name in ("EventIn", "SessionEventIn", "ProductIn", "ExplainIn"):
-        kind = getattr(wishes, class_name(name))
+    for name in ("EventIn", "ImpressionIn", "SessionEventIn", "ProductIn", "ExplainIn"):
+        kind = getattr(care_wishes if hasattr(care_wishes, class_name(name)) else wishes, class_name(name))
         assert set(SCHEMAS[name]["properties"]) == {one.name for one in fields(kind)}
 
 

@@ -38,8 +38,9 @@ def asked(bundles: BundleStore, folder: Path, graph: GraphConfig) -> Iterator[Te
 
 @pytest.mark.parametrize(("method", "path", "body"), EXAMPLES, ids=[f"{one} {two}" for one, two, _ in EXAMPLES])
 def test_an_example_is_answered(method: str, path: str, body: str, client: TestClient) -> None:
-    if "{recommendation_id}" in path:
-        path = path.replace("{recommendation_id}", client.get("/v1/recommend/u1").json()["recommendation_id"])
+    if "{recommendation_id}" in path + body:
+        list_id = client.get("/v1/recommend/u1").json()["recommendation_id"]
+        path, body = (text.replace("{recommendation_id}", list_id) for text in (path, body))
     if "{run_id}" in path:
         with recorded_run(client.app.state.services.log.path, data=None, config={}) as record:  # type: ignore[attr-defined]
             path = path.replace("{run_id}", record.run.run_id)

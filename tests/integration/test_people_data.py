@@ -22,6 +22,7 @@ from serving.audit_config import AuditConfig
 from serving.errors import UnknownUser
 from serving.events import EventLog, NewEvent
 from serving.graph_input import snapshot_with_events
+from serving.impressions import NewImpression
 from serving.people_data import allow, forget, forget_in_models, hand_out, restore_deletions
 from serving.products import ProductLog
 from serving.records import Record, RecordLog, clock_ms
@@ -38,6 +39,8 @@ EVERYTHING = parse_query(
 )
 NOW = MONDAY + 40 * DAY_MS
 MARKED = "jane.roe@example.org"
+LIST = "0123456789abcdef" * 2
+SEEN = NewImpression(recommendation_id=LIST, product_ids=("p02",), at_ms=clock_ms())
 
 
 @pytest.fixture
@@ -52,8 +55,15 @@ def records(tmp_path: Path) -> Iterator[RecordLog]:
         yield opened
 
 
-def event(number: int, user: str) -> NewEvent:
-    return NewEvent(event_id=f"new{number}", user_id=user, product_id="p02", type="bought", at_ms=NOW + number)
+def event(number: int, user: str, list_id: str | None = None) -> NewEvent:
+    return NewEvent(
+        event_id=f"new{number}",
+        user_id=user,
+        product_id="p02",
+        type="bought",
+        at_ms=NOW + number,
+        recommendation_id=list_id,
+    )
 
 
 def users_in(graph: GraphStore) -> set[str]:
@@ -67,7 +77,9 @@ def delete(user: str, log: EventLog, records: RecordLog, store: GraphStore | Non
 
 def test_everything_held_of_a_user_is_handed_out(graph: GraphStore, log: EventLog, records: RecordLog) -> None:
     ingest(graph, tiny_shop())
-    log.append([event(1, "u2")])
+    log.append([event(1, "u2", LIST)])
+    records.add([record_for("u2")])
+    records.impressions.append([SEEN], now_ms=SEEN.at_ms)
 
     found = hand_out("u2", log=log, records=records, store=graph, schema=SCHEMA)
 
@@ -80,6 +92,8 @@ def test_everything_held_of_a_user_is_handed_out(graph: GraphStore, log: EventLo
         found["graph"]["properties"],
         [one["event_id"] for one in found["event_log"]],
     )
+    assert [LIST] == [one["recommendation_id"] for one in found["event_log"]]
+    assert [[0, 1]] == [[seen["position"] for seen in one["seen"]] for one in found["recommendations"]]
 
 
 def test_of_a_stranger_nothing_is_handed_out(graph: GraphStore, log: EventLog, records: RecordLog) -> None:
@@ -156,8 +170,9 @@ def test_nothing_is_left_in_any_store(graph: GraphStore, tmp_path: Path, log: Ev
     snapshots = tmp_path / "snapshots"
     with ProductLog.open(tmp_path / "state.db") as products:
         ingest(graph, tiny_shop())
-        log.append([event(1, MARKED), event(2, "u1")])
+        log.append([event(1, MARKED, LIST), event(2, "u1")])
         records.add([record_for(MARKED)])
+        records.impressions.append([SEEN], now_ms=SEEN.at_ms)
         made, _ = snapshot_with_events(graph, SCHEMA, log=log, products=products)
         publish_tiny_bundle(tmp_path / "bundles", snapshot=made)
         save_snapshot(made, snapshots / "before")
@@ -171,18 +186,19 @@ def test_nothing_is_left_in_any_store(graph: GraphStore, tmp_path: Path, log: Ev
 
     assert (2, [later.current_version()]) == (len(gone), later.versions())
     assert ([], False) == (files_with(tmp_path, MARKED), MARKED in everything_in(graph))
+    assert ([], {}) == (files_with(tmp_path, LIST), records.impressions.of([LIST]))
 
 
 def record_for(user: str) -> Record:
     return Record(
-        recommendation_id="list1",
+        recommendation_id=LIST,
         at_ms=clock_ms(),
         wish=RecommendRequest(user_id=user),
         model_version="20240201T000000Z-00000000",
         graph_version="0",
         events_after=0,
         events_until=0,
-        answer=b"{}",
+        answer=b'{"items": [{"product_id": "p02", "rank": 1}]}',
     )
 
 

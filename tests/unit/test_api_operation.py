@@ -146,12 +146,14 @@ def test_the_document_describes_every_route_with_its_problems(client: TestClient
         ("POST", "/v1/explain"),
         ("GET", "/v1/recommendations/{recommendation_id}"),
         ("POST", "/v1/events"),
+        ("POST", "/v1/impressions"),
         ("POST", "/v1/products"),
         ("GET", "/v1/profile/{user_id}"),
         ("GET", "/v1/home/{user_id}"),
         ("GET", "/v1/audiences"),
         ("GET", "/v1/users/{user_id}"),
         ("DELETE", "/v1/users/{user_id}"),
+        ("GET", "/v1/uptake"),
         ("GET", "/v1/runs"),
         ("GET", "/v1/rules"),
         ("POST", "/v1/rules/{name}/preview"),
@@ -167,7 +169,7 @@ def test_the_document_describes_every_route_with_its_problems(client: TestClient
         ("GET", "/metrics"),
     } == routes
     assert document["openapi"].startswith("3.1")
-    assert {"Problem", "FieldProblem", "RejectedEvent"} <= set(document["components"]["schemas"])
+    assert {"Problem", "FieldProblem", "RejectedEvent", "RejectedImpression"} <= set(document["components"]["schemas"])
     assert "HTTPValidationError" not in document["components"]["schemas"]
 
 

@@ -7,7 +7,7 @@ import pickle
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from serving.client import (
     Event,
     Explain,
     Forbidden,
+    Impression,
     InvalidRequest,
     NotFound,
     Product,
@@ -149,6 +150,25 @@ def test_events_are_sent_and_harmless_to_send_again(ask: Ask) -> None:
     assert (2, 1, 32) == (made.accepted, made.kept_aside, len(made.event_ids[0]))
 
 
+def test_what_was_seen_and_done_with_a_list_is_sent_and_told(ask: Ask) -> None:
+    shown = ask("recommend", "u1", n=3, placement=f"place_{id(ask)}")
+    list_id, best = shown.recommendation_id, shown.items[0].product_id
+
+    seen = ask("send_impressions", [Impression(recommendation_id=list_id, positions=[1, 2], at=datetime.now(UTC))])
+    ask("send_events", [Event(user_id="u1", product_id=best, type="bought", recommendation_id=list_id)])
+    told = ask("uptake", by=["placement", "position"], since=datetime.now(UTC) - timedelta(hours=1), days=1)
+
+    assert (1, 0, []) == (seen.accepted, seen.duplicates, seen.rejected)
+    rows = {row.position: row for row in told.rows if row.placement == f"place_{id(ask)}"}
+    assert {"1": (1, 1, 1), "2": (1, 0, 0)} == {
+        position: (row.impressions, row.clicks, row.conversions) for position, row in rows.items()
+    }
+    assert (1.0, None) == (rows["1"].click_through.mean, rows["2"].conversion_rate)
+    with pytest.raises(InvalidRequest, match="none of the 1 impressions") as caught:
+        ask("send_impressions", [Impression(recommendation_id=list_id, product_ids=["p99"])])
+    assert [list_id] == [one.recommendation_id for one in caught.value.rejected]
+
+
 def test_products_are_sent_and_found(ask: Ask) -> None:
     product = Product(
         product_id=f"new-{id(ask)}", title="Oolong tea", categories=("tea",), price=4.5, created_at=datetime.now(UTC)
@@ -212,6 +232,7 @@ QUESTIONS: list[Call[Any]] = [
     routes.profile("u1"),
     routes.audiences(brand="Acme"),
     routes.send_events([Event(user_id="u8", product_id="p01"), Event(user_id="u8", product_id="p01", type="nothing")]),
+    routes.uptake(by=["surface", "model_version"]),
     routes.send_products([Product(product_id="p01", price=4.0), Product(product_id="p02", properties={"hardness": 3})]),
     routes.delete_user("nobody"),
     routes.queries(),
@@ -287,6 +308,7 @@ def test_a_graph_that_is_away_is_unavailable(url: str) -> None:
         ),
         (lambda: routes.query("ping", {"what": object()}), "object is no JSON value"),
         (lambda: routes.recommend("u1", price_max=float("inf")), "price_max must be a finite number"),
+        (lambda: routes.uptake(since=datetime(2024, 1, 1)), "says no zone"),
         (lambda: routes.recommend("u1", brand=b"Acme"), "brand must be a text"),  # type: ignore[arg-type]
     ],
 )

@@ -18,6 +18,7 @@ from kg.snapshot import Snapshot, build_snapshot
 from serving.answer import SessionEvent
 from serving.errors import EventsError, StateError
 from serving.events import APPLIED, PENDING, REFUSED, Appended, EventLog, NewEvent, judge_events
+from serving.state import FORMAT_VERSION
 from tests.worlds import DAY_MS, MONDAY, tiny_shop
 
 
@@ -154,7 +155,7 @@ def test_a_state_file_of_another_format_is_refused(tmp_path: Path) -> None:
         connection.execute("PRAGMA user_version = 99")
     connection.close()
 
-    with pytest.raises(StateError, match="format version 99, this release reads up to 6"):
+    with pytest.raises(StateError, match=f"format version 99, this release reads up to {FORMAT_VERSION}"):
         EventLog.open(tmp_path / "state.db")
 
 

@@ -1,8 +1,10 @@
 """Recorded lists in the state file: found by their id, gone when they expire or when a user is forgotten."""
 
+import json
 import sqlite3
 import subprocess
 import sys
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,6 +51,9 @@ def make_version_1(path: Path) -> None:
         connection.execute("DROP TABLE runs")
         connection.execute("DROP TABLE products")
         connection.execute("DROP TABLE deletions")
+        connection.execute("DROP TABLE impressions")
+        connection.execute("DROP INDEX events_of_list")
+        connection.execute("ALTER TABLE events DROP COLUMN recommendation_id")
         connection.execute("PRAGMA user_version = 1")
     connection.close()
 
@@ -68,8 +73,9 @@ WISHES = [
             exclude_seen=True,
         ),
         paths=3,
+        placement="home_top",
     ),
-    SimilarRequest(product_id="p01", n=4, filter=Filter(in_stock=False)),
+    SimilarRequest(product_id="p01", n=4, filter=Filter(in_stock=False), placement="page"),
 ]
 
 
@@ -89,6 +95,17 @@ def test_a_record_comes_back_as_it_was_written(wish: RecommendRequest | SimilarR
     records.add([written])
 
     assert written == records.find("a", now_ms=NOW)
+
+
+def test_a_record_of_a_release_without_placements_is_read(records: RecordLog) -> None:
+    records.add([record(1)])
+    with sqlite3.connect(records.path) as connection:
+        (text,) = connection.execute("SELECT request FROM recommendations").fetchone()
+        old = {name: value for name, value in json.loads(zlib.decompress(text)).items() if name != "placement"}
+        connection.execute("UPDATE recommendations SET request = ?", (zlib.compress(json.dumps(old).encode()),))
+    connection.close()
+
+    assert record(1) == records.find("id1", now_ms=NOW)
 
 
 def test_a_record_written_again_stays_as_it_is(records: RecordLog) -> None:
@@ -189,10 +206,22 @@ def test_a_file_brought_up_has_what_a_new_file_has(tmp_path: Path) -> None:
         RecordLog.open(tmp_path / name, AuditConfig()).close()
         with sqlite3.connect(tmp_path / name) as connection:
             rows = connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name").fetchall()
+            rows = [" ".join(sql.split()) for (sql,) in rows]  # a column that was added stands on the line before
             found.append((rows, connection.execute("PRAGMA user_version").fetchone()))
         connection.close()
 
     assert found[0] == found[1]
+
+
+def test_events_of_a_file_brought_up_may_name_lists(tmp_path: Path) -> None:
+    make_version_1(tmp_path / "state.db")
+    later = NewEvent(event_id="e2", user_id="u1", product_id="p02", at_ms=2, recommendation_id="a" * 32)
+
+    with EventLog.open(tmp_path / "state.db") as log:
+        log.append([later])
+        found = log.every_event_of("u1")
+
+    assert ([None, "a" * 32], later) == ([event.recommendation_id for event in found], found[1])
 
 
 def test_every_table_belongs_to_a_format_version(tmp_path: Path) -> None:

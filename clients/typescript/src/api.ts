@@ -141,7 +141,7 @@ export interface paths {
          *
          *     An event of an unknown type, or too far in the future, is rejected with its reason while the others are taken. One
          *     with a product that is not known yet is kept aside and counts when the product has arrived. Sending the same
-         *     `event_id` again changes nothing.
+         *     `event_id` again changes nothing. A `recommendation_id` says which list an event came from.
          */
         post: operations["take_events_v1_events_post"];
         delete?: never;
@@ -254,6 +254,30 @@ export interface paths {
         get: operations["home_v1_home__user_id__get"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/impressions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take in what customers saw of lists
+         * @description Take in which products of which lists were seen; those accepted are on the disk.
+         *
+         *     A list that is not recorded, or not any more, is rejected with the reason while the others are taken, and so is one
+         *     that does not have the products or positions named. What is said of a list adds up; saying it again changes nothing.
+         *     A list that nothing was said of counts as shown whole.
+         */
+        post: operations["take_impressions_v1_impressions_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -563,6 +587,28 @@ export interface paths {
          * @description Return the products that most was done with of late, events of this moment included.
          */
         get: operations["in_demand_v1_trending_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/uptake": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Click-through and conversion of lists
+         * @description Return how often recorded lists were seen, and what customers did with their products.
+         *
+         *     Clicks are by the events that name their list; events that name none are counted apart, in `attributed`.
+         */
+        get: operations["tell_uptake_v1_uptake_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1041,6 +1087,12 @@ export interface components {
              */
             quantity?: number | null;
             /**
+             * Recommendation Id
+             * @description Id of the list that it came from.
+             * @example 5f1c1e5a3d4c1f8f0e7a6b5c4d3e2f0b
+             */
+            recommendation_id?: string | null;
+            /**
              * Type
              * @description A declared event type.
              * @default viewed
@@ -1414,6 +1466,75 @@ export interface components {
              * @example 1.2
              */
             took_ms: number;
+        };
+        /**
+         * ImpressionIn
+         * @description What a customer saw of one list, by its products or by their positions; of an empty list of them nothing.
+         */
+        ImpressionIn: {
+            /**
+             * At
+             * @description ISO 8601; not given: now.
+             * @example 2026-01-31T12:00:00Z
+             */
+            at?: string | null;
+            /**
+             * Positions
+             * @description Their ranks, where not their ids are named.
+             * @example [
+             *       1,
+             *       2
+             *     ]
+             */
+            positions?: number[] | null;
+            /**
+             * Product Ids
+             * @description Products of the list that were seen.
+             * @example [
+             *       "p02",
+             *       "p05"
+             *     ]
+             */
+            product_ids?: string[] | null;
+            /**
+             * Recommendation Id
+             * @description Of the list, as it came with it.
+             * @example 5f1c1e5a3d4c1f8f0e7a6b5c4d3e2f0b
+             */
+            recommendation_id: string;
+        };
+        /**
+         * ImpressionsAnswer
+         * @description What became of the impressions of a request; those accepted are on the disk.
+         */
+        ImpressionsAnswer: {
+            /**
+             * Accepted
+             * @description Impressions that say something new.
+             * @example 1
+             */
+            accepted: number;
+            /**
+             * Duplicates
+             * @description Impressions that say what is known; they changed nothing.
+             * @example 0
+             */
+            duplicates: number;
+            /** Rejected */
+            rejected: components["schemas"]["RejectedImpression"][];
+            /**
+             * Request Id
+             * @example 0b9f6c1e5a3d4c1f8f0e7a6b5c4d3e2f
+             */
+            request_id: string;
+        };
+        /**
+         * ImpressionsBody
+         * @description Impressions to take in.
+         */
+        ImpressionsBody: {
+            /** Impressions */
+            impressions: components["schemas"]["ImpressionIn"][];
         };
         /**
          * ItemOut
@@ -2629,10 +2750,10 @@ export interface components {
             errors?: components["schemas"]["FieldProblem"][] | null;
             /**
              * Rejected
-             * @description Only when no event, or no product, was taken.
+             * @description Only when no event, product or impression was taken.
              * @default null
              */
-            rejected?: (components["schemas"]["RejectedEvent"] | components["schemas"]["RejectedProduct"])[] | null;
+            rejected?: (components["schemas"]["RejectedEvent"] | components["schemas"]["RejectedProduct"] | components["schemas"]["RejectedImpression"])[] | null;
             /**
              * Request Id
              * @example 0b9f6c1e5a3d4c1f8f0e7a6b5c4d3e2f
@@ -2992,6 +3113,8 @@ export interface components {
             events?: components["schemas"]["SessionEventIn"][];
             /** @description Not given: no paths and no contributions. */
             explain?: components["schemas"]["ExplainIn"] | null;
+            /** Placement */
+            placement?: string | null;
             /**
              * Product Ids
              * @example [
@@ -3191,6 +3314,8 @@ export interface components {
              * @example 0
              */
             offset?: number;
+            /** Placement */
+            placement?: string | null;
             /**
              * Price Max
              * @description Highest price.
@@ -3370,6 +3495,28 @@ export interface components {
              * @example no event type is named 'bougth'; did you mean 'bought'?
              */
             reason: string;
+        };
+        /**
+         * RejectedImpression
+         * @description An impression that was not taken.
+         */
+        RejectedImpression: {
+            /**
+             * Index
+             * @description Place in the request; 0 is the first.
+             * @example 1
+             */
+            index: number;
+            /**
+             * Reason
+             * @example the list has no product 'p99'; name products that it has, or their positions
+             */
+            reason: string;
+            /**
+             * Recommendation Id
+             * @example 5f1c1e5a3d4c1f8f0e7a6b5c4d3e2f0b
+             */
+            recommendation_id: string;
         };
         /**
          * RejectedProduct
@@ -3910,6 +4057,27 @@ export interface components {
             type?: string;
         };
         /**
+         * ShareOut
+         * @description A part of a number, with its 95% interval (Wilson's).
+         */
+        ShareOut: {
+            /**
+             * High
+             * @example 0.06
+             */
+            high: number;
+            /**
+             * Low
+             * @example 0.04
+             */
+            low: number;
+            /**
+             * Mean
+             * @example 0.05
+             */
+            mean: number;
+        };
+        /**
          * SurfaceAnswer
          * @description A list about products and moments, the same for everybody who asks; it is not recorded.
          */
@@ -3963,6 +4131,40 @@ export interface components {
             took_ms: number;
         };
         /**
+         * TallyOut
+         * @description How often lists were seen and what came of it.
+         */
+        TallyOut: {
+            /** @description Clicks by impressions; null: nothing was seen. */
+            click_through: components["schemas"]["ShareOut"] | null;
+            /**
+             * Clicks
+             * @description Impressions whose product something was done with.
+             * @example 100
+             */
+            clicks: number;
+            /** @description Conversions by clicks; null: nothing was clicked. */
+            conversion_rate: components["schemas"]["ShareOut"] | null;
+            /**
+             * Conversions
+             * @description Clicks whose product was bought.
+             * @example 20
+             */
+            conversions: number;
+            /**
+             * Impressions
+             * @description Products of lists that were seen.
+             * @example 2000
+             */
+            impressions: number;
+            /**
+             * Lists
+             * @description Lists of which anything was seen.
+             * @example 200
+             */
+            lists: number;
+        };
+        /**
          * UnderstoodOut
          * @description What was read off a search.
          */
@@ -4002,6 +4204,109 @@ export interface components {
              *     ]
              */
             words: string[];
+        };
+        /**
+         * UptakeAnswer
+         * @description What came of the lists of some days.
+         */
+        UptakeAnswer: {
+            /**
+             * By
+             * @description What rows differ in.
+             * @example [
+             *       "position"
+             *     ]
+             */
+            by: string[];
+            /**
+             * Days
+             * @example 7
+             */
+            days: number;
+            /**
+             * Request Id
+             * @example 0b9f6c1e5a3d4c1f8f0e7a6b5c4d3e2f
+             */
+            request_id: string;
+            /** Rows */
+            rows: components["schemas"]["UptakeRowOut"][];
+            /**
+             * Since
+             * @description ISO 8601; lists from here on.
+             * @example 2026-01-24T00:00:00.000Z
+             */
+            since: string;
+            /**
+             * Took Ms
+             * @example 120
+             */
+            took_ms: number;
+            /**
+             * Until
+             * @description ISO 8601; lists before this.
+             * @example 2026-01-31T00:00:00.000Z
+             */
+            until: string;
+        };
+        /**
+         * UptakeRowOut
+         * @description What came of the lists of one row, by the events that name their list.
+         */
+        UptakeRowOut: {
+            /** @description Those lists of known users that no event names, by their users' events that name no list. */
+            attributed: components["schemas"]["TallyOut"];
+            /** @description Clicks by impressions; null: nothing was seen. */
+            click_through: components["schemas"]["ShareOut"] | null;
+            /**
+             * Clicks
+             * @description Impressions whose product something was done with.
+             * @example 100
+             */
+            clicks: number;
+            /** @description Conversions by clicks; null: nothing was clicked. */
+            conversion_rate: components["schemas"]["ShareOut"] | null;
+            /**
+             * Conversions
+             * @description Clicks whose product was bought.
+             * @example 20
+             */
+            conversions: number;
+            /**
+             * Impressions
+             * @description Products of lists that were seen.
+             * @example 2000
+             */
+            impressions: number;
+            /**
+             * Lists
+             * @description Lists of which anything was seen.
+             * @example 200
+             */
+            lists: number;
+            /**
+             * Model Version
+             * @description null: not told apart.
+             * @example 20260131T120000Z-1a2b3c4d
+             */
+            model_version: string | null;
+            /**
+             * Placement
+             * @description null: none was given, or not told apart.
+             * @example home_top
+             */
+            placement: string | null;
+            /**
+             * Position
+             * @description `1` to `10`, `11-20`, `21+`; null: not told apart.
+             * @example 1
+             */
+            position: string | null;
+            /**
+             * Surface
+             * @description `recommend` or `similar`; null: not told apart.
+             * @example recommend
+             */
+            surface: string | null;
         };
         /**
          * UserDataAnswer
@@ -4145,6 +4450,9 @@ export type ExplainIn = components['schemas']['ExplainIn'];
 export type FieldProblem = components['schemas']['FieldProblem'];
 export type HistoryDifference = components['schemas']['HistoryDifference'];
 export type HomeAnswer = components['schemas']['HomeAnswer'];
+export type ImpressionIn = components['schemas']['ImpressionIn'];
+export type ImpressionsAnswer = components['schemas']['ImpressionsAnswer'];
+export type ImpressionsBody = components['schemas']['ImpressionsBody'];
 export type ItemOut = components['schemas']['ItemOut'];
 export type KeptRuleOut = components['schemas']['KeptRuleOut'];
 export type KernelDifference = components['schemas']['KernelDifference'];
@@ -4178,6 +4486,7 @@ export type RecordAnswer = components['schemas']['RecordAnswer'];
 export type RecordedEvent = components['schemas']['RecordedEvent'];
 export type RecordedEvents = components['schemas']['RecordedEvents'];
 export type RejectedEvent = components['schemas']['RejectedEvent'];
+export type RejectedImpression = components['schemas']['RejectedImpression'];
 export type RejectedProduct = components['schemas']['RejectedProduct'];
 export type ReplayOut = components['schemas']['ReplayOut'];
 export type RowOut = components['schemas']['RowOut'];
@@ -4193,8 +4502,12 @@ export type RunStepOut = components['schemas']['RunStepOut'];
 export type RunsAnswer = components['schemas']['RunsAnswer'];
 export type SearchAnswer = components['schemas']['SearchAnswer'];
 export type SessionEventIn = components['schemas']['SessionEventIn'];
+export type ShareOut = components['schemas']['ShareOut'];
 export type SurfaceAnswer = components['schemas']['SurfaceAnswer'];
+export type TallyOut = components['schemas']['TallyOut'];
 export type UnderstoodOut = components['schemas']['UnderstoodOut'];
+export type UptakeAnswer = components['schemas']['UptakeAnswer'];
+export type UptakeRowOut = components['schemas']['UptakeRowOut'];
 export type UserDataAnswer = components['schemas']['UserDataAnswer'];
 export type UserDeletedAnswer = components['schemas']['UserDeletedAnswer'];
 export type WhatIfOut = components['schemas']['WhatIfOut'];
@@ -5436,6 +5749,111 @@ export interface operations {
             };
         };
     };
+    take_impressions_v1_impressions_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ImpressionsBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImpressionsAnswer"];
+                };
+            };
+            /** @description The body is not JSON. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A key is needed, and none that is good was given. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key is not for such requests. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body did not come within 30 seconds. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is larger than 1 MiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not sent as application/json. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request cannot be used as it is. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key has been used too often; Retry-After says when to ask again. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No model is loaded yet, or the event log cannot be used now. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     new_products_v1_new_get: {
         parameters: {
             query?: {
@@ -5943,6 +6361,7 @@ export interface operations {
                 personalised?: boolean;
                 /** @description `paths`: up to three graph paths an item. */
                 explain?: "paths" | null;
+                placement?: string | null;
             };
             header?: never;
             path: {
@@ -6705,6 +7124,7 @@ export interface operations {
                 surface?: "short" | "long";
                 /** @description How many of the best to skip. */
                 offset?: number;
+                placement?: string | null;
             };
             header?: never;
             path: {
@@ -6816,6 +7236,80 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SurfaceAnswer"];
+                };
+            };
+            /** @description A key is needed, and none that is good was given. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key is not for such requests. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request cannot be used as it is. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key has been used too often; Retry-After says when to ask again. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No model is loaded yet, or the event log cannot be used now. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    tell_uptake_v1_uptake_get: {
+        parameters: {
+            query?: {
+                /** @description What rows differ in; of nothing there is one row. */
+                by?: ("surface" | "placement" | "position" | "model_version")[];
+                /** @description ISO 8601; not given: seven days before `until`. */
+                since?: string | null;
+                /** @description ISO 8601; not given: now. */
+                until?: string | null;
+                /** @description Days after a list within which an event that names no list may speak for it. */
+                days?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UptakeAnswer"];
                 };
             };
             /** @description A key is needed, and none that is good was given. */

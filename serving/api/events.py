@@ -1,0 +1,99 @@
+"""The route by which a shop tells what users did; what becomes of an event stands in `serving.events`."""
+
+import time
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request, Response
+from pydantic import Field
+
+from kg.snapshot import Snapshot
+from serving.api.admission import needs
+from serving.api.ids import Id, UserId
+from serving.api.problems import problem_body, problem_response, request_id_of
+from serving.api.routes import as_json, problems_of, require_json
+from serving.api.schemas import EventsAnswer
+from serving.api.services import services_of
+from serving.api.wishes import Body, Number, Time, Word, to_ms
+from serving.events import MAX_EVENTS, NewEvent, judge_events, new_event_id
+
+router = APIRouter(prefix="/v1")
+
+
+class EventIn(Body):
+    """One thing a user did with a product."""
+
+    user_id: UserId = Field(examples=["u1"])
+    product_id: Id = Field(examples=["p05"])
+    type: Word = Field("viewed", description="A declared event type.", examples=["bought"])
+    at: Time | None = Field(None, description="ISO 8601; not given: now.", examples=["2026-01-31T12:00:00Z"])
+    quantity: Annotated[Number, Field(ge=0)] | None = Field(None, examples=[1])
+    value: Number | None = Field(None, description="Such as a rating.", examples=[4.5])
+    event_id: Id | None = Field(
+        None, description="Makes retries harmless; not given: one is made.", examples=["order-17-line-2"]
+    )
+    recommendation_id: Id | None = Field(
+        None, description="Id of the list that it came from.", examples=["5f1c1e5a3d4c1f8f0e7a6b5c4d3e2f0b"]
+    )
+
+    def event(self, *, now_ms: int) -> NewEvent:
+        """Return the value the inside works with."""
+        return NewEvent(
+            event_id=self.event_id or new_event_id(),
+            user_id=self.user_id,
+            product_id=self.product_id,
+            type=self.type,
+            at_ms=now_ms if self.at is None else to_ms(self.at),
+            quantity=self.quantity,
+            value=self.value,
+            recommendation_id=self.recommendation_id,
+        )
+
+
+class EventsBody(Body):
+    """Events to take in."""
+
+    events: list[EventIn] = Field(min_length=1, max_length=MAX_EVENTS)
+
+
+@router.post(
+    "/events",
+    tags=["events"],
+    summary="Take in what users did",
+    response_model=EventsAnswer,
+    responses=problems_of(400, 408, 413, 415, 422, 503),
+    dependencies=[needs("write"), Depends(require_json)],
+)
+def take_events(request: Request, body: EventsBody) -> Response:
+    """Take in events; those accepted are on the disk, and the next recommendation takes them into account.
+
+    An event of an unknown type, or too far in the future, is rejected with its reason while the others are taken. One
+    with a product that is not known yet is kept aside and counts when the product has arrived. Sending the same
+    `event_id` again changes nothing. A `recommendation_id` says which list an event came from.
+    """
+    services = services_of(request)
+    now_ms = int(time.time() * 1000)
+    events = [event.event(now_ms=now_ms) for event in body.events]
+    snapshot: Snapshot = services.current.get().bundle.snapshot
+    good, bad = judge_events(events, snapshot, now_ms=now_ms, forgets=services.log.forgets)
+    appended = services.log.append(good)
+    aside = sum(snapshot.product_of_event(event.product_id) is None for event in good)
+    services.metrics.count_events(accepted=appended.accepted, duplicates=appended.duplicates, rejected=len(bad))
+    rejected = [{"index": entry.index, "event_id": entry.event_id, "reason": entry.reason} for entry in bad]
+    request_id = request_id_of(request)
+    if not good:
+        detail = f"none of the {len(events)} events can be taken; the first: {bad[0].reason}"
+        return problem_response(
+            problem_body(422, detail, request_id=request_id, slug="events-rejected", rejected=rejected)
+        )
+    if services.applier is not None:
+        services.applier.wake()
+    return as_json(
+        {
+            "request_id": request_id,
+            "accepted": appended.accepted,
+            "duplicates": appended.duplicates,
+            "kept_aside": aside,
+            "event_ids": [event.event_id for event in events],
+            "rejected": rejected,
+        }
+    )
