@@ -153,7 +153,7 @@ def test_every_field_of_every_answer_has_a_counterpart() -> None:
 
 
 def test_every_field_of_an_event_a_product_and_the_like_can_be_sent() -> None:
-    for name in ("EventIn", "ImpressionIn", "SessionEventIn", "ProductIn", "ExplainIn"):
+    for name in ("EventIn", "ImpressionIn", "SessionEventIn", "ProductIn", "ExplainIn", "RuleIn"):
         kind = getattr(care_wishes if hasattr(care_wishes, class_name(name)) else wishes, class_name(name))
         assert set(SCHEMAS[name]["properties"]) == {one.name for one in fields(kind)}
 
@@ -205,7 +205,7 @@ def test_a_field_that_the_api_gains_comes_into_the_client(tmp_path: Path) -> Non
     assert 0 == main(["--file", str(tmp_path / "openapi.json"), "--folder", str(tmp_path)])
 
     assert '    class_: int | None = None\n    """New."""\n' in (tmp_path / "items.py").read_text(encoding="utf-8")
-    assert "    since: str\n" in (tmp_path / "wishes.py").read_text(encoding="utf-8")
+    assert "    since: str\n" in (tmp_path / "care_wishes.py").read_text(encoding="utf-8")
 
 
 @pytest.mark.slow

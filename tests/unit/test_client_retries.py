@@ -31,7 +31,7 @@ LIVE = Said(200, b'{"status": "live"}')
 NEW = Said(
     200,
     b'{"request_id": "r", "model_version": "m", "graph_version": "g", "took_ms": 1.0, "degraded": false, "items": [], '
-    b'"removed": {}, "sold_by": "a newer server"}',
+    b'"removed": {}, "rules": [], "sold_by": "a newer server"}',
 )
 TAKEN = Said(
     200,

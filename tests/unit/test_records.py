@@ -51,6 +51,7 @@ def make_version_1(path: Path) -> None:
         connection.execute("DROP TABLE runs")
         connection.execute("DROP TABLE products")
         connection.execute("DROP TABLE deletions")
+        connection.execute("DROP TABLE rules")
         connection.execute("DROP TABLE impressions")
         connection.execute("DROP INDEX events_of_list")
         connection.execute("ALTER TABLE events DROP COLUMN recommendation_id")
