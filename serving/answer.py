@@ -86,6 +86,8 @@ class RecommendRequest:
     """How many; 1 to 500."""
     offset: int = 0
     """How many of the best to skip; 0 or more."""
+    shown: tuple[int, ...] = ()
+    """Marks of the products of the pages before (`serving.cursor`), which are left out; ranks go on behind them."""
     filter: Filter = field(default_factory=Filter)
     diversity: float = 0.0
     """How much unlike each other the items are to be; 0: the best ones, whatever they are like, to 1."""
@@ -205,6 +207,8 @@ class Answer:
     """Products left out, by cause: `filter`, `seen`, `rule`."""
     rules: tuple[str, ...] = ()
     """Rules of the shop that the list was made by."""
+    next_cursor: str | None = None
+    """What asks for the page after; None: there is none, or such lists have no pages."""
 
 
 def check_diversity(diversity: float) -> None:

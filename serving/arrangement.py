@@ -98,7 +98,9 @@ class Arrangement:
         """Return the scores with boosts and buries in them; without such rules they are the same object."""
         return scores if self.lift is None else scores + _reach(scores, allowed) * self.lift
 
-    def order(self, scores: Scores, allowed: Mask, *, k: int, best: Best, pinnable: Mask | None = None) -> Ordered:
+    def order(
+        self, scores: Scores, allowed: Mask, *, k: int, best: Best, pinnable: Mask | None = None, after: int = 0
+    ) -> Ordered:
         """Return the k best products as the rules have them.
 
         Args:
@@ -107,9 +109,10 @@ class Arrangement:
             k: how many.
             best: finds the best where there are no rules.
             pinnable: what may be pinned; None: what is allowed.
+            after: how many places of the list lie on pages before; what is pinned there has had its place.
         """
         scores = self.weigh(scores, allowed)
-        pins = self._pins(scores, allowed if pinnable is None else pinnable, k=k)
+        pins = self._pins(scores, allowed if pinnable is None else pinnable, after=after, k=k)
         rows = [row for row, _ in pins.values()]
         if rows:
             allowed = allowed.copy()
@@ -123,20 +126,19 @@ class Arrangement:
             ranked.insert(place - 1, row)
         return Ordered(np.array(ranked[:k], dtype=np.int64), dict(pins.values()))
 
-    def marks(self, row: int, ordered: Ordered) -> tuple[Rule, ...]:
-        """Return the rules that moved a product: the one that pinned it, and those that boost or bury it."""
-        if row in ordered.pinned:
-            return (ordered.pinned[row],)
+    def moving(self, row: int) -> tuple[Rule, ...]:
+        """Return the rules that boost or bury a product."""
         return tuple(rule for rule in self.rules if rule.action in ("boost", "bury") and self.about[rule.name][row])
 
-    def _pins(self, scores: Scores, pinnable: Mask, *, k: int) -> dict[int, tuple[int, Rule]]:
-        """Product and rule by place; where two rules want a place, the first by name has it."""
+    def _pins(self, scores: Scores, pinnable: Mask, *, after: int, k: int) -> dict[int, tuple[int, Rule]]:
+        """Product and rule by place of this page; where two rules want a place, the first by name has it."""
         found: dict[int, tuple[int, Rule]] = {}
         taken = set[int]()
         for rule in self.rules:
             if rule.action != "pin":
                 continue
-            places = rule.positions or range(1, max(1, len(rule.product_ids)) + 1)
+            wanted = rule.positions or range(1, max(1, len(rule.product_ids)) + 1)
+            places = [place - after for place in wanted if place > after]
             waiting = iter(self._candidates(rule, scores, pinnable, k=len(places) + len(taken)))
             for place in sorted(places):
                 if place in found:
@@ -186,24 +188,23 @@ def arrange(shelf: Shelf, rules: Iterable[Rule]) -> Arrangement:
     )
 
 
-def marked(arranged: Arrangement, answer: Answer, ordered: Ordered, words: Words) -> Answer:
+def marked(arranged: Arrangement, answer: Answer, rows: Rows, pinned: Mapping[int, Rule], words: Words) -> Answer:
     """Return an answer whose items name the rules that moved them; one that was put on its place says only that.
 
     Args:
         arranged: the rules.
-        answer: a part of the list, its items in order.
-        ordered: the list.
+        answer: a page, its items in order.
+        rows: their products.
+        pinned: products that stand where a rule put them.
         words: how reasons are told.
     """
     if not arranged.rules:
         return answer
-    first = answer.items[0].rank - 1 if answer.items else 0
-    rows = ordered.rows[first : first + len(answer.items)].tolist()
     items = []
-    for item, row in zip(answer.items, rows, strict=True):
-        rules = arranged.marks(row, ordered)
+    for item, row in zip(answer.items, rows.tolist(), strict=True):
+        rules = (pinned[row],) if row in pinned else arranged.moving(row)
         reasons, text = item.reasons, item.text
-        if row in ordered.pinned:
+        if row in pinned:
             reasons, text = (Reason.PROMOTED, *reasons), describe_item(words, (), (Reason.PROMOTED,))
         elif any(rule.action == "boost" for rule in rules):
             reasons = (*reasons, Reason.PROMOTED)

@@ -42,6 +42,10 @@ DECLARATIONS = """\
 # weight = -4.0
 # half_life_days = 120.0
 
+# Filters that are called by name, as in '@cheap_tea(most=8) and not brand = "Acme"'; docs/filters.md.
+# [filters]
+# cheap_tea = 'category = "Tea" and price < $most'
+
 # The shop's own words for reasons, a table a language; docs/reasons.md names the keys and their placeholders.
 # [reasons.wording.en]
 # others = "{you}, and customers who took it also took this"

@@ -4,7 +4,7 @@ import difflib
 from dataclasses import dataclass, field
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Int, UInt32
 
 from gnn.bundle import Bundle
 from gnn.score import History
@@ -15,6 +15,7 @@ from kg.snapshot import Snapshot
 from serving.answer import Filter, PathNode, Surface
 from serving.arrangement import Arrangement, arrange
 from serving.bundle_encoder import BundleEncoder
+from serving.cursor import marks_of
 from serving.demand import Demand, build_demand
 from serving.errors import ConfigError, UnknownProduct
 from serving.index import ProductIndex
@@ -61,6 +62,8 @@ class Ready:
     """What is wanted and what is new."""
     search: SearchIndex
     """What searches are answered from."""
+    marks: UInt32[np.ndarray, " product"]
+    """What cursors know products by."""
     path_nodes: dict[tuple[str, int | None], PathNode] = field(default_factory=dict)
     """Nodes as paths show them, by label and row; each is made when it is first shown. None: other users."""
     arrangements: dict[tuple[Rule, ...], Arrangement] = field(default_factory=dict)
@@ -162,6 +165,7 @@ def prepare(bundle: Bundle, reasons: ReasonConfig | None = None, encoder: Bundle
         Languages(reasons.wording),
         build_demand(snapshot),
         SearchIndex(shelf, encoder or BundleEncoder(bundle.folder)),
+        marks_of(snapshot.ids("Product")),
     )
 
 

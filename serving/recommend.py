@@ -5,6 +5,8 @@ Everything is read from one bundle; there is no call to a database and no torch.
 
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from gnn.score import top_products
 from kg.kernels import EmbeddingKernel
 from serving.answer import (
@@ -18,6 +20,7 @@ from serving.answer import (
     check_page,
 )
 from serving.arrangement import Mask, Ordered, Rows, Scores, marked
+from serving.cursor import write_cursor
 from serving.explain import explain_items
 from serving.history import EventReader, past_of
 from serving.ready import Ready
@@ -46,17 +49,23 @@ def recommend(ready: Ready, events: EventReader, request: RecommendRequest, *, n
     history = past.read()
     spread = bundle.scorer.spread(history)
     allowed, removed = ready.allow(request.filter, history)
+    if request.shown:
+        shown = np.isin(ready.marks, np.array(request.shown, dtype=np.uint32))
+        removed["shown"] = int((allowed & shown).sum())
+        allowed &= ~shown
     best = _Best(ready, request)
     arranged = ready.arranged(request.filter.rules)
-    ordered = arranged.order(spread.scores, allowed, k=best.wanted, best=best)
-    ranked, first = ordered.rows[request.offset :], request.offset + 1
+    ordered = arranged.order(spread.scores, allowed, k=best.wanted, best=best, after=len(request.shown))
+    ranked, first = ordered.rows[request.offset :], request.offset + len(request.shown) + 1
     items = explain_items(ready, ranked, spread, user=past.user, paths=request.paths, first_rank=first, words=words)
     if best.kept:
         items = tuple(
             _kept(item) if row in best.kept else item for item, row in zip(items, ranked.tolist(), strict=True)
         )
-    answer = Answer(items, bundle.version, bundle.snapshot.hash, len(history), removed)
-    return marked(arranged, answer, ordered, words)
+    is_whole = len(items) == request.n and not request.offset
+    cursor = write_cursor((*request.shown, *ready.marks[ranked].tolist())) if is_whole else None
+    answer = Answer(items, bundle.version, bundle.snapshot.hash, len(history), removed, next_cursor=cursor)
+    return marked(arranged, answer, ranked, ordered.pinned, words)
 
 
 @dataclass(slots=True)
@@ -130,4 +139,4 @@ def similar(
         text = describe_item(told, (), (reason,))
         items.append(Item(ids[rows[place]], place + 1, score, best, (reason,), (), terms, text))
     answer = Answer(tuple(items), ready.bundle.version, ready.bundle.snapshot.hash, 0, removed)
-    return marked(arranged, answer, ordered, told)
+    return marked(arranged, answer, rows[offset:], ordered.pinned, told)

@@ -20,6 +20,7 @@ from kg.schema import GraphSchema, declare
 from kg.store import GraphConfig
 from serving.errors import ConfigError
 from serving.privacy_config import SECRET_NAME, PrivacyConfig
+from serving.saved_filters import SavedFilters, read_saved_filters
 from serving.sections import Source, read_section, reject_unknown
 
 if TYPE_CHECKING:
@@ -144,6 +145,14 @@ class Settings:
         """
         return read_checks(self.source.tables, self.schema, where=FILE_NAME)
 
+    def saved_filters(self) -> SavedFilters:
+        """Return the filters that the project calls by name.
+
+        Raises:
+            ConfigError: one of them cannot be read.
+        """
+        return read_saved_filters(self.source.tables, where=FILE_NAME)
+
     def merge_rule(self) -> MergeRule | None:
         """Return when two products are one, as the project has it; None where it says nothing of that.
 
@@ -264,7 +273,7 @@ def _read_source(environment: Mapping[str, str], start: Path) -> Source:
         raise ConfigError(f"{file}: cannot be read ({err.strerror}); WHYCART_CONFIG names another file") from err
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
         raise ConfigError(f"{file}: not a TOML file: {err}") from err
-    reject_unknown(list(tables), ("home", *_OF_FOLDERS, *SECTIONS), where=file.name)
+    reject_unknown(list(tables), ("home", "filters", *_OF_FOLDERS, *SECTIONS), where=file.name)
     return Source(file, tables, environment, file.absolute().parent)
 
 

@@ -199,7 +199,8 @@ class _Page:
             for place, (row, text) in enumerate(zip(ordered.rows.tolist(), texts, strict=True), start=1)
         )
         answer = Answer(items[self.offset :], bundle.version, bundle.snapshot.hash, 0, dict(self.removed))
-        return marked(self.ready.arranged(self.bounds.rules), answer, ordered, self.words)
+        arranged = self.ready.arranged(self.bounds.rules)
+        return marked(arranged, answer, ordered.rows[self.offset :], ordered.pinned, self.words)
 
 
 def _basket_rows(ready: Ready, basket: Basket) -> Int[np.ndarray, " basket"]:

@@ -49,6 +49,7 @@ from serving.reason_config import ReasonConfig
 from serving.records import RecordLog
 from serving.rule_log import RuleBook, RuleLog
 from serving.runs import RunLog
+from serving.saved_filters import SavedFilters
 from serving.slots import ListsConfig
 
 COMPRESSED_FROM = 2048
@@ -99,6 +100,7 @@ def create_app(  # noqa: PLR0913  # each is one part of the process, set apart f
     lists: ListsConfig | None = None,
     canary: CanaryWatch | None = None,
     pseudonyms: Secret | None = None,
+    saved: SavedFilters | None = None,
 ) -> FastAPI:
     """Return the API; its background threads live from the app's start to its end, which also closes the log.
 
@@ -114,6 +116,7 @@ def create_app(  # noqa: PLR0913  # each is one part of the process, set apart f
         lists: what lists hold beside the best; None: the defaults.
         canary: how a model that some users are shown is looked after; None: the defaults.
         pseudonyms: what users are known by instead of their ids; None: their ids.
+        saved: filters that are called by name; None: none.
     """
     metrics = Metrics()
     products = ProductLog.open(log.path)
@@ -129,7 +132,7 @@ def create_app(  # noqa: PLR0913  # each is one part of the process, set apart f
     recorder = Recorder(RecordLog.open(log.path, audit or AuditConfig()), metrics, forgets=log.forgets)
     keyring = Keyring(KeyLog.open(log.path), guard or Guard())
     runs_log, book = RunLog.open(log.path), RuleBook(RuleLog.open(log.path))
-    asked = (Recent(log), lists or ListsConfig(), runs_log, GraphDoor(ask_graph), book)
+    asked = (Recent(log), lists or ListsConfig(), runs_log, GraphDoor(ask_graph), book, saved or SavedFilters({}))
     services = Services(current, log, products, metrics, applier, recorder, keyring, *asked)
 
     @contextlib.asynccontextmanager

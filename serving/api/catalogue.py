@@ -12,7 +12,7 @@ from serving.api.problems import problem_body, problem_response, request_id_of
 from serving.api.routes import as_json, problems_of, require_json
 from serving.api.schemas import ProductsAnswer
 from serving.api.services import services_of
-from serving.api.wishes import Body, Number, Time, to_ms
+from serving.api.values import Body, Number, Time, to_ms
 from serving.products import MAX_PRODUCTS
 
 router = APIRouter(prefix="/v1", tags=["catalogue"])

@@ -13,7 +13,7 @@ from serving.api.problems import problem_body, problem_response, request_id_of
 from serving.api.routes import as_json, problems_of, require_json
 from serving.api.schemas import EventsAnswer
 from serving.api.services import services_of
-from serving.api.wishes import Body, Number, Time, Word, to_ms
+from serving.api.values import Body, Number, Time, Word, to_ms
 from serving.events import MAX_EVENTS, NewEvent, judge_events, new_event_id
 
 router = APIRouter(prefix="/v1")

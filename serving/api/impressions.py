@@ -14,7 +14,7 @@ from serving.api.recorder import SETTLE_S
 from serving.api.routes import as_json, problems_of, require_json
 from serving.api.schemas import ImpressionsAnswer
 from serving.api.services import services_of
-from serving.api.wishes import MAX_OFFSET, Body, Time, to_ms
+from serving.api.values import MAX_OFFSET, Body, Time, to_ms
 from serving.impressions import MAX_IMPRESSIONS, NewImpression
 
 router = APIRouter(prefix="/v1")

@@ -22,7 +22,8 @@ from serving.api.people_answers import (
 )
 from serving.api.routes import UserPath, answered, problems_of
 from serving.api.services import Services
-from serving.api.wishes import MAX_OFFSET, Parameters, RecommendQuery
+from serving.api.values import MAX_OFFSET, Parameters
+from serving.api.wishes import RecommendQuery
 from serving.audience import MOST, Target, audience_of
 from serving.history import past_of
 from serving.home import MAX_ROWS, home_of
@@ -91,7 +92,7 @@ async def home(request: Request, user_id: UserPath, query: Annotated[HomeQuery, 
 
     def find(services: Services, served: Served) -> dict[str, Any]:
         wish = replace(query.wish(user_id, services.lists), offset=0)
-        wish = replace(wish, filter=replace(wish.filter, rules=services.rules.holding()))
+        wish = replace(wish, filter=services.ruled(wish.filter))
         since = services.recent.counts(after=served.bundle.events_applied)
         moment = moment_of(services.log, wish.user_id)
         found = home_of(served.ready, moment, since, wish, rows=query.rows, now_ms=moment.now_ms)

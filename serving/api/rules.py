@@ -2,6 +2,7 @@
 `serving.rules`."""
 
 import time
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Request, Response
@@ -14,7 +15,7 @@ from serving.api.ids import Id, UserId
 from serving.api.routes import about, answered, as_json, problems_of, require_json
 from serving.api.services import Services, services_of
 from serving.api.shape import iso_time
-from serving.api.wishes import Body, Time, Where, to_ms
+from serving.api.values import Body, Time, Where, to_ms
 from serving.arrangement import check_rule
 from serving.records import moment_of
 from serving.rule_log import KeptRule
@@ -183,7 +184,8 @@ def list_rules(request: Request) -> Response:
 )
 async def preview_rule(request: Request, name: RuleName, body: PreviewBody) -> Response:
     """Return a list without the rule and with it, beside the others that hold now; nothing is written."""
-    rule = services_of(request).rules.log.find(name).rule if body.rule is None else body.rule.rule(name)
+    here = services_of(request)
+    rule = here.rules.log.find(name).rule if body.rule is None else _rule(here, body.rule, name)
     wanted = Wanted(list=body.list_, user_id=body.user_id, product_id=body.product_id, n=body.n)
 
     def find(services: Services, served: Served) -> dict[str, Any]:
@@ -204,7 +206,8 @@ async def preview_rule(request: Request, name: RuleName, body: PreviewBody) -> R
 )
 def write_rule(request: Request, name: RuleName, body: RuleIn) -> Response:
     """Write a rule, in place of the one of its name; every API process goes by it within a second."""
-    services, rule, now_ms = services_of(request), body.rule(name), int(time.time() * 1000)
+    services, now_ms = services_of(request), int(time.time() * 1000)
+    rule = _rule(services, body, name)
     check_rule(services.current.get().ready.shelf, rule)
     created = services.rules.log.put(rule, now_ms=now_ms)
     services.rules.look_again()
@@ -223,6 +226,12 @@ def delete_rule(request: Request, name: RuleName) -> Response:
     services.rules.log.delete(name)
     services.rules.look_again()
     return as_json(about(request) | {"name": name})
+
+
+def _rule(services: Services, said: RuleIn, name: str) -> Rule:
+    """A rule in plain words."""
+    rule = said.rule(name)
+    return rule if rule.where is None else replace(rule, where=services.saved.expand(rule.where))
 
 
 def _shape(services: Services, kept: KeptRule) -> dict[str, Any]:

@@ -119,9 +119,13 @@ class RecommendAnswer(_Answer):
     events_used: int = Field(description="Events of the history that took part.", examples=[12])
     items: list[ItemOut]
     removed: dict[str, int] = Field(
-        description="Products left out, by cause: filter, seen, not_seen, rule.", examples=[{"filter": 3, "seen": 12}]
+        description="Products left out, by cause: filter, seen, not_seen, rule, shown.",
+        examples=[{"filter": 3, "seen": 12}],
     )
     rules: list[str] = Field(description="Rules of the shop that the list was made by.", examples=[["spring-tea"]])
+    next_cursor: str | None = Field(
+        description="`cursor` of the page after; null: there is none.", examples=["1x1EjqQUz0GE"]
+    )
 
 
 class RankAnswer(RecommendAnswer):

@@ -54,7 +54,7 @@ async def find_products(request: Request, query: Annotated[SearchQuery, Query()]
             query.q,
             n=query.n,
             offset=query.offset,
-            filter=query.filter(),
+            filter=services.said(query.filter()),
             taste=None if query.user is None else taste_of(services, served, query.user),
             words=served.ready.words(query.lang, query.surface),
         )

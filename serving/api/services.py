@@ -23,6 +23,7 @@ from serving.products import ProductLog
 from serving.rule_log import RuleBook
 from serving.rules import ListName, of_list
 from serving.runs import RunLog
+from serving.saved_filters import SavedFilters
 from serving.slots import ListsConfig
 
 
@@ -51,6 +52,8 @@ class Services:
     """What is asked of the graph itself."""
     rules: RuleBook
     """What the shop itself says about its lists."""
+    saved: SavedFilters
+    """Filters that are called by name."""
     turn: threading.Lock = field(default_factory=threading.Lock)
     """Held while a thread computes an answer: threads that compute at once take the interpreter from each other and all
     of them get slower. Events do not wait for it; more cores are used by more processes (`[serve] workers`)."""
@@ -73,10 +76,28 @@ class Services:
             found.append("rules-not-read")
         return found
 
-    def ruled(self, bounds: Filter, name: ListName) -> Filter:
-        """Return what may be in a list, with the rules of the shop that change it now."""
-        rules = of_list(self.rules.holding(), name)
-        return replace(bounds, rules=rules) if rules else bounds
+    def said(self, bounds: Filter) -> Filter:
+        """Return what may be in a list in plain words, those of saved filters in place of their names.
+
+        Raises:
+            FilterError: no such filter is saved, or it is not called as it has to be.
+        """
+        return bounds if bounds.where is None else replace(bounds, where=self.saved.expand(bounds.where))
+
+    def ruled(self, bounds: Filter, name: ListName | None = None) -> Filter:
+        """Return what may be in a list in plain words, with the rules of the shop that hold now.
+
+        Args:
+            bounds: what was asked for.
+            name: the list; None: several, and each goes by those rules that change it.
+
+        Raises:
+            FilterError: as `said`.
+        """
+        bounds, rules = self.said(bounds), self.rules.holding()
+        if not rules:
+            return bounds
+        return replace(bounds, rules=rules if name is None else of_list(rules, name))
 
     def stamp(self, request: Request, *, recommendation_id: str | None = None) -> Stamp:
         """Return what the answer to a request carries, with the time spent so far.

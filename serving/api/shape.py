@@ -38,13 +38,16 @@ def shape_answer(answer: Answer, cards: Cards, *, stamp: Stamp) -> dict[str, Any
         "items": [shape_item(item, cards) for item in answer.items],
         "removed": answer.removed,
         "rules": list(answer.rules),
+        "next_cursor": answer.next_cursor,
     }
 
 
 def shape_surface(answer: Answer, cards: Cards, *, stamp: Stamp) -> dict[str, Any]:
     """Return a list that is about nobody in particular: no record is kept, and nobody's events took part."""
     whole = shape_answer(answer, cards, stamp=stamp)
-    return {name: value for name, value in whole.items() if name not in ("recommendation_id", "events_used")}
+    return {
+        name: value for name, value in whole.items() if name not in ("recommendation_id", "events_used", "next_cursor")
+    }
 
 
 def shape_search(found: Found, cards: Cards, *, stamp: Stamp, debug: bool) -> dict[str, Any]:

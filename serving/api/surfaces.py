@@ -20,7 +20,8 @@ from serving.api.routes import ProductPath, answered, problems_of, require_json
 from serving.api.schemas import SurfaceAnswer
 from serving.api.services import Services
 from serving.api.shape import shape_surface
-from serving.api.wishes import MAX_N, MAX_OFFSET, Body, Lang, Room, SimilarQuery, Where
+from serving.api.values import MAX_N, MAX_OFFSET, Body, Lang, Room, Where
+from serving.api.wishes import SimilarQuery
 from serving.history import past_of
 from serving.records import moment_of
 from serving.surfaces import MAX_BASKET, NEW_DAYS, Basket, bought_together, newest, trending

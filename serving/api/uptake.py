@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from serving.api.admission import needs
 from serving.api.routes import about, as_json, problems_of
 from serving.api.services import services_of
-from serving.api.wishes import Parameters, Time, to_ms
+from serving.api.values import Parameters, Time, to_ms
 from serving.click_through import MAX_DAYS, MIN_DAYS, PARTS, TAKEN_DAYS, ClickLog, Part, span_until
 
 router = APIRouter(prefix="/v1", tags=["operation"])

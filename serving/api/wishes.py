@@ -4,95 +4,38 @@ Answers are described in `serving.api.schemas`. Whether a product or an event ty
 """
 
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
-from serving.answer import Filter, RecommendRequest, SessionEvent, Surface
+from cypher.errors import InputError
+from serving.answer import Filter, RecommendRequest, SessionEvent
 from serving.api.ids import Id, UserId
-from serving.events import MAX_EVENTS
-from serving.filters import MAX_LENGTH
-from serving.slots import ListsConfig
-
-MAX_N = 500
-MAX_OFFSET = 100_000
-MAX_RANKED = 1000
-MAX_PATHS = 10
-MAX_EXCLUDED = 100
-"""Products that an address may exclude: servers and proxies refuse addresses of more than some ten thousand bytes."""
-DEFAULT_PATHS = 3
-
-
-def _parse_time(given: Any) -> datetime:
-    """Return an aware UTC time; one without a zone counts as UTC."""
-    wanted = "must be a time in ISO 8601 such as 2026-01-31T12:00:00Z"
-    if isinstance(given, datetime):
-        return given
-    if not isinstance(given, str) or not 8 <= len(given) <= 40:
-        raise ValueError(wanted)
-    try:
-        parsed = datetime.fromisoformat(given)
-        return (parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed).astimezone(UTC)
-    except (ValueError, OverflowError) as err:
-        raise ValueError(wanted) from err
-
-
-Word = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[a-z][a-z0-9_]*$")]
-Time = Annotated[datetime, PlainValidator(_parse_time), WithJsonSchema({"type": "string", "format": "date-time"})]
-Number = Annotated[float, Field(allow_inf_nan=False)]
-
-
-Lang = Annotated[
-    str, Field(min_length=2, max_length=35, description="BCP 47 tag; not given: the shop's.", examples=["en"])
-]
-"""Language that reasons are told in; whether there is such a one is not known here."""
-Room = Annotated[Surface, Field(description="Whether words are a caption or a full sentence.", examples=["long"])]
-
-
-Where = Annotated[str, Field(min_length=1, max_length=MAX_LENGTH)]
-"""A filter in words; whether it can be read and fits the shop is not known here."""
-
-
-Diversity = Annotated[
-    float,
-    Field(ge=0, le=1, description="How much unlike each other the items are to be; 0: not at all.", examples=[0.3]),
-]
-Mode = Annotated[
-    Literal["discover", "again", "both"],
-    Field(
-        description="`discover`: what the user never had, `again`: only what the user had, `both`.", examples=["both"]
-    ),
-]
-
-
-NewEvery = Annotated[
-    int,
-    Field(
-        ge=0,
-        le=MAX_N,
-        description="One of so many places is kept for a new product; 0: none. Not given: as the shop set it.",
-        examples=[10],
-    ),
-]
-
-
-Placement = Annotated[
+from serving.api.values import (
+    DEFAULT_PATHS,
+    MAX_EXCLUDED,
+    MAX_N,
+    MAX_OFFSET,
+    MAX_PATHS,
+    MAX_RANKED,
+    Body,
+    Cursor,
+    Diversity,
+    Lang,
+    Mode,
+    NewEvery,
+    Number,
+    Parameters,
+    Placement,
+    Room,
+    Time,
+    Where,
     Word,
-    Field(description="Where in the shop the list stands, as the shop calls it; recorded.", examples=["home_top"]),
-]
-
-
-class Parameters(BaseModel):
-    """Query parameters: texts that are read as what they say; an unknown one is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Body(BaseModel):
-    """A JSON body: types are taken as they are, and an unknown field is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    to_ms,
+)
+from serving.cursor import read_cursor
+from serving.events import MAX_EVENTS
+from serving.slots import ListsConfig
 
 
 class _ListQuery(Parameters):
@@ -179,13 +122,19 @@ class RecommendQuery(SimilarQuery):
 
 
 class PlacedRecommendQuery(RecommendQuery):
-    """Which products, how many, whether to say why, and where they are shown."""
+    """Which products, how many, whether to say why, where they are shown, and which page it is."""
 
     placement: Placement | None = None
+    cursor: Cursor | None = None
 
     def wish(self, user_id: str, lists: ListsConfig) -> RecommendRequest:
-        """Return the request of a user; what it leaves open is as the shop set it."""
-        return replace(RecommendQuery.wish(self, user_id, lists), placement=self.placement)
+        """Return the request of a user; what it leaves open is as the shop set it.
+
+        Raises:
+            InputError: no answer came with such a cursor.
+        """
+        wish, shown = RecommendQuery.wish(self, user_id, lists), _shown(self.cursor, self.offset)
+        return replace(wish, placement=self.placement, shown=shown)
 
 
 class ExplainQuery(_ListQuery):
@@ -306,6 +255,7 @@ class RecommendBody(_ListBody):
     new_every: NewEvery | None = None
     explain: ExplainIn | None = Field(None, description="Not given: no paths and no contributions.")
     placement: Placement | None = None
+    cursor: Cursor | None = None
 
     @model_validator(mode="after")
     def _one_way(self) -> "RecommendBody":
@@ -321,6 +271,7 @@ class RecommendBody(_ListBody):
             diversity=self.diversity,
             new_every=every,
             placement=self.placement,
+            shown=_shown(self.cursor, self.offset),
         )
 
 
@@ -371,6 +322,15 @@ class ExplainBody(_ListBody):
         return self.request(self.explain)
 
 
+def _shown(cursor: str | None, offset: int) -> tuple[int, ...]:
+    """What the pages before showed."""
+    if cursor is None:
+        return ()
+    if offset:
+        raise InputError("cursor and offset both say where a page begins; give one of them")
+    return read_cursor(cursor)
+
+
 def in_mode(wish: Filter, mode: Mode | None) -> Filter:
     """Return a filter with what a mode asks for; None asks for nothing."""
     if mode is None:
@@ -388,8 +348,3 @@ def _check_mode(mode: Mode | None, *, exclude_seen: bool | None, personalised: b
         raise ValueError("mode and exclude_seen say the same thing; give one of them")
     if mode == "again" and not personalised:
         raise ValueError("mode=again asks for what the user had, so personalised=false has nothing to list")
-
-
-def to_ms(at: datetime) -> int:
-    """Return an aware time as epoch milliseconds."""
-    return int(at.timestamp() * 1000)

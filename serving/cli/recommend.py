@@ -53,6 +53,7 @@ def recommend(
     """
     settings = load_settings()
     new_every = settings.section("lists", ListsConfig).new_every
+    where = None if where is None else settings.saved_filters().expand(where)
     bounds = Filter(where=where, rules=rules_now(settings.state, "recommend"))
     if everyone:
         if user is not None or out is None or as_json:

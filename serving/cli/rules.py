@@ -59,10 +59,11 @@ def put(  # one option a field of a rule
 
     Example: whycart rules put spring-tea boost --filter 'category = "Tea"' --until 2027-04-01
     """
+    settings, now_ms = load_settings(), _now_ms()
     rule = Rule(
         name=name,
         action=action,  # type: ignore[arg-type]  # the rule itself says what there is
-        where=where,
+        where=None if where is None else settings.saved_filters().expand(where),
         product_ids=tuple(dict.fromkeys(product or ())),
         strength=strength,
         positions=tuple(position or ()),
@@ -74,7 +75,6 @@ def put(  # one option a field of a rule
         ends_at_ms=_time(end, option="--until"),
         note=note,
     )
-    settings, now_ms = load_settings(), _now_ms()
     ready = open_ready(settings)
     number = int(check_rule(ready.shelf, rule).sum())
     with RuleLog.open(settings.state) as log:

@@ -42,7 +42,7 @@ def search(
             moment = moment_of(log, user)
             past = past_of(ready.bundle, moment, RecommendRequest(user_id=user), now_ms=moment.now_ms)
             taste = ready.bundle.scorer.score(past.read())
-    text = " ".join(words)
+    text, where = " ".join(words), None if where is None else settings.saved_filters().expand(where)
     found = search_products(ready, text, n=n, filter=Filter(where=where), taste=taste, words=ready.words(lang))
     cards = Cards(ready.bundle.snapshot)
     if as_json:

@@ -70,6 +70,7 @@ def serve(
     """
     settings = load_settings(flags={"serve": {"host": host, "port": port, "workers": workers}})
     read_reasons(settings)  # a wrong word is said here, not by the processes that are started
+    settings.saved_filters()
     level, as_json = _log_options(context)
     jobs = _jobs(settings) if with_jobs else contextlib.nullcontext()
     if not _is_loopback(settings.serve.host):
@@ -128,6 +129,7 @@ def build_app(settings: Settings, *, level: Level, json_lines: bool) -> FastAPI:
         reasons=read_reasons(settings),
         audit=settings.section("audit", AuditConfig),
         lists=settings.section("lists", ListsConfig),
+        saved=settings.saved_filters(),
         canary=_canary_watch(settings),
         pseudonyms=settings.secret() if settings.privacy.pseudonymise else None,
         guard=Guard(

@@ -168,9 +168,11 @@ class RankAnswer:
     """Hash of the snapshot behind the model."""
     items: list[Item]
     model_version: str
+    next_cursor: str | None
+    """`cursor` of the page after; null: there is none."""
     recommendation_id: str
     removed: dict[str, int]
-    """Products left out, by cause: filter, seen, not_seen, rule."""
+    """Products left out, by cause: filter, seen, not_seen, rule, shown."""
     request_id: str
     rules: list[str]
     """Rules of the shop that the list was made by."""
@@ -203,9 +205,11 @@ class RecommendAnswer:
     """Hash of the snapshot behind the model."""
     items: list[Item]
     model_version: str
+    next_cursor: str | None
+    """`cursor` of the page after; null: there is none."""
     recommendation_id: str
     removed: dict[str, int]
-    """Products left out, by cause: filter, seen, not_seen, rule."""
+    """Products left out, by cause: filter, seen, not_seen, rule, shown."""
     request_id: str
     rules: list[str]
     """Rules of the shop that the list was made by."""

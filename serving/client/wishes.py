@@ -243,6 +243,8 @@ class RankProductsOptions(TypedDict, total=False):
 class RecommendToSessionOptions(WishOptions, total=False):
     """What `recommend_to_session` may be told."""
 
+    cursor: str | None
+    """`next_cursor` of the page before: what was shown is left out, whatever changed meanwhile."""
     diversity: float
     """How much unlike each other the items are to be; 0: not at all."""
     explain: Explain | None
@@ -276,6 +278,8 @@ class RecommendToUserOptions(ListOptions, total=False):
     """`paths`: up to three graph paths an item."""
     placement: str | None
     """Where in the shop the list stands, as the shop calls it; recorded."""
+    cursor: str | None
+    """`next_cursor` of the page before: what was shown is left out, whatever changed meanwhile."""
 
 
 class SimilarProductsOptions(ListOptions, total=False):

@@ -1,6 +1,7 @@
 """Every filter on docs/filters.md can be read, and fits a shop that has the properties it names."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from kg.schema import GraphSchema, declare
 from kg.snapshot import build_snapshot
 from serving.filters import MAX_DEPTH, MAX_LENGTH, MAX_TERMS, parse_filter
+from serving.saved_filters import read_saved_filters
 from serving.selection import Selection
 from serving.shelf import build_shelf
 from tests.support.random_shops import DECLARED
@@ -19,6 +21,9 @@ FILTERS = [
     *re.findall(r"--filter '(.+?)'", PAGE),
     *re.findall(r"filter=(.+?)'", PAGE),
 ]
+SAVED = read_saved_filters(
+    tomllib.loads("\n".join(re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL))), where="the page"
+)
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +52,7 @@ def test_the_page_has_examples() -> None:
 
 @pytest.mark.parametrize("text", FILTERS)
 def test_a_filter_of_the_page_works(text: str, selection: Selection) -> None:
-    one, two = selection.where(text).tolist()
+    one, two = selection.where(SAVED.expand(text)).tolist()
 
     about_acme = {'not brand = "Acme"', 'brand != "Acme"', "colour is missing"}
     assert one == (text not in about_acme and "not brand" not in text)

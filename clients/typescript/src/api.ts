@@ -3058,13 +3058,19 @@ export interface components {
              */
             model_version: string;
             /**
+             * Next Cursor
+             * @description `cursor` of the page after; null: there is none.
+             * @example 1x1EjqQUz0GE
+             */
+            next_cursor: string | null;
+            /**
              * Recommendation Id
              * @example 5f1c1e5a3d4c1f8f0e7a6b5c4d3e2f0b
              */
             recommendation_id: string;
             /**
              * Removed
-             * @description Products left out, by cause: filter, seen, not_seen, rule.
+             * @description Products left out, by cause: filter, seen, not_seen, rule, shown.
              * @example {
              *       "filter": 3,
              *       "seen": 12
@@ -3201,13 +3207,19 @@ export interface components {
              */
             model_version: string;
             /**
+             * Next Cursor
+             * @description `cursor` of the page after; null: there is none.
+             * @example 1x1EjqQUz0GE
+             */
+            next_cursor: string | null;
+            /**
              * Recommendation Id
              * @example 5f1c1e5a3d4c1f8f0e7a6b5c4d3e2f0b
              */
             recommendation_id: string;
             /**
              * Removed
-             * @description Products left out, by cause: filter, seen, not_seen, rule.
+             * @description Products left out, by cause: filter, seen, not_seen, rule, shown.
              * @example {
              *       "filter": 3,
              *       "seen": 12
@@ -3255,6 +3267,8 @@ export interface components {
              *     ]
              */
             categories?: string[];
+            /** Cursor */
+            cursor?: string | null;
             /**
              * Diversity
              * @description How much unlike each other the items are to be; 0: not at all.
@@ -6362,6 +6376,7 @@ export interface operations {
                 /** @description `paths`: up to three graph paths an item. */
                 explain?: "paths" | null;
                 placement?: string | null;
+                cursor?: string | null;
             };
             header?: never;
             path: {
