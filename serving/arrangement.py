@@ -112,9 +112,9 @@ class Arrangement:
             after: how many places of the list lie on pages before; what is pinned there has had its place.
         """
         scores = self.weigh(scores, allowed)
-        pins = self._pins(scores, allowed if pinnable is None else pinnable, after=after, k=k)
+        pins = self._pins(scores, allowed if pinnable is None else pinnable, after=after)
         rows = [row for row, _ in pins.values()]
-        if rows:
+        if rows:  # those of later pages too, which else would stand on this one
             allowed = allowed.copy()
             allowed[rows] = False
         if self.caps:
@@ -130,8 +130,8 @@ class Arrangement:
         """Return the rules that boost or bury a product."""
         return tuple(rule for rule in self.rules if rule.action in ("boost", "bury") and self.about[rule.name][row])
 
-    def _pins(self, scores: Scores, pinnable: Mask, *, after: int, k: int) -> dict[int, tuple[int, Rule]]:
-        """Product and rule by place of this page; where two rules want a place, the first by name has it."""
+    def _pins(self, scores: Scores, pinnable: Mask, *, after: int) -> dict[int, tuple[int, Rule]]:
+        """Product and rule by place from this page on; where two rules want a place, the first by name has it."""
         found: dict[int, tuple[int, Rule]] = {}
         taken = set[int]()
         for rule in self.rules:
@@ -148,7 +148,7 @@ class Arrangement:
                     break
                 found[place] = (row, rule)
                 taken.add(row)
-        return {place: one for place, one in found.items() if place <= k}
+        return found
 
     def _candidates(self, rule: Rule, scores: Scores, pinnable: Mask, *, k: int) -> list[int]:
         if rule.where is None:

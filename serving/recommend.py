@@ -62,7 +62,7 @@ def recommend(ready: Ready, events: EventReader, request: RecommendRequest, *, n
         items = tuple(
             _kept(item) if row in best.kept else item for item, row in zip(items, ranked.tolist(), strict=True)
         )
-    is_whole = len(items) == request.n and not request.offset
+    is_whole = len(items) == request.n and not request.offset and request.filter.only_ids is None
     cursor = write_cursor((*request.shown, *ready.marks[ranked].tolist())) if is_whole else None
     answer = Answer(items, bundle.version, bundle.snapshot.hash, len(history), removed, next_cursor=cursor)
     return marked(arranged, answer, ranked, ordered.pinned, words)

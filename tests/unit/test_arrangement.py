@@ -206,6 +206,15 @@ def test_rules_go_with_varied_lists_and_kept_places(ready: Ready) -> None:
     assert sorted(ids(listed(ready))) == sorted(ids(answer))
 
 
+def test_what_is_pinned_further_down_does_not_stand_on_an_earlier_page(ready: Ready) -> None:
+    first, *others = ids(listed(ready))
+    pin = rule("pin", product_ids=(first,), positions=(5,))
+
+    assert others[:3] == ids(listed(ready, pin, n=3))
+    assert [others[3], first, others[4]] == ids(listed(ready, pin, n=3, offset=3))
+    assert [*others, first] == ids(listed(ready, replace(pin, positions=(100,))))
+
+
 @pytest.mark.parametrize("name", ["similar", "bought_together", "trending", "new"])
 def test_every_list_goes_by_rules(ready: Ready, name: str) -> None:
     def answer(*rules: Rule) -> Answer:
@@ -300,7 +309,6 @@ def naive(ready: Ready, scores: list[float], allowed: list[bool], rules: list[Ru
         for place in sorted(one.positions):
             if place not in places and wanted:
                 places[place] = wanted.pop(0)
-    places = {place: key for place, key in places.items() if place <= k}
     rest = sorted((key for key in there if key not in places.values()), key=lambda key: (-value[key], IDS.index(key)))
     caps = [one for one in rules if one.action == "cap"]
     result: dict[int, str] = dict(places)
@@ -310,7 +318,7 @@ def naive(ready: Ready, scores: list[float], allowed: list[bool], rules: list[Ru
         chosen = next((key for key in rest if not is_full(ready, result, key, place, caps)), rest[0])
         rest.remove(chosen)
         result[place] = chosen
-    return [result[place] for place in sorted(result)]
+    return [result[place] for place in sorted(result)][:k]
 
 
 def is_full(ready: Ready, result: dict[int, str], key: str, place: int, caps: list[Rule]) -> bool:
