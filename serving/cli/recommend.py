@@ -6,6 +6,7 @@ Lists and reasons come from `serving.recommend`; here they are told.
 import json
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -77,8 +78,7 @@ def recommend(
     if as_json:
         print_json(shown)
         return
-    rows = [(item.rank, name_of(item.product_id, cards), item.score, item.text) for item in answer.items]
-    print_table(("rank", "product", "score", "why"), rows)
+    _tell_items(answer.items, cards)
     if paths:
         for item in answer.items:
             _tell_paths(item, cards)
@@ -86,6 +86,16 @@ def recommend(
         say("nothing is left to recommend; every product was removed: " + _counts(answer.removed))
     if recorded:
         say(f"recommendation {list_id}: look it up with 'whycart explain --id {list_id}'")
+
+
+def _tell_items(items: Sequence[Item], cards: Cards) -> None:
+    columns, rows = ["rank", "product", "score", "why"], []
+    if any(item.rules for item in items):
+        columns.append("moved by")
+    for item in items:
+        moved = ", ".join(mark.name for mark in item.rules)
+        rows.append((item.rank, name_of(item.product_id, cards), item.score, item.text, moved)[: len(columns)])
+    print_table(columns, rows)
 
 
 def _tell_paths(item: Item, cards: Cards) -> None:

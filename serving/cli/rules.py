@@ -83,7 +83,7 @@ def put(  # one option a field of a rule
         print_json({"created": created, "rule": shape_rule(KeptRule(rule, now_ms), ready.shelf, now_ms=now_ms)})
         return
     did = "is new" if created else "took the place of the one before"
-    say(f"the rule {name} {did}: {rule.action} of {number:,} products, {rule.state(now_ms)}")
+    say(f"the rule {name} {did}: {rule.action} of {_products(number)}, {rule.state(now_ms)}")
 
 
 @app.command("list")
@@ -168,7 +168,7 @@ def _tell(found: Preview, ready: Ready, rule: Rule) -> None:
     print_table(("rank", "before", "product", "moved by"), rows)
     if found.left:
         say("no longer in it: " + ", ".join(name_of(key, cards) for key in found.left))
-    say(f"the rule {rule.name} is about {found.num_products:,} products")
+    say(f"the rule {rule.name} is about {_products(found.num_products)}")
 
 
 def _facts(found: Preview) -> dict[str, object]:
@@ -193,6 +193,10 @@ def _about(rule: Rule) -> str:
     if rule.where is not None:
         return rule.where
     return ", ".join(rule.product_ids[:5]) + (" ..." if len(rule.product_ids) > 5 else "") or "all products"
+
+
+def _products(number: int) -> str:
+    return "1 product" if number == 1 else f"{number:,} products"
 
 
 def _time(text: str | None, *, option: str) -> int | None:

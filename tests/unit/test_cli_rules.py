@@ -52,7 +52,7 @@ def test_a_preview_shows_what_moves(capsys: pytest.CaptureFixture[str]) -> None:
     facts = json.loads(run(capsys, "preview", "first", "--user", "u1", "-n", "4", "--json"))
 
     assert "moved by" in told
-    assert "the rule first is about 1 products" in told
+    assert "the rule first is about 1 product\n" in told
     assert "p10" == facts["after"][1]["product_id"]
     assert (None, ["first"]) == (facts["after"][1]["rank_before"], facts["after"][1]["rules"])
     assert facts["left"] == facts["before"][-1:]
@@ -64,6 +64,12 @@ def test_lists_on_a_terminal_go_by_it(capsys: pytest.CaptureFixture[str]) -> Non
     with pytest.raises(SystemExit):
         main(["recommend", "u1", "--json"])
     assert ["no-tea"] == json.loads(capsys.readouterr().out)["rules"]
+    run(capsys, "put", "first", "pin", "--product", "p10")
+    with pytest.raises(SystemExit):
+        main(["recommend", "u1"])
+    told = capsys.readouterr().out
+    assert "moved by" in told
+    assert "Promoted by the shop" in told
     with pytest.raises(SystemExit):
         main(["explain", "u2", "p02", "--json"])
     assert "rule" == json.loads(capsys.readouterr().out)["removed_by"]
