@@ -52,7 +52,20 @@ Places = Mapping[str, tuple[str, str]]
 PLAIN_BATCH = 5_000
 DAYS = 2
 START_MS = 1_704_067_200_000
-STEPS = ("plain", "small", "admin", "load", "upsert1", "upsert2", "again", "day", "refresh", "read", "read_plainly")
+STEPS = (
+    "plain",
+    "small",
+    "admin",
+    "plain_load",
+    "load",
+    "upsert1",
+    "upsert2",
+    "again",
+    "day",
+    "refresh",
+    "read",
+    "read_plainly",
+)
 """What is measured beside queries, in the order of the table."""
 
 
@@ -286,6 +299,25 @@ def _drawn(query: Query, rng: np.random.Generator, events: pa.Table, places: Pla
     return {name: drawn[name] for name in query.params if name in drawn}
 
 
+def compare_loads(server: str, *, scale: float) -> dict[str, Any]:
+    """Load the whole shop by the plain loop and by Whycart, each into a server of its own; return both.
+
+    Args:
+        server: `neo4j` or `local`.
+        scale: 1 is the whole size.
+    """
+    size = {"users": round(USERS * scale), "products": round(PRODUCTS * scale), "events": round(EVENTS * scale)}
+    found: dict[str, Any] = {"server": server, "size": size}
+    with tempfile.TemporaryDirectory() as base:
+        shop = Path(base) / "shop"
+        shop.mkdir()
+        in_process(_write_shop, shop, size, (1.0,))
+        for name, work in (("plain_load", load_plainly), ("load", load)):
+            with server_of(server, Path(base) / name) as config:
+                found[name] = in_process(work, config, shop / "1")
+    return found
+
+
 def run_benchmark(server: str, *, scale: float, fractions: Sequence[float]) -> dict[str, Any]:
     """Measure one server; return everything as plain values.
 
@@ -348,6 +380,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--scale", type=float, default=1.0, help="1: 100,000 users, 50,000 products, 2,000,000 events")
     parser.add_argument("--fractions", default="0.1,0.3,1", help="shares of the users at which queries are timed")
     parser.add_argument("--json", type=Path, help="file to write")
+    parser.add_argument("--loads", action="store_true", help="only load the whole shop, plainly and by Whycart")
     options = parser.parse_args(argv)
     fractions = [float(text) for text in options.fractions.split(",")]
     about = {
@@ -356,13 +389,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         "processor": processor_name(),
         "command": " ".join(["python -m bench.graph", *(sys.argv[1:] if argv is None else argv)]),
     }
-    found = about | run_benchmark(options.server, scale=options.scale, fractions=fractions)
+    if options.loads:
+        measured = compare_loads(options.server, scale=options.scale)
+    else:
+        measured = run_benchmark(options.server, scale=options.scale, fractions=fractions)
+    found = about | measured
     if options.json:
         options.json.parent.mkdir(parents=True, exist_ok=True)
         options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     steps = [(name, found[name]) for name in STEPS if name in found]
     columns = ("rows", "took_s", "import_s", "cpu_s", "server_cpu_s", "peak_rss_mb")
     print_table(("step", *columns), [(name, *(step.get(column) for column in columns)) for name, step in steps])
+    if options.loads:
+        return 0
     timed = found["queries"]
     print_table(
         ("query", *timed),
