@@ -26,6 +26,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from bench.figures import commit_name, processor_name
+from bench.plain_loops import PLAIN_BATCH, load_plainly, read_back_plainly
 from bench.synthetic import YEAR_MS, synthetic_shop
 from cypher.catalogue import Query, queries_for_people
 from cypher.errors import QueryError
@@ -49,7 +50,6 @@ ASKS, HEAVY_ASKS, BUDGET_S = 30, 4, 12.0
 """How often a query is asked at most, a heavy one, and the seconds after which it is not asked again."""
 Places = Mapping[str, tuple[str, str]]
 """Brand and category by product."""
-PLAIN_BATCH = 5_000
 DAYS = 2
 START_MS = 1_704_067_200_000
 STEPS = (
@@ -169,41 +169,6 @@ def load_by_admin(home: Path, folder: Path) -> dict[str, Any]:
     return {"rows": rows, "files_s": round(files_s, 2), "import_s": round(took, 2), "server_cpu_s": round(used, 1)}
 
 
-def load_plainly(config: GraphConfig, folder: Path) -> dict[str, Any]:
-    """Import the same rows with `UNWIND ... MERGE MERGE MERGE` in batches, as the driver's documentation advises."""
-    import neo4j  # only this baseline speaks to the driver itself
-
-    tables, rows = read_folder(folder).tables, 0
-    with GraphStore.open(config) as store:
-        store.create_schema(tables.schema)
-        uri, auth = store.server.uri, (store.config.user, store.config.password or "")
-        database = store.config.database
-    start = time.perf_counter()
-    with neo4j.GraphDatabase.driver(uri, auth=auth) as driver:
-        for text, table in _plain_statements(tables):
-            for first in range(0, table.num_rows, PLAIN_BATCH):
-                batch = table.slice(first, PLAIN_BATCH).to_pylist()
-                driver.execute_query(text, rows=batch, database_=database)
-                rows += len(batch)
-    return {"rows": rows, "import_s": round(time.perf_counter() - start, 2)}
-
-
-def _plain_statements(tables: Any) -> Iterator[tuple[str, pa.Table]]:
-    for label, kind in tables.schema.nodes.items():
-        yield f"UNWIND $rows AS row MERGE (n:{label} {{{kind.key}: row.{kind.key}}}) SET n += row", tables.nodes[label]
-    for name, kind in tables.schema.relations.items():
-        source, target = tables.schema.nodes[kind.source], tables.schema.nodes[kind.target]
-        one, other = (
-            f"{kind.label} {{{kind.key}: row.{end}}}" for kind, end in ((source, "from_id"), (target, "to_id"))
-        )
-        ends = f"MERGE (a:{one}) MERGE (b:{other})"
-        yield f"UNWIND $rows AS row {ends} MERGE (a)-[r:{name}]->(b) SET r.at = row.at", tables.edges[name]
-    for name, event in tables.schema.events.items():
-        ends = "MERGE (u:User {user_id: row.user_id}) MERGE (p:Product {product_id: row.product_id})"
-        edge = f"MERGE (u)-[e:{event.relation} {{event_id: row.event_id}}]->(p) SET e.at = row.at"
-        yield f"UNWIND $rows AS row {ends} {edge}", tables.events.filter(pc.equal(tables.events["type"], name))
-
-
 def read_back(config: GraphConfig) -> dict[str, Any]:
     """Read the whole graph as tables."""
     with GraphStore.open(config) as store:
@@ -232,20 +197,6 @@ def read_what_is_new(config: GraphConfig, folder: Path) -> dict[str, Any]:
         raise ValueError("the graph had to be read whole")
     rows = len(found.events) + sum(len(edges) for edges in found.edges.values())
     return {"rows": rows, "import_s": round(took, 2), "hash": found.hash}
-
-
-def read_back_plainly(config: GraphConfig, most: int = 200_000) -> dict[str, Any]:
-    """Read purchases row by row with the driver, until there are `most` of them."""
-    import neo4j  # only this baseline speaks to the driver itself
-
-    with GraphStore.open(config) as store:
-        uri, auth, database = store.server.uri, (store.config.user, store.config.password or ""), store.config.database
-    text = (
-        "MATCH (u:User)-[e:BOUGHT]->(p:Product) RETURN u.user_id AS user_id, p.product_id AS product_id, e LIMIT $most"
-    )
-    with neo4j.GraphDatabase.driver(uri, auth=auth) as driver, driver.session(database=database) as session:
-        rows = [(row["user_id"], row["product_id"], dict(row["e"])) for row in session.run(text, most=most)]
-    return {"rows": len(rows)}
 
 
 def time_queries(config: GraphConfig, events: pa.Table, places: Places) -> dict[str, Any]:
@@ -306,7 +257,7 @@ def compare_loads(server: str, *, scale: float) -> dict[str, Any]:
         server: `neo4j` or `local`.
         scale: 1 is the whole size.
     """
-    size = {"users": round(USERS * scale), "products": round(PRODUCTS * scale), "events": round(EVENTS * scale)}
+    size = _size(scale)
     found: dict[str, Any] = {"server": server, "size": size}
     with tempfile.TemporaryDirectory() as base:
         shop = Path(base) / "shop"
@@ -326,7 +277,7 @@ def run_benchmark(server: str, *, scale: float, fractions: Sequence[float]) -> d
         scale: 1 is the whole size.
         fractions: shares of the users at which queries are timed, the last one 1.
     """
-    size = {"users": round(USERS * scale), "products": round(PRODUCTS * scale), "events": round(EVENTS * scale)}
+    size = _size(scale)
     found: dict[str, Any] = {"server": server, "size": size, "queries": {}}
     with tempfile.TemporaryDirectory() as base:
         shop = Path(base) / "shop"
@@ -358,6 +309,10 @@ def run_benchmark(server: str, *, scale: float, fractions: Sequence[float]) -> d
             found["refresh"]["same"] = found["refresh"].pop("hash") == found["read"].pop("hash")
             found["read_plainly"] = in_process(read_back_plainly, config)
     return found
+
+
+def _size(scale: float) -> dict[str, int]:
+    return {"users": round(USERS * scale), "products": round(PRODUCTS * scale), "events": round(EVENTS * scale)}
 
 
 def _write_shop(folder: Path, size: Mapping[str, int], fractions: Sequence[float]) -> dict[str, Any]:

@@ -167,9 +167,7 @@ def arrange(shelf: Shelf, rules: Iterable[Rule]) -> Arrangement:
     about, good, skipped = dict[str, Mask](), list[Rule](), list[str]()
     for rule in rules:
         try:
-            about[rule.name] = products_of(shelf, rule)
-            if rule.per is not None:
-                _groups(shelf, rule)
+            about[rule.name] = check_rule(shelf, rule)
         except InputError as err:
             logger.warning("a rule is not carried out: %s", err, extra={"rule": rule.name})
             skipped.append(f"rule {rule.name}: {err}")
@@ -213,28 +211,19 @@ def marked(arranged: Arrangement, answer: Answer, rows: Rows, pinned: Mapping[in
     return replace(answer, items=tuple(items), rules=tuple(rule.name for rule in arranged.rules))
 
 
-def products_of(shelf: Shelf, rule: Rule) -> Mask:
-    """Return which products a rule is about; ids that the bundle does not hold are passed over.
+def check_rule(shelf: Shelf, rule: Rule) -> Mask:
+    """Return which products of a catalogue a rule is about; ids that it does not hold are passed over.
 
     Raises:
-        FilterError: its filter cannot be read, or names what the shop does not have.
+        InputError: its filter cannot be read, or it names what the shop does not have.
     """
+    if rule.per is not None:
+        _groups(shelf, rule)
     if rule.where is not None:
         return shelf.selection.where(rule.where)
     fits = np.full(len(shelf.available), not rule.product_ids)
     fits[_rows(shelf, rule)] = True
     return fits
-
-
-def check_rule(shelf: Shelf, rule: Rule) -> Mask:
-    """Return which products of a catalogue a rule is about, for somebody who is writing it.
-
-    Raises:
-        InputError: it names what the shop does not have.
-    """
-    if rule.per is not None:
-        _groups(shelf, rule)
-    return products_of(shelf, rule)
 
 
 def _sign(rule: Rule) -> int:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cypher.errors import InputError
 from serving.api.admission import needs
+from serving.api.cards import Cards
 from serving.api.holding import Served
 from serving.api.ids import Id, UserId
 from serving.api.routes import about, answered, as_json, problems_of, require_json
@@ -192,7 +193,7 @@ async def preview_rule(request: Request, name: RuleName, body: PreviewBody) -> R
         since = services.recent.counts(after=served.bundle.events_applied)
         moment = moment_of(services.log, body.user_id)
         found = preview(served.ready, moment, since, rule, services.rules.holding(), wanted)
-        return about(request) | _shape_preview(found, served)
+        return about(request) | shape_preview(found, served.cards)
 
     return await answered(request, find, is_short=False, user_id=body.user_id)
 
@@ -275,7 +276,8 @@ def _num_products(shelf: Shelf, rule: Rule) -> int | None:
         return None
 
 
-def _shape_preview(found: Preview, served: Served) -> dict[str, Any]:
+def shape_preview(found: Preview, cards: Cards) -> dict[str, Any]:
+    """Return a list without a rule and with it."""
     return {
         "num_products": found.num_products,
         "examples": list(found.examples),
@@ -285,7 +287,7 @@ def _shape_preview(found: Preview, served: Served) -> dict[str, Any]:
             {
                 "rank": item.rank,
                 "product_id": item.product_id,
-                "title": served.cards.card(item.product_id)["title"],
+                "title": cards.card(item.product_id)["title"],
                 "rank_before": found.rank_before(item.product_id),
                 "rules": [mark.name for mark in item.rules],
             }

@@ -8,10 +8,11 @@ import typer
 
 from cypher.errors import InputError
 from serving.api.cards import Cards
-from serving.api.rules import shape_rule
+from serving.api.rules import shape_preview, shape_rule
 from serving.arrangement import check_rule
 from serving.cli.items import name_of, open_ready
 from serving.cli.output import print_json, print_table, say
+from serving.cli.times import parse_time, to_ms
 from serving.events import EventLog
 from serving.ready import Ready
 from serving.rule_log import KeptRule, RuleLog
@@ -71,8 +72,8 @@ def put(  # one option a field of a rule
         per=per,
         within=within,
         lists=tuple(dict.fromkeys(list_ or ())),  # type: ignore[arg-type]
-        starts_at_ms=_time(start, option="--from"),
-        ends_at_ms=_time(end, option="--until"),
+        starts_at_ms=to_ms(parse_time(start, option="--from", zone=UTC)),
+        ends_at_ms=to_ms(parse_time(end, option="--until", zone=UTC)),
         note=note,
     )
     ready = open_ready(settings)
@@ -151,7 +152,7 @@ def preview_rule(
     with EventLog.open(settings.state, settings.secret_file) as events:
         found = preview(ready, events, (), rule, others, wanted)
     if as_json:
-        print_json(_facts(found))
+        print_json(shape_preview(found, Cards(ready.bundle.snapshot)))
         return
     _tell(found, ready, rule)
 
@@ -171,24 +172,6 @@ def _tell(found: Preview, ready: Ready, rule: Rule) -> None:
     say(f"the rule {rule.name} is about {_products(found.num_products)}")
 
 
-def _facts(found: Preview) -> dict[str, object]:
-    return {
-        "num_products": found.num_products,
-        "changes_list": found.changes_list,
-        "before": [item.product_id for item in found.before],
-        "after": [
-            {
-                "rank": item.rank,
-                "product_id": item.product_id,
-                "rank_before": found.rank_before(item.product_id),
-                "rules": [mark.name for mark in item.rules],
-            }
-            for item in found.after
-        ],
-        "left": list(found.left),
-    }
-
-
 def _about(rule: Rule) -> str:
     if rule.where is not None:
         return rule.where
@@ -197,17 +180,6 @@ def _about(rule: Rule) -> str:
 
 def _products(number: int) -> str:
     return "1 product" if number == 1 else f"{number:,} products"
-
-
-def _time(text: str | None, *, option: str) -> int | None:
-    """Return a time as epoch milliseconds; one without a zone counts as UTC."""
-    if text is None:
-        return None
-    try:
-        parsed = datetime.fromisoformat(text)
-    except ValueError as err:
-        raise InputError(f"{option} must be a time in ISO 8601 such as 2026-12-24, got {text[:40]!r}") from err
-    return int((parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
 def _day(at_ms: int | None) -> str:

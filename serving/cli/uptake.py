@@ -9,7 +9,7 @@ import typer
 
 from cypher.errors import InputError
 from serving.cli.output import print_json, print_table, say
-from serving.cli.times import parse_time
+from serving.cli.times import parse_time, to_ms
 from serving.click_through import MAX_DAYS, PARTS, TAKEN_DAYS, ClickLog, ClickThrough, Part, Tally, span_until
 from serving.settings import load_settings
 from serving.uptake import Share
@@ -40,10 +40,10 @@ def uptake(
     Example: whycart uptake --by position
     """
     parts = tuple(map(_part, by or ()))
-    begin, end = parse_time(since, option="--since"), parse_time(until, option="--until")
+    begin, end = to_ms(parse_time(since, option="--since")), to_ms(parse_time(until, option="--until"))
     span = span_until(
-        int(time.time() * 1000) + 1 if end is None else _ms(end),
-        since_ms=None if begin is None else _ms(begin),
+        int(time.time() * 1000) + 1 if end is None else end,
+        since_ms=begin,
         days=days,
     )
     with ClickLog.open(load_settings().state) as log:
@@ -91,7 +91,3 @@ def _rate(share: Share) -> str:
 
 def _day(at_ms: int) -> str:
     return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M")
-
-
-def _ms(at: datetime) -> int:
-    return int(at.timestamp() * 1000)

@@ -69,7 +69,7 @@ def post(
     Raises:
         WrongArgument: a value that JSON cannot hold, or a time without a zone.
     """
-    target, content = _path(route, names), to_json({name: value for name, value in body.items() if value is not None})
+    target, content = _path(route, names), _content(body)
     return Call(method="POST", route=route, answer=answer, target=target, content=content, patience_s=patience_s)
 
 
@@ -79,8 +79,11 @@ def put(route: str, answer: type[Answer], body: Mapping[str, object], /, **names
     Raises:
         WrongArgument: a value that JSON cannot hold, or a time without a zone.
     """
-    target, content = _path(route, names), to_json({name: value for name, value in body.items() if value is not None})
-    return Call(method="PUT", route=route, answer=answer, target=target, content=content)
+    return Call(method="PUT", route=route, answer=answer, target=_path(route, names), content=_content(body))
+
+
+def _content(body: Mapping[str, object]) -> bytes:
+    return to_json({name: value for name, value in body.items() if value is not None})
 
 
 def delete(route: str, answer: type[Answer], /, **names: str) -> Call[Answer]:
