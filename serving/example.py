@@ -42,6 +42,11 @@ DECLARATIONS = """\
 # weight = -4.0
 # half_life_days = 120.0
 
+# One API for several shops, each a project folder with keys of its own; docs/shops.md.
+# [serve.shops]
+# north = "shops/north"
+# south = "shops/south"
+
 # Filters that are called by name, as in '@cheap_tea(most=8) and not brand = "Acme"'; docs/filters.md.
 # [filters]
 # cheap_tea = 'category = "Tea" and price < $most'

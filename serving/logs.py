@@ -9,11 +9,14 @@ import json as json_module
 import logging
 import sys
 from collections.abc import Iterator
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, TextIO
 
 Level = Literal["debug", "info", "warning", "error"]
+SHOP: ContextVar[str | None] = ContextVar("shop", default=None)
+"""The shop that is worked for, where one process serves several; it stands in every log line."""
 _SECRET_WORDS = ("password", "secret", "token", "api_key", "authorization")
 _BUILT_IN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _ROOMS = ("cypher", "encoders", "gnn", "kg", "serving")
@@ -69,6 +72,7 @@ def setup_logging(level: Level = "info", *, json: bool | None = None, stream: Te
     as_json = not target.isatty() if json is None else json
     handler.setFormatter(JsonFormatter() if as_json else TextFormatter())
     handler.addFilter(_is_heard)
+    handler.addFilter(_with_shop)
     handler.setLevel(level.upper())
     root = logging.getLogger()
     for old in [known for known in root.handlers if known.get_name() == "whycart"]:
@@ -103,6 +107,22 @@ def log_to(file: Path) -> Iterator[None]:
         handler.close()
         for room, level in zip(rooms, before, strict=True):
             room.setLevel(level)
+
+
+@contextlib.contextmanager
+def working_for(shop: str) -> Iterator[None]:
+    """Name a shop in every log line of what is done meanwhile, and of threads that are given a copy of the context."""
+    token = SHOP.set(shop)
+    try:
+        yield
+    finally:
+        SHOP.reset(token)
+
+
+def _with_shop(record: logging.LogRecord) -> bool:
+    if (shop := SHOP.get()) is not None:
+        record.shop = shop
+    return True
 
 
 def _is_heard(record: logging.LogRecord) -> bool:

@@ -9,7 +9,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -32,6 +32,7 @@ HOME_NAME = ".whycart"
 _OF_FOLDERS = ("input", "checks", "merge")
 """Tables of `whycart.toml` that `kg` reads, of a project as of an input folder."""
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?")
+_SHOP = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 SECTIONS = (
     *(
         "graph",
@@ -76,25 +77,36 @@ class ServeConfig:
     """File with the certificate, for HTTPS; goes with `tls_key`."""
     tls_key: Path | None = None
     """File with the private key of the certificate."""
+    shops: Mapping[str, Path] = field(default_factory=dict)
+    """Folder of each shop by its name, where one API serves several; empty: it serves the project itself."""
 
     def __post_init__(self) -> None:
+        if (wrong := next((name for name in self.shops if not _SHOP.fullmatch(name)), None)) is not None:
+            raise ConfigError(
+                f"[serve] shops: {wrong[:100]!r} cannot be the name of a shop; take small letters, digits, - and _, "
+                "63 at most, a letter or digit first"
+            )
         if not 0 <= self.port <= 65535:
             raise ConfigError(f"[serve] port must be between 0 and 65535, got {self.port}")
         if self.workers < 1:
             raise ConfigError(f"[serve] workers must be at least 1, got {self.workers}")
         if self.per_minute < 0:
             raise ConfigError(f"[serve] per_minute must be 0 or more, got {self.per_minute}")
-        for origin in self.cors_origins:
-            if not _ORIGIN.fullmatch(origin):
-                raise ConfigError(
-                    f"[serve] cors_origins: {origin!r} is no origin; write scheme, host and port as in "
-                    "'https://shop.example' or 'http://localhost:3000', without a path, and each by itself (no *)"
-                )
+        _check_origins(self.cors_origins)
         if (self.tls_cert is None) != (self.tls_key is None):
             raise ConfigError("[serve] tls_cert and tls_key go together; give both or neither")
         for file in (self.tls_cert, self.tls_key):
             if file is not None and not file.is_file():
                 raise ConfigError(f"[serve] {file}: no such file; tls_cert and tls_key name PEM files")
+
+
+def _check_origins(origins: tuple[str, ...]) -> None:
+    for origin in origins:
+        if not _ORIGIN.fullmatch(origin):
+            raise ConfigError(
+                f"[serve] cors_origins: {origin!r} is no origin; write scheme, host and port as in "
+                "'https://shop.example' or 'http://localhost:3000', without a path, and each by itself (no *)"
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,9 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader
+from starlette.datastructures import Headers
 
-from serving.api.services import services_of
+from serving.api.keyring import Doorkeeper
 from serving.keys import Scope
 
 HEADER = APIKeyHeader(
@@ -17,10 +18,15 @@ def needs(scope: Scope) -> Any:
     """Return the dependency of a route that a key with this scope may use."""
 
     async def check(request: Request, key: Annotated[str | None, Security(HEADER)]) -> None:
-        given = key
-        if given is None:
-            kind, _, bearer = request.headers.get("authorization", "").partition(" ")
-            given = bearer.strip() if kind.lower() == "bearer" and bearer.strip() else None
-        services_of(request).keyring.admit(given, scope)
+        doorkeeper: Doorkeeper = request.app.state.doorkeeper
+        doorkeeper.admit(key_in(request.headers), scope)
 
     return Depends(check)
+
+
+def key_in(headers: Headers) -> str | None:
+    """Return the key that a request sends, in either of two headers; None: none."""
+    if given := headers.get(HEADER.model.name):
+        return given
+    kind, _, bearer = headers.get("authorization", "").partition(" ")
+    return bearer.strip() if kind.lower() == "bearer" and bearer.strip() else None

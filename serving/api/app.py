@@ -3,6 +3,7 @@
 import contextlib
 import importlib.metadata
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from fastapi import FastAPI
@@ -32,7 +33,7 @@ from serving.api.asking import GraphDoor
 from serving.api.current import CHECK_EVERY_S, CurrentBundle
 from serving.api.edge import HEADER, Edge
 from serving.api.graph_document import describe_queries
-from serving.api.keyring import Guard, Keyring
+from serving.api.keyring import Doorkeeper, Guard, Keyring
 from serving.api.metrics import Metrics
 from serving.api.problems import install_problems
 from serving.api.recent import Recent
@@ -143,6 +144,15 @@ def create_app(  # noqa: PLR0913  # each is one part of the process, set apart f
         finally:
             _stop(services)
 
+    app = bare_app(lifespan, keyring)
+    app.state.services = services
+    add_routes(app)
+    wrap(app, metrics, (guard or Guard()).origins, pseudonyms)
+    return app
+
+
+def bare_app(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]], doorkeeper: Doorkeeper) -> FastAPI:
+    """Return an app without routes, at whose door somebody says who may ask what."""
     app = RecommendationAPI(
         title="Whycart",
         version=importlib.metadata.version("whycart"),
@@ -151,15 +161,18 @@ def create_app(  # noqa: PLR0913  # each is one part of the process, set apart f
         docs_url=None,
         redoc_url=None,
     )
-    app.state.services = services
-    for routes in (router, *(module.router for module in _OTHERS), health):
-        app.include_router(routes)
-    install_problems(app)
-    _wrap(app, metrics, (guard or Guard()).origins, pseudonyms)
+    app.state.doorkeeper = doorkeeper
     return app
 
 
-def _wrap(app: FastAPI, metrics: Metrics, origins: Sequence[str], pseudonyms: Secret | None) -> None:
+def add_routes(app: FastAPI) -> None:
+    """Give an app every route of the API, and problems for errors."""
+    for routes in (router, *(module.router for module in _OTHERS), health):
+        app.include_router(routes)
+    install_problems(app)
+
+
+def wrap(app: FastAPI, metrics: Metrics, origins: Sequence[str], pseudonyms: Secret | None) -> None:
     """Put around the routes what every request passes: compression, other origins where allowed, and the edge."""
     app.add_middleware(GZipMiddleware, minimum_size=COMPRESSED_FROM, compresslevel=1)
     if origins:

@@ -3,6 +3,7 @@
 The graph is opened when the first event waits, so an API that only reads never needs one.
 """
 
+import contextvars
 import logging
 import threading
 from collections.abc import Callable
@@ -46,7 +47,9 @@ class EventApplier:
         self._retried: str | None = None
         self._failures = 0
         self._wake, self._stop = threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=self._run, name="event-apply", daemon=True)
+        self._thread = threading.Thread(
+            target=contextvars.copy_context().run, args=(self._run,), name="event-apply", daemon=True
+        )
 
     @property
     def failing(self) -> bool:

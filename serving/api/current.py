@@ -5,6 +5,7 @@ While a canary is under way some users are answered from it. What a bundle is an
 """
 
 import contextlib
+import contextvars
 import ctypes
 import functools
 import gc
@@ -165,7 +166,9 @@ class CurrentBundle:
         self.check()
         self._tidy()
         self._stop.clear()
-        self._thread = threading.Thread(target=self._watch, name="bundle-watch", daemon=True)
+        self._thread = threading.Thread(
+            target=contextvars.copy_context().run, args=(self._watch,), name="bundle-watch", daemon=True
+        )
         self._thread.start()
 
     def stop(self) -> None:

@@ -6,7 +6,9 @@ Where no key was ever made, and only then, everybody may ask everything: the pro
 
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import limits
 from limits.storage import MemoryStorage
@@ -30,6 +32,13 @@ class Guard:
     """Most requests of a key in a minute; 0: as many as it likes."""
     origins: tuple[str, ...] = ()
     """Origins whose pages a browser lets ask; empty: none but the API's own."""
+
+
+class Doorkeeper(Protocol):
+    """Who says whether a request is answered."""
+
+    def admit(self, text: str | None, scope: Scope) -> Key | None:
+        """Return the key that a request may be answered with, as `Keyring.admit` does."""
 
 
 class Keyring:
@@ -64,15 +73,21 @@ class Keyring:
         keys = self._known()
         if not keys and not self._always:
             return None
-        if text is None:
-            raise Unauthorized(f"this API needs a key: {_HOW.format(scope=scope)}")
-        key = match_key(text, keys)
-        if key is None or not key.is_good(int(time.time() * 1000)):
-            raise Unauthorized(f"the key is not known, revoked or expired: {_HOW.format(scope=scope)}")
+        key = None if text is None else _good_key(text, keys)
+        if key is None:
+            raise refusal(text, scope)
         if not key.allows(scope):
             raise Forbidden(f"this route needs a key with the scope {scope}; this one has {', '.join(key.scopes)}")
         self._count(key)
         return key
+
+    def find(self, text: str) -> Key | None:
+        """Return the key that a text is, if it is good; it is not counted.
+
+        Raises:
+            StateError: the keys cannot be read.
+        """
+        return _good_key(text, self._known())
 
     def _known(self) -> tuple[Key, ...]:
         if time.monotonic() - self._read_at >= READ_EVERY_S:
@@ -87,3 +102,19 @@ class Keyring:
             raise TooManyRequests(
                 f"this key may ask {self._rate.amount} times a minute; ask again in {wait_s} s", wait_s=wait_s
             )
+
+
+def refusal(text: str | None, scope: Scope) -> Unauthorized:
+    """Return what is said to those who have no good key; it names no key and no shop.
+
+    Args:
+        text: key as it was sent; None: none was.
+        scope: what the route is for.
+    """
+    what = "this API needs a key" if text is None else "the key is not known, revoked or expired"
+    return Unauthorized(f"{what}: {_HOW.format(scope=scope)}")
+
+
+def _good_key(text: str, keys: Sequence[Key]) -> Key | None:
+    key = match_key(text, keys)
+    return key if key is not None and key.is_good(int(time.time() * 1000)) else None

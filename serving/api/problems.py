@@ -146,17 +146,17 @@ def _on_whycart(request: Request, err: Exception) -> Response:
         return problem_response(problem_body(404, str(err), request_id=request_id, slug=slug))
     if isinstance(err, PrivacyError):
         logger.error("nobody can be told apart from who was deleted: %s", err, extra={"request_id": request_id})
-        return _unavailable("state", "the event log cannot be used now; nothing was taken, try again", request_id)
+        return unavailable("state", "the event log cannot be used now; nothing was taken, try again", request_id)
     if isinstance(err, InputError):
         return problem_response(problem_body(422, str(err), request_id=request_id, slug="invalid-request"))
     if isinstance(err, NoBundleError | BundleError):
-        return _unavailable("no-model", "no model is loaded yet; publish one with 'whycart retrain'", request_id)
+        return unavailable("no-model", "no model is loaded yet; publish one with 'whycart retrain'", request_id)
     if isinstance(err, GraphConnectionError | LocalServerError):
         logger.warning("the graph was not asked: %s", err, extra={"request_id": request_id})
-        return _unavailable("graph-unavailable", _of_graph(err), request_id)
+        return unavailable("graph-unavailable", _of_graph(err), request_id)
     if isinstance(err, StateError):
         logger.error("the operational state cannot be used: %s", err, extra={"request_id": request_id})
-        return _unavailable("state", "the event log cannot be used now; nothing was taken, try again", request_id)
+        return unavailable("state", "the event log cannot be used now; nothing was taken, try again", request_id)
     logger.error("request failed: %s", err, extra={"request_id": request_id})
     return problem_response(internal_problem(request_id))
 
@@ -185,6 +185,7 @@ def internal_problem(request_id: str) -> dict[str, Any]:
     return problem_body(500, "an error of the server; its log has more under this request_id", request_id=request_id)
 
 
-def _unavailable(slug: str, detail: str, request_id: str) -> Response:
+def unavailable(slug: str, detail: str, request_id: str) -> Response:
+    """Return the problem of what cannot be answered now, and when to ask again."""
     body = problem_body(503, detail, request_id=request_id, slug=slug)
     return problem_response(body, headers={"Retry-After": str(RETRY_AFTER_S)})

@@ -6,6 +6,7 @@ holds the file, new lists are answered without a record, which is counted, logge
 What waits when the process ends is written first; a killed process loses what came in the last moment.
 """
 
+import contextvars
 import logging
 import threading
 import time
@@ -58,7 +59,9 @@ class Recorder:
         self._full = False
         self._lock = threading.Lock()
         self._wake, self._stop = threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=self._run, name="record-lists", daemon=True)
+        self._thread = threading.Thread(
+            target=contextvars.copy_context().run, args=(self._run,), name="record-lists", daemon=True
+        )
 
     @property
     def enabled(self) -> bool:

@@ -12,36 +12,25 @@ import socket
 import ssl
 import threading
 import time
+from collections.abc import Callable
 from typing import Annotated, Literal
 
 import typer
 import uvicorn
-from fastapi import FastAPI
-from threadpoolctl import threadpool_limits
+from starlette.types import ASGIApp
 from uvicorn.supervisors import Multiprocess
 
-from gnn.canary import Canary
-from kg.ask import open_reading
-from kg.store import GraphStore
-from serving.alert_config import AlertConfig
-from serving.api.app import create_app
-from serving.api.keyring import Guard
-from serving.api.trial import CanaryWatch, Judgement
-from serving.audit_config import AuditConfig
-from serving.cli.output import say
+from serving.cli.apps import build_app, build_front
+from serving.cli.output import say, warn
 from serving.cli.repeat import beside, parse_plan
 from serving.errors import ConfigError, PortInUse
-from serving.events import EventLog
 from serving.job_config import JobConfig
 from serving.keys import KeyLog
-from serving.logs import Level, setup_logging
+from serving.logs import Level
 from serving.model_store import open_models
-from serving.publish_config import PublishConfig
 from serving.reason_config import read_reasons
 from serving.settings import Settings, load_settings
-from serving.slots import ListsConfig
-from serving.uptake import UptakeLog
-from serving.webhook import post
+from serving.shops import Shop, parse_shops, read_shops, without_keys
 
 GRACE_S = 10
 """How long requests under way may take after SIGTERM."""
@@ -58,98 +47,79 @@ def serve(
     with_jobs: Annotated[
         bool, typer.Option("--with-jobs", help="Retrain too, when [job] schedule says so; for small shops.")
     ] = False,
+    shop: Annotated[
+        list[str] | None,
+        typer.Option("--shop", metavar="NAME=FOLDER", help="A shop to serve, once for each; keys are then needed."),
+    ] = None,
     context: typer.Context = None,  # type: ignore[assignment]  # typer fills it in
 ) -> None:
     """Serve recommendations over HTTP.
 
     Prints the address once requests are answered. A newly published bundle is taken up within a second or two.
     Ends on Ctrl-C or SIGTERM after the requests under way. Once there is a key ('whycart keys create'), every request
-    needs one.
+    needs one. With --shop, or [serve] shops in whycart.toml, one API serves several projects: the key of a request
+    says which.
 
     Example: whycart serve --port 9000
     """
-    settings = load_settings(flags={"serve": {"host": host, "port": port, "workers": workers}})
-    read_reasons(settings)  # a wrong word is said here, not by the processes that are started
-    settings.saved_filters()
+    flags = {"host": host, "port": port, "workers": workers, "shops": parse_shops(shop or ()) or None}
+    settings = load_settings(flags={"serve": flags})
     level, as_json = _log_options(context)
-    jobs = _jobs(settings) if with_jobs else contextlib.nullcontext()
-    if not _is_loopback(settings.serve.host):
-        _check_keys(settings)
+    shops = read_shops(settings.serve.shops)
+    projects = [one.settings for one in shops] or [settings]
+    for project in projects:  # a wrong word is said here, not by the processes that are started
+        read_reasons(project)
+        project.saved_filters()
+    jobs = _jobs(settings, is_one=not shops) if with_jobs else contextlib.nullcontext()
+    build: Callable[[], ASGIApp]
+    if shops:
+        _tell_without_keys(shops)
+        build = functools.partial(build_front, shops, level=level, json_lines=as_json)
+    else:
+        always = not _is_loopback(settings.serve.host)
+        if always:
+            _check_keys(settings)
+        build = functools.partial(build_app, settings, always=always, level=level, json_lines=as_json)
     with listen(settings.serve.host, settings.serve.port) as listener, jobs:
-        address, taken = listener.getsockname()[:2]
-        config = uvicorn.Config(
-            functools.partial(build_app, settings, level=level, json_lines=as_json),
-            factory=True,
-            workers=settings.serve.workers,
-            loop="uvloop",
-            http="httptools",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            timeout_graceful_shutdown=GRACE_S,
-            timeout_worker_healthcheck=WORKER_START_S,
-            ssl_certfile=settings.serve.tls_cert,
-            ssl_keyfile=settings.serve.tls_key,
-        )
-        _announce_when_live(address, taken, settings=settings)
-        # The server raises SIGTERM again when it has ended; ended well is not ended by a signal.
-        signal.signal(signal.SIGTERM, lambda number, frame: None)
-        if settings.serve.workers > 1:
-            Multiprocess(config, sockets=[listener]).run()
-        else:
-            uvicorn.Server(config).run(sockets=[listener])
+        _announce_when_live(listener, is_tls=settings.serve.tls_cert is not None, projects=projects)
+        _run(settings, build, listener)
 
 
-def _jobs(settings: Settings) -> contextlib.AbstractContextManager[None]:
+def _run(settings: Settings, build: Callable[[], ASGIApp], listener: socket.socket) -> None:
+    """Answer until the process is told to end."""
+    config = uvicorn.Config(
+        build,
+        factory=True,
+        workers=settings.serve.workers,
+        loop="uvloop",
+        http="httptools",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=GRACE_S,
+        timeout_worker_healthcheck=WORKER_START_S,
+        ssl_certfile=settings.serve.tls_cert,
+        ssl_keyfile=settings.serve.tls_key,
+    )
+    # The server raises SIGTERM again when it has ended; ended well is not ended by a signal.
+    signal.signal(signal.SIGTERM, lambda number, frame: None)
+    if settings.serve.workers > 1:
+        Multiprocess(config, sockets=[listener]).run()
+    else:
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+def _jobs(settings: Settings, *, is_one: bool) -> contextlib.AbstractContextManager[None]:
     """What retrains beside the API, each time in a process of its own."""
+    if not is_one:
+        raise ConfigError(
+            "--with-jobs retrains one project; run 'whycart retrain --every 6h' in the folder of each shop"
+        )
     schedule = settings.section("job", JobConfig).schedule
     if schedule is None:
         raise ConfigError('--with-jobs needs [job] schedule in whycart.toml, such as "6h" or "0 3 * * *"')
     return beside(["retrain", "--incremental"], parse_plan(schedule, name="[job] schedule"))
-
-
-def build_app(settings: Settings, *, level: Level, json_lines: bool) -> FastAPI:
-    """Return the API of a project; called in every API process.
-
-    Args:
-        settings: of the project.
-        level: least level of log lines.
-        json_lines: whether log lines are JSON.
-    """
-    setup_logging(level, json=json_lines)
-    # An answer is many small products of matrices; sharing each among threads costs a hundred times what it saves.
-    threadpool_limits(limits=1)
-    log = EventLog.open(settings.state, settings.secret_file)
-    return create_app(
-        open_models(settings),
-        log,
-        open_graph=functools.partial(GraphStore.open, settings.graph),
-        ask_graph=functools.partial(open_reading, settings.graph),
-        reasons=read_reasons(settings),
-        audit=settings.section("audit", AuditConfig),
-        lists=settings.section("lists", ListsConfig),
-        saved=settings.saved_filters(),
-        canary=_canary_watch(settings),
-        pseudonyms=settings.secret() if settings.privacy.pseudonymise else None,
-        guard=Guard(
-            always=not _is_loopback(settings.serve.host),
-            per_minute=settings.serve.per_minute,
-            origins=settings.serve.cors_origins,
-        ),
-    )
-
-
-def _canary_watch(settings: Settings) -> CanaryWatch:
-    config, webhook = settings.section("publish", PublishConfig), settings.section("alerts", AlertConfig).webhook
-
-    def judge(canary: Canary) -> Judgement:
-        with UptakeLog.open(settings.state) as log:
-            found = log.read(canary, until_ms=int(time.time() * 1000), days=config.taken_days)
-        figures = "; ".join(found.sentences(min_users=config.min_users))
-        return Judgement(found.against(min_users=config.min_users), figures)
-
-    return CanaryWatch(config, judge, functools.partial(post, webhook))
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -189,6 +159,11 @@ def _check_keys(settings: Settings) -> None:
             )
 
 
+def _tell_without_keys(shops: tuple[Shop, ...]) -> None:
+    for shop in without_keys(shops):
+        warn(f"nobody has a good key of {shop.name}; make one with 'whycart keys create NAME' in {shop.folder}")
+
+
 def _is_loopback(host: str) -> bool:
     if host == "localhost":
         return True
@@ -205,16 +180,19 @@ def _log_options(context: typer.Context | None) -> tuple[Level, bool]:
     return level, bool(door.get("log_json"))
 
 
-def _announce_when_live(host: str, port: int, *, settings: Settings) -> None:
+def _announce_when_live(listener: socket.socket, *, is_tls: bool, projects: list[Settings]) -> None:
     """Print the address once the server answers, from a thread that ends with the process."""
-    place, is_tls = f"[{host}]" if ":" in host else host, settings.serve.tls_cert is not None
+    host, port = listener.getsockname()[:2]
+    place = f"[{host}]" if ":" in host else host
 
     def wait() -> None:
         while _status_of(host, port, "/health/live", is_tls=is_tls) != 200:
             time.sleep(0.05)
         say(f"serving at http{'s' if is_tls else ''}://{place}:{port}")
         if _status_of(host, port, "/health/ready", is_tls=is_tls) != 200:
-            say(f"no model is served yet: publish one with 'whycart retrain' (looked in {settings.bundles})")
+            for models in map(open_models, projects):
+                if len(projects) == 1 or models.current_version() is None:
+                    say(f"no model is served yet: publish one with 'whycart retrain' (looked in {models.folder})")
 
     threading.Thread(target=wait, name="announce", daemon=True).start()
 
