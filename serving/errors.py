@@ -81,10 +81,10 @@ class Forbidden(InputError):
 
 
 class TooManyRequests(InputError):
-    """The key of a request has been used too often."""
+    """The key of a request has been used too often, or too many wrong ones came from where it came from."""
 
     def __init__(self, message: str, *, wait_s: int) -> None:
-        """Say what happened, and after how many seconds the key may be used again."""
+        """Say what happened, and after how many seconds to ask again."""
         super().__init__(message)
         self.wait_s = wait_s
 

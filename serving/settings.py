@@ -5,6 +5,7 @@ commands need (`encoder`, `train`, ...) are read by those commands with `Setting
 loads no learning library. This module does not log, print or create folders.
 """
 
+import ipaddress
 import os
 import re
 import tomllib
@@ -71,6 +72,10 @@ class ServeConfig:
     """API processes that share the port; at least 1."""
     per_minute: int = 0
     """Most requests that one key may send one process in a minute; 0: as many as it likes."""
+    wrong_keys_per_minute: int = 30
+    """Most wrong keys that one address may send one process in a minute before it has to wait; 0: as many as come."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses or networks of proxies whose `X-Forwarded-For` says where a request came from; empty: none."""
     cors_origins: tuple[str, ...] = ()
     """Origins whose pages a browser lets ask, such as `https://shop.example`; empty: none."""
     tls_cert: Path | None = None
@@ -90,14 +95,27 @@ class ServeConfig:
             raise ConfigError(f"[serve] port must be between 0 and 65535, got {self.port}")
         if self.workers < 1:
             raise ConfigError(f"[serve] workers must be at least 1, got {self.workers}")
-        if self.per_minute < 0:
-            raise ConfigError(f"[serve] per_minute must be 0 or more, got {self.per_minute}")
+        for name in ("per_minute", "wrong_keys_per_minute"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"[serve] {name} must be 0 or more, got {getattr(self, name)}")
+        _check_proxies(self.trusted_proxies)
         _check_origins(self.cors_origins)
         if (self.tls_cert is None) != (self.tls_key is None):
             raise ConfigError("[serve] tls_cert and tls_key go together; give both or neither")
         for file in (self.tls_cert, self.tls_key):
             if file is not None and not file.is_file():
                 raise ConfigError(f"[serve] {file}: no such file; tls_cert and tls_key name PEM files")
+
+
+def _check_proxies(proxies: tuple[str, ...]) -> None:
+    for proxy in proxies:
+        try:
+            ipaddress.ip_network(proxy)
+        except ValueError as err:
+            raise ConfigError(
+                f"[serve] trusted_proxies: {proxy!r} is neither an address nor a network; write each by itself, as in "
+                "'10.0.0.7' or '10.0.0.0/8' (no name, no *)"
+            ) from err
 
 
 def _check_origins(origins: tuple[str, ...]) -> None:

@@ -19,7 +19,8 @@ def needs(scope: Scope) -> Any:
 
     async def check(request: Request, key: Annotated[str | None, Security(HEADER)]) -> None:
         doorkeeper: Doorkeeper = request.app.state.doorkeeper
-        doorkeeper.admit(key_in(request.headers), scope)
+        address = None if request.client is None else request.client.host
+        doorkeeper.admit(key_in(request.headers), scope, address=address)
 
     return Depends(check)
 

@@ -6,14 +6,11 @@ Where no key was ever made, and only then, everybody may ask everything: the pro
 
 import threading
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-import limits
-from limits.storage import MemoryStorage
-from limits.strategies import FixedWindowRateLimiter
-
+from serving.api.rate import Rate
+from serving.api.wrong_keys import WrongKeys
 from serving.errors import Forbidden, TooManyRequests, Unauthorized
 from serving.keys import Key, KeyLog, Scope, match_key
 
@@ -30,6 +27,8 @@ class Guard:
     """Whether a key is needed even where none was ever made."""
     per_minute: int = 0
     """Most requests of a key in a minute; 0: as many as it likes."""
+    wrong_per_minute: int = 0
+    """Most wrong keys of one address in a minute; 0: as many as come."""
     origins: tuple[str, ...] = ()
     """Origins whose pages a browser lets ask; empty: none but the API's own."""
 
@@ -37,7 +36,7 @@ class Guard:
 class Doorkeeper(Protocol):
     """Who says whether a request is answered."""
 
-    def admit(self, text: str | None, scope: Scope) -> Key | None:
+    def admit(self, text: str | None, scope: Scope, *, address: str | None) -> Key | None:
         """Return the key that a request may be answered with, as `Keyring.admit` does."""
 
 
@@ -50,31 +49,33 @@ class Keyring:
         self._keys: tuple[Key, ...] = ()
         self._read_at = float("-inf")
         self._lock = threading.Lock()
-        self._rate = limits.RateLimitItemPerMinute(guard.per_minute) if guard.per_minute else None
-        self._limiter = FixedWindowRateLimiter(MemoryStorage())
+        self._rate, self._wrong = Rate(guard.per_minute), WrongKeys(guard.wrong_per_minute)
 
     def close(self) -> None:
         """Close the file."""
         self._log.close()
 
-    def admit(self, text: str | None, scope: Scope) -> Key | None:
+    def admit(self, text: str | None, scope: Scope, *, address: str | None) -> Key | None:
         """Return the key that a request may be answered with; None where none is needed.
 
         Args:
             text: key as it was sent; None: none was.
             scope: what the route is for.
+            address: where it came from; None: nobody knows.
 
         Raises:
             Unauthorized: no key, or one that is not good.
             Forbidden: the key is not for such requests.
-            TooManyRequests: the key has asked too often.
+            TooManyRequests: the key has asked too often, or too many wrong ones came from this address.
             StateError: the keys cannot be read.
         """
         keys = self._known()
         if not keys and not self._always:
             return None
-        key = None if text is None else _good_key(text, keys)
-        if key is None:
+        key = None if text is None else match_key(text, keys)
+        if text is not None and key is None:
+            self._wrong.count(address)
+        if key is None or not key.is_good(int(time.time() * 1000)):
             raise refusal(text, scope)
         if not key.allows(scope):
             raise Forbidden(f"this route needs a key with the scope {scope}; this one has {', '.join(key.scopes)}")
@@ -82,12 +83,12 @@ class Keyring:
         return key
 
     def find(self, text: str) -> Key | None:
-        """Return the key that a text is, if it is good; it is not counted.
+        """Return the key that a text is, good or not; it is not counted.
 
         Raises:
             StateError: the keys cannot be read.
         """
-        return _good_key(text, self._known())
+        return match_key(text, self._known())
 
     def _known(self) -> tuple[Key, ...]:
         if time.monotonic() - self._read_at >= READ_EVERY_S:
@@ -96,11 +97,9 @@ class Keyring:
         return self._keys
 
     def _count(self, key: Key) -> None:
-        if self._rate is not None and not self._limiter.hit(self._rate, key.key_id):
-            until = self._limiter.get_window_stats(self._rate, key.key_id).reset_time
-            wait_s = max(1, round(until - time.time() + 0.5))
+        if (wait_s := self._rate.hit(key.key_id)) is not None:
             raise TooManyRequests(
-                f"this key may ask {self._rate.amount} times a minute; ask again in {wait_s} s", wait_s=wait_s
+                f"this key may ask {self._rate.per_minute} times a minute; ask again in {wait_s} s", wait_s=wait_s
             )
 
 
@@ -113,8 +112,3 @@ def refusal(text: str | None, scope: Scope) -> Unauthorized:
     """
     what = "this API needs a key" if text is None else "the key is not known, revoked or expired"
     return Unauthorized(f"{what}: {_HOW.format(scope=scope)}")
-
-
-def _good_key(text: str, keys: Sequence[Key]) -> Key | None:
-    key = match_key(text, keys)
-    return key if key is not None and key.is_good(int(time.time() * 1000)) else None

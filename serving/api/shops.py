@@ -5,6 +5,7 @@ API, and told whether all shops are ready. Routes know nothing of shops, and no 
 """
 
 import contextlib
+import time
 from collections.abc import AsyncIterator, Mapping
 
 from fastapi import FastAPI, Request, Response
@@ -18,6 +19,7 @@ from serving.api.metrics import Metrics
 from serving.api.problems import request_id_of, unavailable
 from serving.api.routes import as_json
 from serving.api.services import Services
+from serving.api.wrong_keys import WrongKeys
 from serving.errors import StateError
 from serving.keys import Key
 from serving.keys import Scope as KeyScope
@@ -45,12 +47,13 @@ class ShopFront:
 
     def _shop_of(self, scope: Scope) -> str | None:
         """The shop of a request's key; None: it has no good one, or one that two shops have, as after a copied file."""
-        text, found = key_in(Headers(scope=scope)), list[str]()
+        text, found, now_ms = key_in(Headers(scope=scope)), list[str](), int(time.time() * 1000)
         if text is None:
             return None
         for name, keyring in self._keyrings.items():  # all of them, so that it takes as long for any shop
             with contextlib.suppress(StateError):  # the other shops go on; the lobby says that this cannot be known
-                if keyring.find(text) is not None:
+                key = keyring.find(text)
+                if key is not None and key.is_good(now_ms):
                     found.append(name)
         return found[0] if len(found) == 1 else None
 
@@ -58,27 +61,30 @@ class ShopFront:
 class _Strangers:
     """Admits nobody: who is in the lobby has no key of any shop."""
 
-    def __init__(self, keyrings: list[Keyring]) -> None:
-        self._keyrings = keyrings
+    def __init__(self, keyrings: list[Keyring], wrong: WrongKeys) -> None:
+        self._keyrings, self._wrong = keyrings, wrong
 
-    def admit(self, text: str | None, scope: KeyScope) -> Key | None:
+    def admit(self, text: str | None, scope: KeyScope, *, address: str | None) -> Key | None:
         """Refuse.
 
         Raises:
             Unauthorized: always, but for the next.
+            TooManyRequests: too many wrong keys came from this address.
             StateError: the keys of a shop cannot be read, so nobody knows whether this is one.
         """
-        for keyring in self._keyrings if text is not None else ():
-            keyring.find(str(text))
+        if text is not None and not [key for keyring in self._keyrings if (key := keyring.find(text))]:
+            self._wrong.count(address)
         raise refusal(text, scope)
 
 
-def create_front(shops: Mapping[str, FastAPI], *, origins: tuple[str, ...] = ()) -> ASGIApp:
+def create_front(shops: Mapping[str, FastAPI], *, origins: tuple[str, ...] = (), wrong_per_minute: int = 0) -> ASGIApp:
     """Return the API of several shops; they start and end with it.
 
     Args:
         shops: the app of each by its name, as `create_app` makes them, each of which must always ask for a key.
         origins: those whose pages may ask any of the shops; a browser asks before it sends a key.
+        wrong_per_minute: most wrong keys of one address in a minute, whichever shop they are meant for; 0: as many as
+            come.
     """
 
     @contextlib.asynccontextmanager
@@ -88,7 +94,8 @@ def create_front(shops: Mapping[str, FastAPI], *, origins: tuple[str, ...] = ())
                 await stack.enter_async_context(_working(name, shop))
             yield
 
-    lobby = bare_app(lifespan, _Strangers([_services(app).keyring for app in shops.values()]))
+    keyrings = [_services(app).keyring for app in shops.values()]
+    lobby = bare_app(lifespan, _Strangers(keyrings, WrongKeys(wrong_per_minute)))
 
     @lobby.get(READY, include_in_schema=False)
     def ready(request: Request) -> Response:

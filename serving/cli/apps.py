@@ -41,11 +41,12 @@ def build_app(settings: Settings, *, always: bool, level: Level, json_lines: boo
     return _app_of(settings, always=always)
 
 
-def build_front(shops: tuple[Shop, ...], *, level: Level, json_lines: bool) -> ASGIApp:
+def build_front(shops: tuple[Shop, ...], *, wrong_per_minute: int, level: Level, json_lines: bool) -> ASGIApp:
     """Return the API of several shops; called in every API process.
 
     Args:
         shops: that share nothing.
+        wrong_per_minute: most wrong keys of one address in a minute; 0: as many as come.
         level: least level of log lines.
         json_lines: whether log lines are JSON.
     """
@@ -55,7 +56,7 @@ def build_front(shops: tuple[Shop, ...], *, level: Level, json_lines: bool) -> A
         with working_for(shop.name):
             apps[shop.name] = _app_of(shop.settings, always=True)
     origins = {origin for shop in shops for origin in shop.settings.serve.cors_origins}
-    return create_front(apps, origins=tuple(sorted(origins)))
+    return create_front(apps, origins=tuple(sorted(origins)), wrong_per_minute=wrong_per_minute)
 
 
 def _set_up(level: Level, json_lines: bool) -> None:
@@ -80,6 +81,7 @@ def _app_of(settings: Settings, *, always: bool) -> FastAPI:
         guard=Guard(
             always=always,
             per_minute=settings.serve.per_minute,
+            wrong_per_minute=settings.serve.wrong_keys_per_minute,
             origins=settings.serve.cors_origins,
         ),
     )

@@ -29,7 +29,7 @@ from serving.keys import KeyLog
 from serving.logs import Level
 from serving.model_store import open_models
 from serving.reason_config import read_reasons
-from serving.settings import Settings, load_settings
+from serving.settings import ServeConfig, Settings, load_settings
 from serving.shops import Shop, parse_shops, read_shops, without_keys
 
 GRACE_S = 10
@@ -74,7 +74,8 @@ def serve(
     build: Callable[[], ASGIApp]
     if shops:
         _tell_without_keys(shops)
-        build = functools.partial(build_front, shops, level=level, json_lines=as_json)
+        wrong = settings.serve.wrong_keys_per_minute
+        build = functools.partial(build_front, shops, wrong_per_minute=wrong, level=level, json_lines=as_json)
     else:
         always = not _is_loopback(settings.serve.host)
         if always:
@@ -82,32 +83,38 @@ def serve(
         build = functools.partial(build_app, settings, always=always, level=level, json_lines=as_json)
     with listen(settings.serve.host, settings.serve.port) as listener, jobs:
         _announce_when_live(listener, is_tls=settings.serve.tls_cert is not None, projects=projects)
-        _run(settings, build, listener)
+        _run(settings.serve, build, listener)
 
 
-def _run(settings: Settings, build: Callable[[], ASGIApp], listener: socket.socket) -> None:
+def _run(serve: ServeConfig, build: Callable[[], ASGIApp], listener: socket.socket) -> None:
     """Answer until the process is told to end."""
-    config = uvicorn.Config(
+    config = server_config(serve, build)
+    # The server raises SIGTERM again when it has ended; ended well is not ended by a signal.
+    signal.signal(signal.SIGTERM, lambda number, frame: None)
+    if serve.workers > 1:
+        Multiprocess(config, sockets=[listener]).run()
+    else:
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+def server_config(serve: ServeConfig, build: Callable[[], ASGIApp]) -> uvicorn.Config:
+    """Return how uvicorn serves what `build` makes in each process; what a proxy says of addresses only if it may."""
+    return uvicorn.Config(
         build,
         factory=True,
-        workers=settings.serve.workers,
+        workers=serve.workers,
         loop="uvloop",
         http="httptools",
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=False,
+        proxy_headers=bool(serve.trusted_proxies),
+        forwarded_allow_ips=list(serve.trusted_proxies),
         timeout_graceful_shutdown=GRACE_S,
         timeout_worker_healthcheck=WORKER_START_S,
-        ssl_certfile=settings.serve.tls_cert,
-        ssl_keyfile=settings.serve.tls_key,
+        ssl_certfile=serve.tls_cert,
+        ssl_keyfile=serve.tls_key,
     )
-    # The server raises SIGTERM again when it has ended; ended well is not ended by a signal.
-    signal.signal(signal.SIGTERM, lambda number, frame: None)
-    if settings.serve.workers > 1:
-        Multiprocess(config, sockets=[listener]).run()
-    else:
-        uvicorn.Server(config).run(sockets=[listener])
 
 
 def _jobs(settings: Settings, *, is_one: bool) -> contextlib.AbstractContextManager[None]:

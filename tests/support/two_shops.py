@@ -83,6 +83,7 @@ def two_shops(
     folder: Path,
     *,
     graphs: Mapping[str, GraphConfig] | None = None,
+    wrong_per_minute: int = 0,
     **guards: Guard,
 ) -> Iterator[TwoShops]:
     """Give two running shops whose state files lie in `folder`.
@@ -91,6 +92,7 @@ def two_shops(
         bundles: of each shop.
         folder: for what they write.
         graphs: of each shop; None: they have none.
+        wrong_per_minute: most wrong keys of one address; 0: as many as come.
         guards: of a shop, by its name; without one it always asks for a key.
     """
     states = {word: folder / word / "state.db" for word in bundles}
@@ -108,5 +110,5 @@ def two_shops(
                 ask_graph=None if graphs is None else functools.partial(open_reading, graphs[word]),
             )
     origins = tuple(origin for guard in guards.values() for origin in guard.origins)
-    with TestClient(create_front(apps, origins=origins)) as client:
+    with TestClient(create_front(apps, origins=origins, wrong_per_minute=wrong_per_minute)) as client:
         yield TwoShops(client, keys, states)

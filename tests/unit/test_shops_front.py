@@ -108,6 +108,18 @@ def test_a_limit_used_up_in_one_shop_does_not_touch_the_other(bundles: dict[str,
         assert [200] * 8 == [shops.ask(SOUTH, "/v1/trending").status_code for _ in range(8)]
 
 
+def test_wrong_keys_are_limited_whichever_shop_they_are_meant_for(
+    bundles: dict[str, BundleStore], tmp_path: Path
+) -> None:
+    wrong = {"X-API-Key": "wk_000000000000_" + "x" * 43}
+    with two_shops(bundles, tmp_path, wrong_per_minute=3) as shops:
+        statuses = [shops.client.get("/v1/trending", headers=wrong).status_code for _ in range(8)]
+
+        assert [401, 429] == [statuses[0], statuses[-1]]
+        assert [200, 200] == [shops.ask(word, "/v1/trending").status_code for word in (NORTH, SOUTH)]
+        assert 401 == shops.client.get("/v1/trending").status_code
+
+
 def test_what_is_posted_to_one_shop_does_not_show_in_the_other(bundles: dict[str, BundleStore], tmp_path: Path) -> None:
     alike = {NORTH: bundles[NORTH], SOUTH: BundleStore(bundles[NORTH].folder)}  # the same ids in both
     event = {"user_id": "north-u6", "product_id": "north-p03", "type": "bought"}
