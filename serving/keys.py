@@ -8,7 +8,7 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -24,6 +24,7 @@ Scope = Literal["read", "write", "cypher", "rules", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 PREFIX = "wk"
 _KEY = re.compile(rf"{PREFIX}_([0-9a-f]{{12}})_([A-Za-z0-9_-]{{43}})")
+_MINUTE_MS = 60_000
 _NAME = re.compile(r"[^\x00-\x1f\x7f-\x9f]{1,100}")
 
 
@@ -42,6 +43,8 @@ class Key:
     """Epoch milliseconds from which it is no longer good; None: never."""
     revoked_at_ms: int | None
     """Epoch milliseconds at which it was revoked; None: it was not."""
+    last_used_at_ms: int | None
+    """Epoch milliseconds at which it was last used, to a minute or so; None: never, as far as is known."""
 
     def is_good(self, now_ms: int) -> bool:
         """Return whether it is neither revoked nor expired."""
@@ -105,6 +108,7 @@ class KeyLog(StateFile):
             created_at_ms=now_ms,
             expires_at_ms=expires_at_ms,
             revoked_at_ms=None,
+            last_used_at_ms=None,
         )
         with translated(self.path), self._engine.begin() as connection:
             connection.execute(sa.insert(API_KEYS), [_row_of(key)])
@@ -147,6 +151,22 @@ class KeyLog(StateFile):
         end = now_ms + grace_ms if old.expires_at_ms is None else min(now_ms + grace_ms, old.expires_at_ms)
         self._end(key_id, now_ms=now_ms, expires_at_ms=end)
         return made
+
+    def used(self, at_ms: Mapping[str, int]) -> None:
+        """Say when keys were last used; a key about which as much is known to the minute is passed over.
+
+        Args:
+            at_ms: epoch milliseconds by key id.
+
+        Raises:
+            StateError: the file cannot be written.
+        """
+        known = API_KEYS.c.last_used_at_ms
+        is_news = sa.or_(known.is_(None), known <= sa.bindparam("at") - _MINUTE_MS)
+        statement = sa.update(API_KEYS).where(API_KEYS.c.key_id == sa.bindparam("used"), is_news)
+        rows = [{"used": key_id, "at": at} for key_id, at in at_ms.items()]
+        with translated(self.path), self._engine.begin() as connection:
+            connection.execute(statement.values(last_used_at_ms=sa.bindparam("at")), rows)
 
     def _find(self, key_id: str, *, now_ms: int) -> Key:
         found = next((key for key in self.all() if key.key_id == key_id), None)
@@ -206,6 +226,7 @@ def _row_of(key: Key) -> dict[str, object]:
         "created_at_ms": key.created_at_ms,
         "expires_at_ms": key.expires_at_ms,
         "revoked_at_ms": key.revoked_at_ms,
+        "last_used_at_ms": key.last_used_at_ms,
     }
 
 
@@ -218,4 +239,5 @@ def _key_of(row: sa.Row[tuple[object, ...]]) -> Key:
         created_at_ms=row.created_at_ms,
         expires_at_ms=row.expires_at_ms,
         revoked_at_ms=row.revoked_at_ms,
+        last_used_at_ms=row.last_used_at_ms,
     )

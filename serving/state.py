@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import sqlalchemy as sa
 import tenacity
@@ -21,7 +21,7 @@ from sqlalchemy.schema import CreateColumn
 
 from serving.errors import StateError
 
-FORMAT_VERSION = 8
+FORMAT_VERSION = 9
 """Format of the file, kept in SQLite's `user_version`; an older file is brought up when it is opened."""
 BUSY_TIMEOUT_S = 10.0
 """How long a writer waits for another process's transaction."""
@@ -89,6 +89,7 @@ API_KEYS = sa.Table(
     sa.Column("created_at_ms", sa.Integer, nullable=False),
     sa.Column("expires_at_ms", sa.Integer),
     sa.Column("revoked_at_ms", sa.Integer),
+    sa.Column("last_used_at_ms", sa.Integer),
 )
 """Keys of the API, good or not; of the secret only the hash."""
 RUNS = sa.Table(
@@ -141,7 +142,7 @@ RULES = sa.Table(
     sa.Column("changed_at_ms", sa.Integer, nullable=False),
 )
 """Business rules; `fields` is JSON."""
-_STEPS: tuple[tuple[sa.Table | sa.Column[str | None], ...], ...] = (
+_STEPS: tuple[tuple[sa.Table | sa.Column[Any], ...], ...] = (
     (EVENTS,),
     (RECOMMENDATIONS,),
     (API_KEYS,),
@@ -150,6 +151,7 @@ _STEPS: tuple[tuple[sa.Table | sa.Column[str | None], ...], ...] = (
     (DELETIONS,),
     (RULES,),
     (IMPRESSIONS, EVENTS.c.recommendation_id),
+    (API_KEYS.c.last_used_at_ms,),
 )
 """Tables, and columns of earlier tables, that each format version added, version 1 first."""
 
@@ -306,7 +308,7 @@ def _bring_up(engine: sa.Engine, path: Path) -> None:
         connection.commit()
 
 
-def _add_column(connection: sa.Connection, column: sa.Column[str | None]) -> None:
+def _add_column(connection: sa.Connection, column: sa.Column[Any]) -> None:
     """Add a column with its indexes to a table of an older file; a table that was just made has them."""
     table = METADATA.tables[str(column.table)]
     if column.name in {found["name"] for found in sa.inspect(connection).get_columns(table.name)}:

@@ -188,6 +188,7 @@ def wrap(app: FastAPI, metrics: Metrics, origins: Sequence[str], pseudonyms: Sec
 
 
 def _start(services: Services) -> None:
+    services.keyring.start()
     services.recorder.start()
     services.current.start()
     if services.applier is not None:

@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass
 from typing import Protocol
 
+from serving.api.key_uses import KeyUses
 from serving.api.rate import Rate
 from serving.api.wrong_keys import WrongKeys
 from serving.errors import Forbidden, TooManyRequests, Unauthorized
@@ -49,10 +50,16 @@ class Keyring:
         self._keys: tuple[Key, ...] = ()
         self._read_at = float("-inf")
         self._lock = threading.Lock()
+        self._uses = KeyUses(keys)
         self._rate, self._wrong = Rate(guard.per_minute), WrongKeys(guard.wrong_per_minute)
 
+    def start(self) -> None:
+        """Begin to write down when keys are used."""
+        self._uses.start()
+
     def close(self) -> None:
-        """Close the file."""
+        """Write the last of that, and close the file."""
+        self._uses.stop()
         self._log.close()
 
     def admit(self, text: str | None, scope: Scope, *, address: str | None) -> Key | None:
@@ -75,8 +82,10 @@ class Keyring:
         key = None if text is None else match_key(text, keys)
         if text is not None and key is None:
             self._wrong.count(address)
-        if key is None or not key.is_good(int(time.time() * 1000)):
+        now_ms = int(time.time() * 1000)
+        if key is None or not key.is_good(now_ms):
             raise refusal(text, scope)
+        self._uses.note(key.key_id, now_ms=now_ms)
         if not key.allows(scope):
             raise Forbidden(f"this route needs a key with the scope {scope}; this one has {', '.join(key.scopes)}")
         self._count(key)

@@ -70,11 +70,12 @@ def list_keys(as_json: AsJson = False) -> None:
             " ".join(key.scopes),
             _day(key.created_at_ms),
             _day(key.expires_at_ms),
+            _minute(key.last_used_at_ms),
             key.state(now_ms),
         )
         for key in keys
     ]
-    print_table(("id", "name", "scopes", "made", "good until", "state"), rows)
+    print_table(("id", "name", "scopes", "made", "good until", "last used", "state"), rows)
 
 
 @app.command()
@@ -137,6 +138,7 @@ def _facts(key: Key, now_ms: int) -> dict[str, object]:
         "scopes": list(key.scopes),
         "created_at": _iso(key.created_at_ms),
         "expires_at": None if key.expires_at_ms is None else _iso(key.expires_at_ms),
+        "last_used_at": None if key.last_used_at_ms is None else _iso(key.last_used_at_ms),
         "state": key.state(now_ms),
     }
 
@@ -147,6 +149,10 @@ def _iso(at_ms: int) -> str:
 
 def _day(at_ms: int | None) -> str:
     return "" if at_ms is None else _iso(at_ms)[:10]
+
+
+def _minute(at_ms: int | None) -> str:
+    return "" if at_ms is None else f"{_iso(at_ms)[:16]}Z"
 
 
 def _now_ms() -> int:

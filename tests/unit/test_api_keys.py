@@ -1,5 +1,7 @@
 """Keys over HTTP: none is needed until there is one, then every route asks for one with its scope."""
 
+import contextlib
+import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,12 +12,14 @@ from fastapi.testclient import TestClient
 
 from gnn.bundles import BundleStore
 from serving.api.app import create_app
+from serving.api.key_uses import KeyUses
 from serving.api.keyring import READ_EVERY_S, Guard
 from serving.events import EventLog
 from serving.keys import KeyLog
 from tests.support.api import problem, until
 from tests.support.tiny_bundle import publish_tiny_bundle
 
+NOON = 1_800_000_000_000
 EVENT = {"events": [{"user_id": "u1", "product_id": "p02", "type": "bought"}]}
 READ: dict[str, tuple[str, str, Any]] = {
     "recommend": ("GET", "/v1/recommend/u1", None),
@@ -75,6 +79,11 @@ def client(bundles: BundleStore, folder: Path, guard: Guard | None = None) -> Te
 
 def now_ms() -> int:
     return int(time.time() * 1000)
+
+
+def rename(state: Path, table: str, name: str) -> None:
+    with contextlib.closing(sqlite3.connect(state)) as connection:
+        connection.execute(f"ALTER TABLE {table} RENAME TO {name}")
 
 
 def ask(api: TestClient, route: tuple[str, str, Any], **headers: str) -> Any:
@@ -179,6 +188,35 @@ def test_a_key_that_asks_too_often_has_to_wait_and_others_have_not(
         assert (429, "too-many-requests") == problem(late[-1])[:2]
         assert 1 <= int(late[-1].headers["retry-after"]) <= 61
         assert 200 == ask(api, READ["similar"], X_API_Key=calm).status_code
+
+
+def test_when_a_key_was_last_used_is_known(bundles: BundleStore, tmp_path: Path, keys: KeyLog) -> None:
+    names = ("reads", "is refused", "is idle")
+    made = {name: keys.create(name, ["read"], now_ms=now_ms()) for name in names}
+    before = now_ms()
+    with client(bundles, tmp_path) as api:
+        assert 200 == ask(api, READ["recommend"], X_API_Key=made["reads"].text).status_code
+        assert 403 == ask(api, WRITE["events"], X_API_Key=made["is refused"].text).status_code
+        assert [None] * 3 == [key.last_used_at_ms for key in keys.all()]  # no answer waited for it to be written
+
+    found = {key.name: key.last_used_at_ms for key in keys.all()}
+    assert found["is idle"] is None
+    assert all(before <= (found[name] or 0) <= now_ms() for name in names[:2])
+
+
+def test_uses_that_cannot_be_written_are_written_later(
+    tmp_path: Path, keys: KeyLog, caplog: pytest.LogCaptureFixture
+) -> None:
+    key = keys.create("shop", ["read"], now_ms=now_ms()).key
+    uses = KeyUses(keys, write_every_s=0.02)
+    rename(tmp_path / "state.db", "api_keys", "away")
+    uses.start()
+    uses.note(key.key_id, now_ms=NOON)
+    assert until(lambda: "cannot be written now" in caplog.text)
+    rename(tmp_path / "state.db", "away", "api_keys")
+
+    assert until(lambda: keys.all()[0].last_used_at_ms == NOON)
+    uses.stop()
 
 
 def test_no_key_is_written_to_a_log(

@@ -2,6 +2,7 @@
 
 import json
 import re
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -118,6 +119,51 @@ def test_times_are_read(text: str, hours: int) -> None:
 def test_other_times_are_refused(text: str) -> None:
     with pytest.raises(InputError, match="--expires must be a number of hours, days or weeks"):
         parse_duration(text, option="--expires")
+
+
+def test_the_last_use_of_a_key_is_kept_to_the_minute(log: KeyLog) -> None:
+    one, other = (log.create(name, ["read"], now_ms=NOW).key for name in ("a", "b"))
+    known = lambda: [key.last_used_at_ms for key in sorted(log.all(), key=lambda key: key.name)]  # noqa: E731
+
+    found = [known()]
+    for after_ms in (1, 60_000, 60_001, 30_000):
+        log.used({one.key_id: NOW + after_ms, "0" * 12: NOW})
+        found.append(known())
+
+    assert [[None, None], *([NOW + last, None] for last in (1, 1, 60_001, 60_001))] == found
+    assert other.key_id in {key.key_id for key in log.all()}
+
+
+def test_keys_of_an_older_file_were_never_used_as_far_as_is_known(tmp_path: Path) -> None:
+    file = tmp_path / "state.db"
+    with KeyLog.open(file) as before:
+        key = before.create("shop", ["read"], now_ms=NOW).key
+    with sqlite3.connect(file) as connection:
+        connection.execute("ALTER TABLE api_keys DROP COLUMN last_used_at_ms")
+        connection.execute("PRAGMA user_version = 8")
+    connection.close()
+
+    with KeyLog.open(file) as after:
+        assert (key,) == after.all()
+        after.used({key.key_id: NOW})
+        assert [NOW] == [one.last_used_at_ms for one in after.all()]
+
+
+def test_the_list_shows_when_a_key_was_last_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WHYCART_HOME", str(tmp_path))
+    with KeyLog.open(tmp_path / "state.db") as keys:
+        used, _ = (keys.create(name, ["read"], now_ms=NOW + place).key for place, name in enumerate(("a", "b")))
+        keys.used({used.key_id: NOW})
+    for arguments in (["keys", "list"], ["keys", "list", "--json"]):
+        with pytest.raises(SystemExit, match="0"):
+            main(arguments)
+
+    table, _, as_json = capsys.readouterr().out.partition("{")
+    rows = table.splitlines()
+    assert [True, True, False] == ["last used" in rows[0], "2027-01-15T08:00Z" in rows[1], "08:00Z" in rows[2]]
+    assert ["2027-01-15T08:00:00Z", None] == [key["last_used_at"] for key in json.loads("{" + as_json)["keys"]]
 
 
 def test_the_command_line_makes_lists_rotates_and_revokes(

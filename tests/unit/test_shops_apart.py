@@ -1,5 +1,6 @@
 """Two shops behind one door: whatever route is asked with ids of the other shop, it answers as if they were nowhere."""
 
+import contextlib
 import re
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -157,7 +158,7 @@ def of_south(shops: TwoShops) -> Ids:
 
 def held(state: Path) -> dict[str, list[Any]]:
     """Return every row of a state file, by table; when keys were used last is no business of the shop's data."""
-    with sqlite3.connect(state) as connection:
+    with contextlib.closing(sqlite3.connect(state)) as connection:
         tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         rows = {name: connection.execute(f"SELECT * FROM {name} ORDER BY 1, 2").fetchall() for name in tables}
     return rows | {"api_keys": [row[:7] for row in rows["api_keys"]]}

@@ -1,5 +1,6 @@
 """The front door of several shops: whose key it is, who is refused, health of all, limits, logs, start and end."""
 
+import contextlib
 import io
 import json
 import logging
@@ -64,9 +65,9 @@ def test_an_expired_or_revoked_key_is_refused(bundles: dict[str, BundleStore], t
 
 def test_a_key_that_two_shops_have_is_nobodys(bundles: dict[str, BundleStore], tmp_path: Path) -> None:
     with two_shops(bundles, tmp_path) as shops:
-        with sqlite3.connect(shops.states[NORTH]) as north:
+        with contextlib.closing(sqlite3.connect(shops.states[NORTH])) as north:
             rows = north.execute("SELECT * FROM api_keys").fetchall()
-        with sqlite3.connect(shops.states[SOUTH]) as south:
+        with contextlib.closing(sqlite3.connect(shops.states[SOUTH])) as south, south:
             south.executemany(f"INSERT INTO api_keys VALUES ({', '.join('?' * len(rows[0]))})", rows)
 
         assert until(lambda: shops.ask(NORTH, "/v1/trending").status_code == 401, seconds=READ_EVERY_S + 5)
@@ -77,7 +78,7 @@ def test_a_shop_whose_keys_cannot_be_read_does_not_stop_the_other(
     bundles: dict[str, BundleStore], tmp_path: Path
 ) -> None:
     with two_shops(bundles, tmp_path) as shops:
-        with sqlite3.connect(shops.states[SOUTH]) as south:
+        with contextlib.closing(sqlite3.connect(shops.states[SOUTH])) as south:
             south.execute("ALTER TABLE api_keys RENAME TO away")
 
         assert until(lambda: shops.ask(SOUTH, "/v1/trending").status_code == 503, seconds=READ_EVERY_S + 5)
