@@ -93,8 +93,8 @@ openapi: $(STAMP)
 	else echo "the TypeScript client stays as it is; 'make test-clients' installs what writes it, then run this again"; fi
 
 constraints: $(STAMP)
-	$(COMPILE) --extra bench --extra demo --extra dev --extra tracking --upgrade --output-file constraints.txt --quiet
-	$(COMPILE) --extra gpu --extra bench --extra demo --extra dev --extra tracking --constraint constraints.txt --no-emit-package faiss-cpu --output-file constraints-gpu.txt --quiet
+	$(COMPILE) --extra bench --extra demo --extra dev --extra tracing --extra tracking --upgrade --output-file constraints.txt --quiet
+	$(COMPILE) --extra gpu --extra bench --extra demo --extra dev --extra tracing --extra tracking --constraint constraints.txt --no-emit-package faiss-cpu --output-file constraints-gpu.txt --quiet
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -19,6 +19,7 @@ from serving.evidence import Evidence, contributions, take_apart
 from serving.history import EventReader, past_of
 from serving.ready import Ready
 from serving.reasons import listen, objection, reason_codes, true_paths
+from serving.stages import lap
 from serving.standing import Question
 from serving.why_not import BLOCKING, Cause, Comparison, compare, find_causes
 from serving.words import Words, describe_item
@@ -111,14 +112,17 @@ def explain(
     product = ready.product_row(product_id)
     past = past_of(bundle, events, request)
     history = past.read()
+    lap("history")
     question = Question(ready, product, request.filter, request.offset + request.n)
     spread = bundle.scorer.spread(history)
     standing = question.judge(spread.scores, history)
+    lap("score")
     words, rank = ready.words(request.language, request.surface), standing.rank_of_all
     target = np.array([product])
     (item,) = explain_items(ready, target, spread, user=past.user, paths=request.paths, first_rank=rank, words=words)
     split = bundle.scorer.split(history, target)
     causes = find_causes(question, history, standing)
+    lap("reasons")
     return Explanation(
         replace(item, score=float(split.total[0])),  # what the parts below add up to
         standing.rank_of_all,

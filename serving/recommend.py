@@ -25,6 +25,7 @@ from serving.explain import explain_items
 from serving.history import EventReader, past_of
 from serving.ready import Ready
 from serving.slots import with_new
+from serving.stages import lap
 from serving.variety import POOL, vary
 from serving.words import Words, describe_item
 
@@ -47,15 +48,19 @@ def recommend(ready: Ready, events: EventReader, request: RecommendRequest, *, n
     bundle, words = ready.bundle, ready.words(request.language, request.surface)
     past = past_of(bundle, events, request, now_ms=now_ms)
     history = past.read()
+    lap("history")
     spread = bundle.scorer.spread(history)
+    lap("score")
     allowed, removed = ready.allow(request.filter, history)
     if request.shown:
         shown = np.isin(ready.marks, np.array(request.shown, dtype=np.uint32))
         removed["shown"] = int((allowed & shown).sum())
         allowed &= ~shown
+    lap("filter")
     best = _Best(ready, request)
     arranged = ready.arranged(request.filter.rules)
     ordered = arranged.order(spread.scores, allowed, k=best.wanted, best=best, after=len(request.shown))
+    lap("rank")
     ranked, first = ordered.rows[request.offset :], request.offset + len(request.shown) + 1
     items = explain_items(ready, ranked, spread, user=past.user, paths=request.paths, first_rank=first, words=words)
     if best.kept:
@@ -65,7 +70,9 @@ def recommend(ready: Ready, events: EventReader, request: RecommendRequest, *, n
     is_whole = len(items) == request.n and not request.offset and request.filter.only_ids is None
     cursor = write_cursor((*request.shown, *ready.marks[ranked].tolist())) if is_whole else None
     answer = Answer(items, bundle.version, bundle.snapshot.hash, len(history), removed, next_cursor=cursor)
-    return marked(arranged, answer, ranked, ordered.pinned, words)
+    answer = marked(arranged, answer, ranked, ordered.pinned, words)
+    lap("reasons")
+    return answer
 
 
 @dataclass(slots=True)
@@ -120,12 +127,14 @@ def similar(
     bounds = filter or Filter()
     allowed, removed = ready.allow(bounds, None)
     allowed[product] = False
+    lap("filter")
     arranged = ready.arranged(bounds.rules)
     if arranged.rules:
         likeness = ready.index.similarity(product)
         ordered = arranged.order(likeness, allowed, k=offset + n, best=top_products)
     else:
         ordered = Ordered(ready.index.nearest(product, allowed, k=offset + n), {})
+    lap("rank")
     rows, parts = ordered.rows, ready.index.split(product, ordered.rows)
     names = list(ready.index.parts)
     ids = ready.bundle.snapshot.ids("Product")
@@ -139,4 +148,6 @@ def similar(
         text = describe_item(told, (), (reason,))
         items.append(Item(ids[rows[place]], place + 1, score, best, (reason,), (), terms, text))
     answer = Answer(tuple(items), ready.bundle.version, ready.bundle.snapshot.hash, 0, removed)
-    return marked(arranged, answer, rows[offset:], ordered.pinned, told)
+    answer = marked(arranged, answer, rows[offset:], ordered.pinned, told)
+    lap("reasons")
+    return answer

@@ -19,6 +19,7 @@ from serving.query import MAX_QUERY, Mention, Understood, understand
 from serving.ready import Ready
 from serving.selection import snake_case
 from serving.shelf import Shelf
+from serving.stages import lap
 from serving.terms import terms_of
 from serving.words import Words, describe_item
 
@@ -78,10 +79,14 @@ def search(
     allowed, removed = ready.allow(filter or Filter(), None)
     for bound in understood.prices:
         allowed &= ready.shelf.selection.select(bound)
+    lap("understand")
     allowed, used, dropped = _narrowed(ready.shelf, lexicon, understood, allowed)
+    lap("filter")
     parts, fits = _parts(ready, lexicon, understood, allowed, text=text, taste=taste)
+    lap("score")
     total = np.sum(list(parts.values()), axis=0)
     ranked = top_products(total, fits, k=offset + n)[offset:]
+    lap("rank")
     reason = (Reason.MATCH,)
     told = describe_item(words or ready.words(), (), reason)
     items = []
@@ -94,6 +99,7 @@ def search(
     answer = Answer(tuple(items), ready.bundle.version, ready.bundle.snapshot.hash, 0, removed)
     filters = (*map(str, understood.prices), *(str(mention.words) for mention in used))
     corrected = _corrected(lexicon, understood, ranked)
+    lap("reasons")
     return Found(answer, understood, filters, tuple(str(mention.words) for mention in dropped), corrected)
 
 

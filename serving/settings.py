@@ -50,6 +50,7 @@ SECTIONS = (
         "publish",
         "alerts",
         "tracking",
+        "tracing",
         "serve",
         "reasons",
         "audit",

@@ -18,6 +18,7 @@ from serving.answer import Answer, Filter, Item, Reason, check_page
 from serving.arrangement import Mask, Ordered, Scores, marked
 from serving.events import EventCount
 from serving.ready import Ready
+from serving.stages import lap
 from serving.words import Words, describe_item
 
 MAX_BASKET = 50
@@ -187,8 +188,11 @@ class _Page:
 
     def order(self, score: Scores, allowed: Mask, pinnable: Mask) -> Ordered:
         """Return the list up to the end of the page, as the rules of the shop have it."""
+        lap("score")
         arranged = self.ready.arranged(self.bounds.rules)
-        return arranged.order(score, allowed, k=self.offset + self.n, best=top_products, pinnable=pinnable)
+        ordered = arranged.order(score, allowed, k=self.offset + self.n, best=top_products, pinnable=pinnable)
+        lap("rank")
+        return ordered
 
     def answer(self, ordered: Ordered, score: Scores, texts: Sequence[str], *, source: str, reason: Reason) -> Answer:
         """Return the page without paths; `texts` are those of the whole list."""
@@ -200,7 +204,9 @@ class _Page:
         )
         answer = Answer(items[self.offset :], bundle.version, bundle.snapshot.hash, 0, dict(self.removed))
         arranged = self.ready.arranged(self.bounds.rules)
-        return marked(arranged, answer, ordered.rows[self.offset :], ordered.pinned, self.words)
+        answer = marked(arranged, answer, ordered.rows[self.offset :], ordered.pinned, self.words)
+        lap("reasons")
+        return answer
 
 
 def _basket_rows(ready: Ready, basket: Basket) -> Int[np.ndarray, " basket"]:

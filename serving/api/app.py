@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 
@@ -52,6 +53,7 @@ from serving.rule_log import RuleBook, RuleLog
 from serving.runs import RunLog
 from serving.saved_filters import SavedFilters
 from serving.slots import ListsConfig
+from serving.tracing import Traces
 
 COMPRESSED_FROM = 2048
 """Bytes from which an answer is compressed for those who take it so."""
@@ -70,6 +72,8 @@ _OTHERS = (
     graph,
 )
 """Modules with further routes."""
+_NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
+"""FastAPI's own spans hold paths and bodies, which name people; those of `serving.tracing` do not."""
 _DESCRIPTION = "Recommendations for a shop, each with the graph paths that carried its score."
 
 
@@ -102,6 +106,7 @@ def create_app(  # noqa: PLR0913  # each is one part of the process, set apart f
     canary: CanaryWatch | None = None,
     pseudonyms: Secret | None = None,
     saved: SavedFilters | None = None,
+    traces: Traces | None = None,
 ) -> FastAPI:
     """Return the API; its background threads live from the app's start to its end, which also closes the log.
 
@@ -118,6 +123,7 @@ def create_app(  # noqa: PLR0913  # each is one part of the process, set apart f
         canary: how a model that some users are shown is looked after; None: the defaults.
         pseudonyms: what users are known by instead of their ids; None: their ids.
         saved: filters that are called by name; None: none.
+        traces: is told of every answer, and closed at the end; None: nobody is.
     """
     metrics = Metrics()
     products = ProductLog.open(log.path)
@@ -129,7 +135,9 @@ def create_app(  # noqa: PLR0913  # each is one part of the process, set apart f
         served = current.loaded
         return None if served is None else served.bundle.snapshot
 
-    applier = None if open_graph is None else EventApplier(log, products, open_graph, snapshot=snapshot)
+    applier = None
+    if open_graph is not None:
+        applier = EventApplier(log, products, open_graph, snapshot=snapshot, traces=traces)
     recorder = Recorder(RecordLog.open(log.path, audit or AuditConfig()), metrics, forgets=log.forgets)
     keyring = Keyring(KeyLog.open(log.path), guard or Guard())
     runs_log, book = RunLog.open(log.path), RuleBook(RuleLog.open(log.path))
@@ -143,11 +151,13 @@ def create_app(  # noqa: PLR0913  # each is one part of the process, set apart f
             yield
         finally:
             _stop(services)
+            if traces is not None:
+                traces.close()
 
     app = bare_app(lifespan, keyring)
     app.state.services = services
     add_routes(app)
-    wrap(app, metrics, (guard or Guard()).origins, pseudonyms)
+    wrap(app, metrics, (guard or Guard()).origins, pseudonyms, traces)
     return app
 
 
@@ -160,6 +170,7 @@ def bare_app(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]], d
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        telemetry=_NO_TELEMETRY,
     )
     app.state.doorkeeper = doorkeeper
     return app
@@ -172,7 +183,13 @@ def add_routes(app: FastAPI) -> None:
     install_problems(app)
 
 
-def wrap(app: FastAPI, metrics: Metrics, origins: Sequence[str], pseudonyms: Secret | None) -> None:
+def wrap(
+    app: FastAPI,
+    metrics: Metrics,
+    origins: Sequence[str],
+    pseudonyms: Secret | None = None,
+    traces: Traces | None = None,
+) -> None:
     """Put around the routes what every request passes: compression, other origins where allowed, and the edge."""
     app.add_middleware(GZipMiddleware, minimum_size=COMPRESSED_FROM, compresslevel=1)
     if origins:
@@ -184,7 +201,7 @@ def wrap(app: FastAPI, metrics: Metrics, origins: Sequence[str], pseudonyms: Sec
             allow_headers=headers,
             expose_headers=[HEADER, "Retry-After", "Server-Timing"],
         )
-    app.add_middleware(Edge, metrics=metrics, secret=pseudonyms)
+    app.add_middleware(Edge, metrics=metrics, secret=pseudonyms, traces=traces)
 
 
 def _start(services: Services) -> None:

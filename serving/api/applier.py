@@ -6,6 +6,7 @@ The graph is opened when the first event waits, so an API that only reads never 
 import contextvars
 import logging
 import threading
+import time
 from collections.abc import Callable
 
 from cypher.errors import WhycartError
@@ -16,6 +17,8 @@ from serving.applying import apply_events, retry_refused
 from serving.events import PENDING, REFUSED, EventLog
 from serving.people_data import let_go
 from serving.products import ProductLog, apply_products
+from serving.stages import STAGES, Stages, lap
+from serving.tracing import Traces
 
 logger = logging.getLogger(__name__)
 POLL_S = 2.0
@@ -39,9 +42,19 @@ class EventApplier:
         *,
         snapshot: Callable[[], Snapshot | None],
         poll_s: float = POLL_S,
+        traces: Traces | None = None,
     ) -> None:
-        """Take what the logs hold to the graph that `open_graph` opens, once a snapshot names the kinds."""
-        self._products = products
+        """Take what the logs hold to the graph that `open_graph` opens, once a snapshot names the kinds.
+
+        Args:
+            log: holds the events that wait.
+            products: holds what was said of products.
+            open_graph: opens the graph, when the first of them waits.
+            snapshot: gives the snapshot in use; None: there is none yet.
+            poll_s: seconds between two looks.
+            traces: is told of every write; None: nobody is.
+        """
+        self._products, self._traces = products, traces
         self._log, self._open_graph, self._snapshot, self._poll_s = log, open_graph, snapshot, poll_s
         self._store: GraphStore | None = None
         self._retried: str | None = None
@@ -84,6 +97,8 @@ class EventApplier:
 
     def _step(self) -> bool:
         """Write what waits; return whether anything was written."""
+        watch = Stages()
+        STAGES.set(watch)
         try:
             has_written = self._apply()
             self._failures = 0
@@ -94,9 +109,16 @@ class EventApplier:
             self._failures = min(self._failures + 1, 30)
             ours = isinstance(err, WhycartError)
             logger.warning("events wait, the graph was not written: %s", err, exc_info=not ours)
+            self._tell(watch, error=type(err).__name__)
             self._close()
             return False
+        if has_written:
+            self._tell(watch, error=None)
         return has_written
+
+    def _tell(self, watch: Stages, *, error: str | None) -> None:
+        if self._traces is not None:
+            self._traces.step(watch, "write to the graph", ended_s=time.perf_counter(), error=error)
 
     def _apply(self) -> bool:
         snapshot = self._snapshot()
@@ -108,16 +130,22 @@ class EventApplier:
         said = self._products.waiting(limit=1)
         if not leaving and not said and not refused and not self._log.read(PENDING, limit=1):
             return False
+        lap("look")
         store = self._opened(snapshot)
+        lap("open")
         if leaving:
             let_go(self._log, store, snapshot.schema, wait_s=0)
+            lap("deletions")
         if said:
             with self._log.applying(wait_s=0):
                 apply_products(self._products, store, snapshot)
+            lap("products")
         if refused:
             retry_refused(self._log, store, snapshot, wait_s=0)
+            lap("refused_before")
         self._retried = snapshot.hash
         written = apply_events(self._log, store, snapshot, wait_s=0)
+        lap("events")
         logger.info("events written to the graph", extra={"num_events": written})
         return True
 

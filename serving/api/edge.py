@@ -20,6 +20,8 @@ from kg.privacy import Secret
 from serving.api.ids import USER_SECRET
 from serving.api.metrics import Metrics
 from serving.api.problems import MEDIA_TYPE, internal_problem, problem_body
+from serving.stages import STAGES, Stages
+from serving.tracing import Traces
 
 logger = logging.getLogger(__name__)
 MAX_BODY_BYTES = 1024 * 1024
@@ -35,11 +37,14 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 class Edge:
     """Wraps an app; one instance serves all its requests."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, secret: Secret | None = None) -> None:
-        """Wrap `app` and count in `metrics`; with a secret users are known by pseudonyms."""
+    def __init__(
+        self, app: ASGIApp, metrics: Metrics, secret: Secret | None = None, traces: Traces | None = None
+    ) -> None:
+        """Wrap `app`, count in `metrics` and tell `traces`; with a secret users are known by pseudonyms."""
         self._app = app
         self._metrics = metrics
         self._secret = secret
+        self._traces = traces
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -47,7 +52,7 @@ class Edge:
             await self._app(scope, receive, send)
             return
         USER_SECRET.set(self._secret)
-        await _Exchange(scope, receive, send).run(self._app, self._metrics)
+        await _Exchange(scope, receive, send).run(self._app, self._metrics, self._traces)
 
 
 class _Exchange:
@@ -56,7 +61,7 @@ class _Exchange:
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._scope, self._receive_raw, self._send_raw = scope, receive, send
         self._headers = Headers(scope=scope)
-        self._started = time.perf_counter()
+        self._watch = Stages()
         self._status: int | None = None
         self._received_bytes = 0
         self._body_until = time.monotonic() + BODY_S
@@ -64,10 +69,11 @@ class _Exchange:
         given = self._headers.get(HEADER, "")
         self._request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
 
-    async def run(self, app: ASGIApp, metrics: Metrics) -> None:
+    async def run(self, app: ASGIApp, metrics: Metrics, traces: Traces | None) -> None:
         """Hand the request to the app, and answer for it where it fails."""
         state = self._scope.setdefault("state", {})
-        state["request_id"], state["started"] = self._request_id, self._started
+        state["request_id"], state["started"] = self._request_id, self._watch.started_s
+        STAGES.set(self._watch)
         try:
             if self._announced_bytes() > MAX_BODY_BYTES:
                 await self._answer(problem_body(413, _TOO_LARGE, request_id=self._request_id))
@@ -78,7 +84,7 @@ class _Exchange:
             if self._status is None:
                 await self._answer(internal_problem(self._request_id))
         finally:
-            self._finish(metrics)
+            self._finish(metrics, traces)
 
     def _announced_bytes(self) -> int:
         given = self._headers.get("content-length", "")
@@ -107,7 +113,7 @@ class _Exchange:
             headers[HEADER] = self._request_id
             headers["X-Content-Type-Options"] = "nosniff"
             headers["Cache-Control"] = "no-store"
-            headers["Server-Timing"] = f"app;dur={(time.perf_counter() - self._started) * 1000:.2f}"
+            headers["Server-Timing"] = self._timing()
         await self._send_raw(message)
 
     async def _answer(self, problem: dict[str, Any]) -> None:
@@ -116,8 +122,14 @@ class _Exchange:
         await self._send({"type": "http.response.start", "status": problem["status"], "headers": headers})
         await self._send({"type": "http.response.body", "body": body})
 
-    def _finish(self, metrics: Metrics) -> None:
-        took_s = time.perf_counter() - self._started
+    def _timing(self) -> str:
+        """The whole time and that of each stage, as a browser shows them."""
+        times = {"app": (time.perf_counter() - self._watch.started_s) * 1000, **self._watch.totals_ms()}
+        return ", ".join(f"{stage};dur={took_ms:.2f}" for stage, took_ms in times.items())
+
+    def _finish(self, metrics: Metrics, traces: Traces | None) -> None:
+        ended_s = time.perf_counter()
+        took_s = ended_s - self._watch.started_s
         route = getattr(self._scope.get("route"), "path", "other").replace(":path}", "}")
         method = self._scope["method"] if self._scope["method"] in _METHODS else "other"
         status = self._status or 499
@@ -130,3 +142,11 @@ class _Exchange:
             "request_id": self._request_id,
         }
         logger.log(logging.WARNING if status >= 500 else logging.INFO, "request", extra=facts)
+        if traces is not None:
+            told: dict[str, str | int] = {
+                "http.request.method": method,
+                "http.route": route,
+                "http.response.status_code": status,
+                "whycart.request_id": self._request_id,
+            }
+            traces.answer(self._watch, f"{method} {route}", ended_s=ended_s, facts=told, headers=self._headers)

@@ -15,6 +15,7 @@ from serving.api.schemas import EventsAnswer
 from serving.api.services import services_of
 from serving.api.values import Body, Number, Time, Word, to_ms
 from serving.events import MAX_EVENTS, NewEvent, judge_events, new_event_id
+from serving.stages import lap
 
 router = APIRouter(prefix="/v1")
 
@@ -75,7 +76,9 @@ def take_events(request: Request, body: EventsBody) -> Response:
     events = [event.event(now_ms=now_ms) for event in body.events]
     snapshot: Snapshot = services.current.get().bundle.snapshot
     good, bad = judge_events(events, snapshot, now_ms=now_ms, forgets=services.log.forgets)
+    lap("request")
     appended = services.log.append(good)
+    lap("log")
     aside = sum(snapshot.product_of_event(event.product_id) is None for event in good)
     services.metrics.count_events(accepted=appended.accepted, duplicates=appended.duplicates, rejected=len(bad))
     rejected = [{"index": entry.index, "event_id": entry.event_id, "reason": entry.reason} for entry in bad]

@@ -38,6 +38,7 @@ from serving.explain import Explanation, explain
 from serving.recommend import recommend, similar
 from serving.records import Moment, SimilarRequest, moment_of, new_recommendation_id, record_of
 from serving.runs import alarms_of
+from serving.stages import lap
 
 _REFERENCE = {"content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
 
@@ -271,7 +272,9 @@ def _explain(request: Request, product_id: str, wish: RecommendRequest, *, what_
     def find(served: Served) -> Explanation:
         return explain(served.ready, services.log, product_id, request=wish, what_if=what_if)
 
+    lap("request")
     with services.turn:
+        lap("turn")
         found, served = services.current.ask(wish.user_id, find, is_empty=never)
     body = shape_explanation(
         found,
@@ -334,7 +337,9 @@ def about(request: Request) -> dict[str, Any]:
 
 def as_json(body: dict[str, Any]) -> Response:
     """Return an answer as it is sent."""
-    return Response(
+    response = Response(
         json.dumps(body, ensure_ascii=False, allow_nan=False, check_circular=False).encode(),
         media_type="application/json",
     )
+    lap("shape")
+    return response

@@ -25,6 +25,7 @@ from serving.rules import ListName, of_list
 from serving.runs import RunLog
 from serving.saved_filters import SavedFilters
 from serving.slots import ListsConfig
+from serving.stages import lap
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,11 +124,13 @@ async def compute(services: Services, work: Callable[[], Response], *, is_short:
         work: computes the answer.
         is_short: whether it takes a few milliseconds at most.
     """
+    lap("request")
     if is_short:
         return work()
 
     def in_turn() -> Response:
         with services.turn:
+            lap("turn")
             return work()
 
     return await run_in_threadpool(in_turn)

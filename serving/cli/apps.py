@@ -24,6 +24,8 @@ from serving.reason_config import read_reasons
 from serving.settings import Settings
 from serving.shops import Shop
 from serving.slots import ListsConfig
+from serving.tracing import open_traces
+from serving.tracing_config import TracingConfig
 from serving.uptake import UptakeLog
 from serving.webhook import post
 
@@ -78,6 +80,7 @@ def _app_of(settings: Settings, *, always: bool) -> FastAPI:
         saved=settings.saved_filters(),
         canary=_canary_watch(settings),
         pseudonyms=settings.secret() if settings.privacy.pseudonymise else None,
+        traces=open_traces(settings.section("tracing", TracingConfig)),
         guard=Guard(
             always=always,
             per_minute=settings.serve.per_minute,

@@ -23,6 +23,7 @@ from serving.reason_config import ReasonConfig
 from serving.sections import keys_of
 from serving.settings import HOME_NAME, ServeConfig, load_settings
 from serving.slots import ListsConfig
+from serving.tracing_config import TracingConfig
 from serving.tracking_config import TrackingConfig
 
 CONFIGS: Mapping[str, type] = {
@@ -39,6 +40,7 @@ CONFIGS: Mapping[str, type] = {
     "publish": PublishConfig,
     "alerts": AlertConfig,
     "tracking": TrackingConfig,
+    "tracing": TracingConfig,
     "serve": ServeConfig,
     "reasons": ReasonConfig,
     "audit": AuditConfig,

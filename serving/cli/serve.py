@@ -31,6 +31,8 @@ from serving.model_store import open_models
 from serving.reason_config import read_reasons
 from serving.settings import ServeConfig, Settings, load_settings
 from serving.shops import Shop, parse_shops, read_shops, without_keys
+from serving.tracing import check_tracing
+from serving.tracing_config import TracingConfig
 
 GRACE_S = 10
 """How long requests under way may take after SIGTERM."""
@@ -70,6 +72,7 @@ def serve(
     for project in projects:  # a wrong word is said here, not by the processes that are started
         read_reasons(project)
         project.saved_filters()
+        check_tracing(project.section("tracing", TracingConfig))
     jobs = _jobs(settings, is_one=not shops) if with_jobs else contextlib.nullcontext()
     build: Callable[[], ASGIApp]
     if shops:

@@ -91,8 +91,10 @@ def test_the_online_path_neither_draws_nor_fits_trees(module: str) -> None:
 
 def test_the_api_loads_nothing_that_asks_other_servers() -> None:
     clients = {"requests", "httpx", "aiohttp", "urllib3", "huggingface_hub", "fsspec"}
+    loaded = loaded_by("serving.api.app")
 
-    assert set() == clients & {name.partition(".")[0] for name in loaded_by("serving.api.app")}
+    assert set() == clients & {name.partition(".")[0] for name in loaded}
+    assert [] == [name for name in loaded if name.startswith(("opentelemetry.sdk", "opentelemetry.exporter"))]
 
 
 def test_the_client_loads_httpx_and_nothing_else_that_is_large() -> None:
