@@ -103,6 +103,12 @@ def python_name(name: str) -> str:
     return f"{name}_" if keyword.iskeyword(name) else name
 
 
+def parameter_name(parameter: Schema) -> str:
+    """Return a parameter's name as a client takes it; headers are written otherwise."""
+    name = str(parameter["name"])
+    return name.lower().replace("-", "_") if parameter["in"] == "header" else name
+
+
 def python_type(schema: Schema, way: Way) -> str:
     """Return the type of what a schema describes, as it is read, or sent in a body or an address."""
     if "$ref" in schema:
@@ -224,7 +230,12 @@ def _options(document: Schema, *, is_care: bool) -> Iterator[str]:
 def _taken(document: Schema, route: Schema) -> list[_Field]:
     """What may be left out of a request, as parameters or fields of the body."""
     found = [
-        _Field(one["name"], python_type(one["schema"], "query"), one.get("description") or _text(one["schema"]), False)
+        _Field(
+            parameter_name(one),
+            python_type(one["schema"], "query"),
+            one.get("description") or _text(one["schema"]),
+            False,
+        )
         for one in route.get("parameters", ())
         if not one.get("required")
     ]

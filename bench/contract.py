@@ -3,7 +3,8 @@
 Starts `whycart serve` on the published bundle with a key of its own, and lets schemathesis ask every route with values
 that fit the document and with values that do not: no answer may be a 5xx, differ from what the document says, take what
 it should refuse, or work without the key. A 422 for a request that fits the schema is foreseen: whether the shop has a
-brand, and whether a filter can be read, no schema says. A body that is too large is refused before it is read (413).
+brand, and whether a filter can be read, no schema says; nor whether a rule still has the tag that is named (412). A
+body that is too large is refused before it is read (413).
 """
 
 import argparse
@@ -26,7 +27,7 @@ from serving.keys import KeyLog
 
 SETTINGS = """\
 [checks.positive_data_acceptance]
-expected-statuses = ["2xx", 404, 422]
+expected-statuses = ["2xx", 404, 412, 422]
 [checks.negative_data_rejection]
 expected-statuses = [400, 401, 403, 404, 405, 413, 415, 422, 429]
 """

@@ -60,6 +60,10 @@ class RuleError(InputError):
     """A business rule cannot be used as it is."""
 
 
+class RuleChanged(RuleError):
+    """A rule is no longer as whoever writes it believes."""
+
+
 class UnknownRule(RuleError):
     """No rule has this name."""
 

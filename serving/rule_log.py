@@ -1,16 +1,19 @@
 """The business rules of a shop, kept in its operational state: all processes see a change within a second."""
 
+import hashlib
 import logging
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy.dialects.sqlite import insert
 
 from cypher.errors import InputError
-from serving.errors import RuleError, StateError, UnknownRule
+from serving.errors import RuleChanged, RuleError, StateError, UnknownRule
 from serving.rules import MAX_RULES, ListName, Rule, in_force, of_list
 from serving.state import RULES, StateFile, open_state, translated
 
@@ -27,6 +30,12 @@ class KeptRule:
     rule: Rule
     changed_at_ms: int
 
+    @property
+    def version(self) -> str:
+        """What tells this writing of the rule from any other."""
+        written = _fields(self.rule), self.changed_at_ms
+        return hashlib.blake2b(repr(written).encode(), digest_size=12).hexdigest()
+
 
 class RuleLog(StateFile):
     """The rules of one project; several processes may use the same file."""
@@ -40,41 +49,59 @@ class RuleLog(StateFile):
         """
         return cls(path, open_state(path))
 
-    def put(self, rule: Rule, *, now_ms: int) -> bool:
+    def put(self, rule: Rule, *, now_ms: int, expected: Collection[str] | None = None) -> bool:
         """Write a rule in place of the one of its name, and return whether there was none.
 
         Args:
             rule: checked.
             now_ms: the time, epoch milliseconds.
+            expected: versions of which the rule that is replaced must have one, `*` for any; None: there need be none.
 
         Raises:
+            RuleChanged: the rule has none of these versions, or is not there.
             RuleError: there are as many rules as there may be.
             StateError: the file cannot be written.
         """
-        row = {
-            "name": rule.name,
-            "fields": _RULES.dump_json(rule, exclude_defaults=True).decode(),
-            "changed_at_ms": now_ms,
-        }
+        row = {"name": rule.name, "fields": _fields(rule), "changed_at_ms": now_ms}
         statement = insert(RULES).on_conflict_do_update(index_elements=["name"], set_=row)
-        with translated(self.path), self._engine.begin() as connection:
+        with translated(self.path), self._engine.connect() as connection:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")  # nobody writes between the look and the write
             names = connection.execute(sa.select(RULES.c.name)).scalars().all()
+            self._check_version(connection, rule.name, expected)
             if rule.name not in names and len(names) >= MAX_RULES:
                 raise RuleError(f"there may be {MAX_RULES} rules; delete one that is over before {rule.name} is added")
             connection.execute(statement, [row])
+            connection.commit()
         return rule.name not in names
 
-    def delete(self, name: str) -> Rule:
+    def delete(self, name: str, *, expected: Collection[str] | None = None) -> Rule:
         """Delete a rule and return it.
+
+        Args:
+            name: of the rule.
+            expected: versions of which it must have one; None, or `*` among them: any.
 
         Raises:
             UnknownRule: there is none of this name.
+            RuleChanged: it has none of these versions.
             StateError: the file cannot be written.
         """
         rule = self.find(name).rule
-        with translated(self.path), self._engine.begin() as connection:
+        with translated(self.path), self._engine.connect() as connection:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            self._check_version(connection, name, expected)
             connection.execute(sa.delete(RULES).where(RULES.c.name == name))
+            connection.commit()
         return rule
+
+    def _check_version(self, connection: sa.Connection, name: str, expected: Collection[str] | None) -> None:
+        if expected is None:
+            return
+        row = connection.execute(sa.select(RULES).where(RULES.c.name == name)).one_or_none()
+        if row is None:
+            raise RuleChanged(f"there is no rule {name} to be changed; write it without If-Match")
+        if "*" not in expected and _kept(row, self.path).version not in expected:
+            raise RuleChanged(f"the rule {name} was changed by somebody else meanwhile; read it and change it anew")
 
     def find(self, name: str) -> KeptRule:
         """Return one rule.
@@ -97,7 +124,7 @@ class RuleLog(StateFile):
         """
         with translated(self.path), self._engine.connect() as connection:
             rows = connection.execute(sa.select(RULES).order_by(RULES.c.name)).all()
-        return tuple(KeptRule(_rule_of(row.name, row.fields, self.path), row.changed_at_ms) for row in rows)
+        return tuple(_kept(row, self.path) for row in rows)
 
 
 class RuleBook:
@@ -143,8 +170,13 @@ def rules_now(path: Path, name: ListName) -> tuple[Rule, ...]:
         return of_list(in_force((kept.rule for kept in log.all()), now_ms=int(time.time() * 1000)), name)
 
 
-def _rule_of(name: str, text: str, path: Path) -> Rule:
+def _fields(rule: Rule) -> str:
+    """A rule as it is kept."""
+    return _RULES.dump_json(rule, exclude_defaults=True).decode()
+
+
+def _kept(row: sa.Row[Any], path: Path) -> KeptRule:
     try:
-        return _RULES.validate_json(text)
+        return KeptRule(_RULES.validate_json(row.fields), row.changed_at_ms)
     except (ValidationError, InputError) as err:
-        raise StateError(f"{path}: the rule {name!r} cannot be read by this release: {err}") from err
+        raise StateError(f"{path}: the rule {row.name!r} cannot be read by this release: {err}") from err

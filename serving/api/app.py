@@ -2,11 +2,12 @@
 
 import contextlib
 import importlib.metadata
+import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, Response
 from fastapi.telemetry import TelemetryConfig
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
@@ -31,6 +32,7 @@ from serving.api import (
 )
 from serving.api.applier import EventApplier
 from serving.api.asking import GraphDoor
+from serving.api.conditional import known, tag_of, tagged
 from serving.api.current import CHECK_EVERY_S, CurrentBundle
 from serving.api.edge import HEADER, Edge
 from serving.api.graph_document import describe_queries
@@ -80,6 +82,11 @@ _DESCRIPTION = "Recommendations for a shop, each with the graph paths that carri
 class RecommendationAPI(FastAPI):
     """FastAPI whose document also describes the problems that errors are answered with."""
 
+    def __init__(self, **options: Any) -> None:
+        """Take what FastAPI takes; the document has a route of its own, `show_document`."""
+        super().__init__(openapi_url=None, **options)
+        self._written: dict[str, bytes] = {}
+
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI document; it is made once."""
         if self.openapi_schema is None:
@@ -90,6 +97,24 @@ class RecommendationAPI(FastAPI):
             parts["Problem"] = problem
             describe_queries(document)
         return super().openapi()
+
+    def written(self, prefix: str) -> bytes:
+        """Return the document as it is sent; each is written once.
+
+        Args:
+            prefix: under which the API is mounted; empty: none.
+        """
+        if prefix not in self._written:
+            servers = {"servers": [{"url": prefix}]} if prefix else {}
+            self._written[prefix] = json.dumps(self.openapi() | servers, ensure_ascii=False).encode()
+        return self._written[prefix]
+
+
+def show_document(request: Request) -> Response:
+    """Return the OpenAPI document, which only another release changes."""
+    text = request.app.written(request.scope.get("root_path", "").rstrip("/"))
+    tag = tag_of("document", text)
+    return known(request, tag) or tagged(Response(text, media_type="application/json"), tag)
 
 
 def create_app(  # noqa: PLR0913  # each is one part of the process, set apart from the others
@@ -180,6 +205,7 @@ def add_routes(app: FastAPI) -> None:
     """Give an app every route of the API, and problems for errors."""
     for routes in (router, *(module.router for module in _OTHERS), health):
         app.include_router(routes)
+    app.add_route("/openapi.json", show_document, include_in_schema=False)
     install_problems(app)
 
 
@@ -193,13 +219,14 @@ def wrap(
     """Put around the routes what every request passes: compression, other origins where allowed, and the edge."""
     app.add_middleware(GZipMiddleware, minimum_size=COMPRESSED_FROM, compresslevel=1)
     if origins:
-        methods, headers = ["GET", "POST", "PUT", "DELETE"], ["Authorization", "Content-Type", HEADER, "X-API-Key"]
+        methods = ["GET", "POST", "PUT", "DELETE"]
+        headers = ["Authorization", "Content-Type", "If-Match", "If-None-Match", HEADER, "X-API-Key"]
         app.add_middleware(
             CORSMiddleware,
             allow_origins=list(origins),
             allow_methods=methods,
             allow_headers=headers,
-            expose_headers=[HEADER, "Retry-After", "Server-Timing"],
+            expose_headers=["ETag", HEADER, "Retry-After", "Server-Timing"],
         )
     app.add_middleware(Edge, metrics=metrics, secret=pseudonyms, traces=traces)
 

@@ -112,7 +112,7 @@ class _Exchange:
             headers = MutableHeaders(scope=message)
             headers[HEADER] = self._request_id
             headers["X-Content-Type-Options"] = "nosniff"
-            headers["Cache-Control"] = "no-store"
+            headers.setdefault("Cache-Control", "no-store")
             headers["Server-Timing"] = self._timing()
         await self._send_raw(message)
 

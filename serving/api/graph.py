@@ -11,6 +11,7 @@ from cypher.errors import InputError
 from kg.answers import with_times
 from kg.ask import ROWS, Asked, ask, collect
 from serving.api.admission import needs
+from serving.api.conditional import NOT_MODIFIED, known, tag_of, tagged
 from serving.api.routes import about, as_json, problems_of, require_json
 from serving.api.services import services_of
 
@@ -95,11 +96,18 @@ NamePath = Annotated[
 
 
 @router.get(
-    "/queries", summary="The queries of the catalogue", response_model=QueriesAnswer, responses=problems_of(422, 503)
+    "/queries",
+    summary="The queries of the catalogue",
+    response_model=QueriesAnswer,
+    responses=NOT_MODIFIED | problems_of(422, 503),
 )
 def list_named(request: Request) -> Response:
     """Return the named queries with their parameters, columns and units."""
-    return as_json(about(request) | {"queries": [query_facts(query) for query in queries_for_people()]})
+    tag = tag_of("queries")  # they come with the release
+    if (same := known(request, tag)) is not None:
+        return same
+    found = [query_facts(query) for query in queries_for_people()]
+    return tagged(as_json(about(request) | {"queries": found}), tag)
 
 
 @router.get(

@@ -21,6 +21,7 @@ from kg.errors import GraphConnectionError, GraphTooSlow, LocalServerError, Priv
 from serving.errors import (
     Forbidden,
     NoBundleError,
+    RuleChanged,
     StateError,
     TooManyRequests,
     Unauthorized,
@@ -147,6 +148,8 @@ def _on_whycart(request: Request, err: Exception) -> Response:
     if isinstance(err, PrivacyError):
         logger.error("nobody can be told apart from who was deleted: %s", err, extra={"request_id": request_id})
         return unavailable("state", "the event log cannot be used now; nothing was taken, try again", request_id)
+    if isinstance(err, RuleChanged):
+        return problem_response(problem_body(412, str(err), request_id=request_id, slug="rule-changed"))
     if isinstance(err, InputError):
         return problem_response(problem_body(422, str(err), request_id=request_id, slug="invalid-request"))
     if isinstance(err, NoBundleError | BundleError):

@@ -5,12 +5,13 @@ import time
 from dataclasses import replace
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi import APIRouter, Depends, Header, Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from cypher.errors import InputError
 from serving.api.admission import needs
 from serving.api.cards import Cards
+from serving.api.conditional import NOT_MODIFIED, known, tag_of, tagged, tags_in
 from serving.api.holding import Served
 from serving.api.ids import Id, UserId
 from serving.api.routes import about, answered, as_json, problems_of, require_json
@@ -31,6 +32,16 @@ RuleName = Annotated[
 ]
 Place = Annotated[int, Field(ge=1, le=MAX_PLACE)]
 MAX_SHOWN = 100
+MAX_TAGS = 1000
+IfMatch = Annotated[
+    str | None,
+    Header(
+        alias="If-Match",
+        max_length=MAX_TAGS,
+        description="`etag` of the rule as it was read: nothing is done if somebody changed it meanwhile.",
+        examples=['"0f5b9c6a4e1d3b7c8a2f6e90"'],
+    ),
+]
 
 
 class RuleIn(Body):
@@ -114,6 +125,10 @@ class KeptRuleOut(_Part):
     ends_at: str | None = Field(examples=["2026-04-01T00:00:00.000Z"])
     note: str = Field(examples=["Spring campaign"])
     changed_at: str = Field(description="When it was written last.", examples=["2026-02-20T09:30:00.000Z"])
+    etag: str = Field(
+        description="Of the rule as it is kept, for `If-Match`; another one whenever it is written.",
+        examples=['"0f5b9c6a4e1d3b7c8a2f6e90"'],
+    )
     num_products: int | None = Field(
         description="Products that it is about; null: it names what the shop does not have, and does nothing.",
         examples=[14],
@@ -168,12 +183,21 @@ class PreviewAnswer(_Part):
     left: list[str] = Field(description="Products that are no longer in the list.", examples=[["p02"]])
 
 
-@router.get("", summary="The business rules of the shop", response_model=RulesAnswer, responses=problems_of(503))
+@router.get(
+    "",
+    summary="The business rules of the shop",
+    response_model=RulesAnswer,
+    responses=NOT_MODIFIED | problems_of(503),
+)
 def list_rules(request: Request) -> Response:
     """Return every rule with what has become of it, those included that wait or are over."""
-    services = services_of(request)
-    kept = services.rules.log.all()
-    return as_json(about(request) | {"rules": [_shape(services, one) for one in kept]})
+    services, now_ms = services_of(request), int(time.time() * 1000)
+    kept, served = services.rules.log.all(), services.current.loaded
+    graph = None if served is None else served.bundle.snapshot.hash
+    tag = tag_of("rules", graph, [(one.version, one.rule.state(now_ms)) for one in kept])
+    if (same := known(request, tag)) is not None:
+        return same
+    return tagged(as_json(about(request) | {"rules": [_shape(services, one) for one in kept]}), tag)
 
 
 @router.post(
@@ -202,31 +226,43 @@ async def preview_rule(request: Request, name: RuleName, body: PreviewBody) -> R
     "/{name}",
     summary="Write a business rule",
     response_model=RuleWrittenAnswer,
-    responses=problems_of(400, 408, 413, 415, 422, 503),
+    responses=problems_of(400, 408, 412, 413, 415, 422, 503),
     dependencies=[Depends(require_json)],
 )
-def write_rule(request: Request, name: RuleName, body: RuleIn) -> Response:
+def write_rule(request: Request, name: RuleName, body: RuleIn, if_match: IfMatch = None) -> Response:
     """Write a rule, in place of the one of its name; every API process goes by it within a second."""
     services, now_ms = services_of(request), int(time.time() * 1000)
     rule = _rule(services, body, name)
     check_rule(services.current.get().ready.shelf, rule)
-    created = services.rules.log.put(rule, now_ms=now_ms)
+    created = services.rules.log.put(rule, now_ms=now_ms, expected=_expected(request, if_match))
     services.rules.look_again()
-    return as_json(about(request) | {"created": created, "rule": _shape(services, KeptRule(rule, now_ms))})
+    shaped = _shape(services, KeptRule(rule, now_ms))
+    response = as_json(about(request) | {"created": created, "rule": shaped})
+    response.headers["ETag"] = shaped["etag"]
+    return response
 
 
 @router.delete(
     "/{name}",
     summary="Delete a business rule",
     response_model=RuleDeletedAnswer,
-    responses=problems_of(404, 422, 503),
+    responses=problems_of(404, 412, 422, 503),
 )
-def delete_rule(request: Request, name: RuleName) -> Response:
+def delete_rule(request: Request, name: RuleName, if_match: IfMatch = None) -> Response:
     """Delete a rule; no API process goes by it a second later."""
     services = services_of(request)
-    services.rules.log.delete(name)
+    services.rules.log.delete(name, expected=_expected(request, if_match))
     services.rules.look_again()
     return as_json(about(request) | {"name": name})
+
+
+def _expected(request: Request, if_match: str | None) -> list[str] | None:
+    """Versions of which a rule must have one; None: there need be none. A weak tag names none, `*` any."""
+    if if_match is None:
+        return None
+    if if_match.strip() == "*":
+        return ["*"]
+    return [tag.strip('"') for tag in tags_in(request, "if-match") if not tag.startswith("W/")]
 
 
 def _rule(services: Services, said: RuleIn, name: str) -> Rule:
@@ -265,6 +301,7 @@ def shape_rule(kept: KeptRule, shelf: Shelf | None, *, now_ms: int) -> dict[str,
         "ends_at": iso_time(rule.ends_at_ms),
         "note": rule.note,
         "changed_at": iso_time(kept.changed_at_ms),
+        "etag": f'"{kept.version}"',
         "num_products": None if shelf is None else _num_products(shelf, rule),
     }
 

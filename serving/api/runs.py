@@ -6,6 +6,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from serving.api.admission import needs
+from serving.api.conditional import NOT_MODIFIED, known, tag_of, tagged
 from serving.api.ids import Id
 from serving.api.routes import about, as_json, problems_of
 from serving.api.services import services_of
@@ -71,26 +72,39 @@ class RunAnswer(RunOut):
     "/runs",
     summary="What the retraining did lately",
     response_model=RunsAnswer,
-    responses=problems_of(422, 503),
+    responses=NOT_MODIFIED | problems_of(422, 503),
     dependencies=[needs("admin")],
 )
 def list_runs(request: Request, query: Annotated[RunsQuery, Query()]) -> Response:
     """Return the latest runs of the retraining, the newest first."""
-    runs = [_told(request, run) for run in services_of(request).runs.all(limit=query.n)]
-    return as_json(about(request) | {"runs": runs})
+    runs = services_of(request).runs.all(limit=query.n)
+    tag = _tag(request, *runs)
+    if (same := known(request, tag)) is not None:
+        return same
+    return tagged(as_json(about(request) | {"runs": [_told(request, run) for run in runs]}), tag)
 
 
 @router.get(
     "/runs/{run_id}",
     summary="One run of the retraining",
     response_model=RunAnswer,
-    responses=problems_of(404, 422, 503),
+    responses=NOT_MODIFIED | problems_of(404, 422, 503),
     dependencies=[needs("admin")],
 )
 def show_run(request: Request, run_id: RunPath) -> Response:
     """Return a run with its steps and its settings."""
     run = services_of(request).runs.find(run_id)
-    return as_json(about(request) | _told(request, run) | {"config": run.config})
+    tag = _tag(request, run)
+    if (same := known(request, tag)) is not None:
+        return same
+    return tagged(as_json(about(request) | _told(request, run) | {"config": run.config}), tag)
+
+
+def _tag(request: Request, *runs: Run) -> str:
+    """What is told of runs follows from their records and from which reports are still there, which never change."""
+    bundles = services_of(request).current.bundles
+    there = {*bundles.versions()} if runs else set()
+    return tag_of("runs", [(run, run.version in there) for run in runs])
 
 
 def _told(request: Request, run: Run) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The routes of lists about products and moments: what is bought together, what is in demand, what is new.
 
-They are not recorded, and are the same for everybody unless a user is named for the order of what is new; what they are
-ordered by stands in `serving.surfaces`.
+They are not recorded, and are the same for everybody unless a user is named for the order of what is new, so the others
+have an ETag; what they are ordered by stands in `serving.surfaces`.
 """
 
 from collections.abc import Callable
@@ -14,9 +14,10 @@ from pydantic import Field
 
 from serving.answer import Answer, Filter, RecommendRequest
 from serving.api.admission import needs
+from serving.api.conditional import NOT_MODIFIED, Facts, answered_unless_known
 from serving.api.holding import Served
 from serving.api.ids import Id, UserId
-from serving.api.routes import ProductPath, answered, problems_of, require_json
+from serving.api.routes import ProductPath, problems_of, require_json
 from serving.api.schemas import SurfaceAnswer
 from serving.api.services import Services
 from serving.api.shape import shape_surface
@@ -35,6 +36,8 @@ Budget = Annotated[
         examples=[25],
     ),
 ]
+Look = tuple[Facts | None, Callable[[], Answer]]
+"""What a list follows from, None where that is more than model, state and request; and what finds it."""
 router = APIRouter(prefix="/v1", tags=["surfaces"])
 _READ = needs("read")
 
@@ -76,7 +79,7 @@ class BasketBody(Body):
     "/bought-together/{product_id:path}",
     summary="What customers had together with one product",
     response_model=SurfaceAnswer,
-    responses=problems_of(404, 422, 503),
+    responses=NOT_MODIFIED | problems_of(404, 422, 503),
     dependencies=[_READ],
 )
 async def together_with(
@@ -106,43 +109,52 @@ async def together_with_basket(request: Request, body: BasketBody) -> Response:
     "/trending",
     summary="What is in demand now",
     response_model=SurfaceAnswer,
-    responses=problems_of(422, 503),
+    responses=NOT_MODIFIED | problems_of(422, 503),
     dependencies=[_READ],
 )
 async def in_demand(request: Request, query: Annotated[SimilarQuery, Query()]) -> Response:
     """Return the products that most was done with of late, events of this moment included."""
 
-    def find(services: Services, served: Served) -> Answer:
-        since = services.recent.counts(after=served.bundle.events_applied)
-        words = served.ready.words(query.lang, query.surface)
+    def look(services: Services, served: Served) -> Look:
+        since = services.recent.counted(after=served.bundle.events_applied)
         bounds = services.ruled(query.filter(), "trending")
-        return trending(served.ready, since, n=query.n, offset=query.offset, filter=bounds, words=words)
 
-    return await _answer(request, find)
+        def find() -> Answer:
+            words = served.ready.words(query.lang, query.surface)
+            return trending(served.ready, since.counts, n=query.n, offset=query.offset, filter=bounds, words=words)
+
+        return (query, bounds, since.digest), find
+
+    return await _answer(request, look)
 
 
 @router.get(
     "/new",
     summary="What is new in the shop",
     response_model=SurfaceAnswer,
-    responses=problems_of(422, 503),
+    responses=NOT_MODIFIED | problems_of(422, 503),
     dependencies=[_READ],
 )
 async def new_products(request: Request, query: Annotated[NewQuery, Query()]) -> Response:
     """Return the newest products, or with `user` those of them first that the user likes most."""
 
-    def find(services: Services, served: Served) -> Answer:
-        return newest(
-            served.ready,
-            n=query.n,
-            offset=query.offset,
-            days=query.days,
-            taste=None if query.user is None else taste_of(services, served, query.user),
-            filter=services.ruled(query.filter(), "new"),
-            words=served.ready.words(query.lang, query.surface),
-        )
+    def look(services: Services, served: Served) -> Look:
+        bounds = services.ruled(query.filter(), "new")
 
-    return await _answer(request, find)
+        def find() -> Answer:
+            return newest(
+                served.ready,
+                n=query.n,
+                offset=query.offset,
+                days=query.days,
+                taste=None if query.user is None else taste_of(services, served, query.user),
+                filter=bounds,
+                words=served.ready.words(query.lang, query.surface),
+            )
+
+        return (query, bounds) if query.user is None else None, find
+
+    return await _answer(request, look)
 
 
 def taste_of(services: Services, served: Served, user_id: str) -> Float[np.ndarray, " product"]:
@@ -153,16 +165,21 @@ def taste_of(services: Services, served: Served, user_id: str) -> Float[np.ndarr
 
 
 async def _together(request: Request, basket: Basket, asked: TogetherQuery | BasketBody) -> Response:
-    def find(services: Services, served: Served) -> Answer:
-        words = served.ready.words(asked.lang, asked.surface)
+    def look(services: Services, served: Served) -> Look:
         bounds = services.ruled(asked.filter(), "bought_together")
-        return bought_together(served.ready, basket, n=asked.n, offset=asked.offset, filter=bounds, words=words)
 
-    return await _answer(request, find)
+        def find() -> Answer:
+            words = served.ready.words(asked.lang, asked.surface)
+            return bought_together(served.ready, basket, n=asked.n, offset=asked.offset, filter=bounds, words=words)
+
+        return (basket, asked, bounds), find
+
+    return await _answer(request, look)
 
 
-async def _answer(request: Request, find: Callable[[Services, Served], Answer]) -> Response:
-    def shaped(services: Services, served: Served) -> dict[str, Any]:
-        return shape_surface(find(services, served), served.cards, stamp=services.stamp(request))
+async def _answer(request: Request, look: Callable[[Services, Served], Look]) -> Response:
+    def shaped(services: Services, served: Served) -> tuple[Facts | None, Callable[[], dict[str, Any]]]:
+        facts, find = look(services, served)
+        return facts, lambda: shape_surface(find(), served.cards, stamp=services.stamp(request))
 
-    return await answered(request, shaped, is_short=True)
+    return await answered_unless_known(request, shaped, is_short=True)

@@ -7,6 +7,7 @@ from serving.client.care_wishes import Rule
 from serving.client.clients import AsyncWhycart, Whycart
 from serving.client.errors import (
     ApiError,
+    Changed,
     ConnectionFailed,
     Forbidden,
     InvalidRequest,
@@ -25,6 +26,7 @@ from serving.client.wishes import Event, Explain, Impression, Product, SessionEv
 __all__ = [
     "ApiError",
     "AsyncWhycart",
+    "Changed",
     "ConnectionFailed",
     "Event",
     "Explain",

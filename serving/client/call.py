@@ -17,7 +17,7 @@ PATIENCE_S, PATIENCE_OF_GRAPH_S = 10.0, 40.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call(Generic[Answer]):
-    """A question to the API. Each may be asked again: events and products are known by their ids."""
+    """A question to the API. Each without a tag may be asked again: events and products are known by their ids."""
 
     method: Literal["GET", "POST", "PUT", "DELETE"]
     route: str
@@ -28,6 +28,8 @@ class Call(Generic[Answer]):
     """Path and parameters, as they go into an address."""
     content: bytes | None = None
     """JSON, of a POST or PUT."""
+    if_match: str | None = None
+    """Tag of what is changed, as it was read; None: whatever it is by now."""
     is_repeated: bool = True
     """Whether it is asked again when the API cannot answer now."""
     patience_s: float = PATIENCE_S
@@ -73,22 +75,36 @@ def post(
     return Call(method="POST", route=route, answer=answer, target=target, content=content, patience_s=patience_s)
 
 
-def put(route: str, answer: type[Answer], body: Mapping[str, object], /, **names: str) -> Call[Answer]:
+def put(
+    route: str, answer: type[Answer], body: Mapping[str, object], /, *, if_match: str | None = None, **names: str
+) -> Call[Answer]:
     """Return the wish that something stands as the body says; fields that are None are left out.
 
     Raises:
         WrongArgument: a value that JSON cannot hold, or a time without a zone.
     """
-    return Call(method="PUT", route=route, answer=answer, target=_path(route, names), content=_content(body))
+    target, content = _path(route, names), _content(body)
+    # One that was done and whose answer was lost would be told that somebody else changed the thing.
+    repeated = if_match is None
+    return Call(
+        method="PUT",
+        route=route,
+        answer=answer,
+        target=target,
+        content=content,
+        if_match=if_match,
+        is_repeated=repeated,
+    )
 
 
 def _content(body: Mapping[str, object]) -> bytes:
     return to_json({name: value for name, value in body.items() if value is not None})
 
 
-def delete(route: str, answer: type[Answer], /, **names: str) -> Call[Answer]:
+def delete(route: str, answer: type[Answer], /, *, if_match: str | None = None, **names: str) -> Call[Answer]:
     """Return the wish that something goes."""
-    return Call(method="DELETE", route=route, answer=answer, target=_path(route, names))
+    target, repeated = _path(route, names), if_match is None
+    return Call(method="DELETE", route=route, answer=answer, target=target, if_match=if_match, is_repeated=repeated)
 
 
 def to_json(value: object) -> bytes:

@@ -54,6 +54,13 @@ class AskCypherOptions(TypedDict, total=False):
     """Most rows of the answer."""
 
 
+class DeleteRuleOptions(TypedDict, total=False):
+    """What `delete_rule` may be told."""
+
+    if_match: str | None
+    """`etag` of the rule as it was read: nothing is done if somebody changed it meanwhile."""
+
+
 class ListRunsOptions(TypedDict, total=False):
     """What `list_runs` may be told."""
 
@@ -102,6 +109,8 @@ class TellUptakeOptions(TypedDict, total=False):
 class WriteRuleOptions(TypedDict, total=False):
     """What `write_rule` may be told."""
 
+    if_match: str | None
+    """`etag` of the rule as it was read: nothing is done if somebody changed it meanwhile."""
     ends_at: datetime | None
     """ISO 8601; null: never."""
     filter: str | None

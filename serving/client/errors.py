@@ -84,6 +84,10 @@ class NotFound(Refused):
     """What is asked about is not there (404)."""
 
 
+class Changed(Refused):
+    """What should be changed is no longer as it was read (412)."""
+
+
 class TooManyRequests(Refused):
     """The key was used too often (429)."""
 
@@ -100,6 +104,7 @@ _KINDS: Mapping[int, type[Refused]] = {
     401: Unauthorized,
     403: Forbidden,
     404: NotFound,
+    412: Changed,
     429: TooManyRequests,
     502: Unavailable,
     503: Unavailable,

@@ -149,6 +149,8 @@ def _request(call: Call[T], how: Manners, build: Callable[..., httpx.Request], r
     headers = {"Accept": "application/json, text/plain", "X-Request-ID": request_id}
     if how.api_key is not None:
         headers["X-API-Key"] = how.api_key
+    if call.if_match is not None:
+        headers["If-Match"] = call.if_match
     if call.content is not None:
         headers["Content-Type"] = "application/json"
     timeout_s = how.timeout_s or call.patience_s

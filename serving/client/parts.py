@@ -65,6 +65,8 @@ class KeptRule:
     changed_at: str
     """When it was written last."""
     ends_at: str | None
+    etag: str
+    """Of the rule as it is kept, for `If-Match`; another one whenever it is written."""
     filter: str | None
     lists: list[Literal["recommend", "similar", "bought_together", "trending", "new"]]
     most: int | None

@@ -118,8 +118,10 @@ def rules() -> Call[care.RulesAnswer]:
 
 
 def write_rule(name: str, action: str, **options: Unpack[care_wishes.WriteRuleOptions]) -> Call[care.RuleWrittenAnswer]:
-    """Write a business rule in place of the one of its name."""
-    return put("/v1/rules/{name}", care.RuleWrittenAnswer, {"action": action, **options}, name=name)
+    """Write a business rule in place of the one of its name; with `if_match` only if it has that `etag`."""
+    if_match = options.pop("if_match", None)
+    body = {"action": action, **options}
+    return put("/v1/rules/{name}", care.RuleWrittenAnswer, body, if_match=if_match, name=name)
 
 
 def preview_rule(name: str, **options: Unpack[care_wishes.PreviewRuleOptions]) -> Call[care.PreviewAnswer]:
@@ -127,9 +129,9 @@ def preview_rule(name: str, **options: Unpack[care_wishes.PreviewRuleOptions]) -
     return post("/v1/rules/{name}/preview", care.PreviewAnswer, options, name=name)
 
 
-def delete_rule(name: str) -> Call[care.RuleDeletedAnswer]:
-    """Delete a business rule."""
-    return delete("/v1/rules/{name}", care.RuleDeletedAnswer, name=name)
+def delete_rule(name: str, **options: Unpack[care_wishes.DeleteRuleOptions]) -> Call[care.RuleDeletedAnswer]:
+    """Delete a business rule; with `if_match` only if it has that `etag`."""
+    return delete("/v1/rules/{name}", care.RuleDeletedAnswer, if_match=options.get("if_match"), name=name)
 
 
 def queries() -> Call[care.QueriesAnswer]:

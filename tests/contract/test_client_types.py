@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from bench.client_types import BY_POST, class_name, formatted, main, render
+from bench.client_types import BY_POST, class_name, formatted, main, parameter_name, render
 from serving.client import AsyncWhycart, Whycart, answers, care, care_wishes, items, parts, routes, wishes
 from serving.client.call import Call
 from serving.client.clients import _Route
@@ -117,7 +117,7 @@ def test_every_route_has_a_method_of_both_clients() -> None:
 @pytest.mark.parametrize("name", ASKED)
 def test_every_parameter_and_field_of_a_route_is_taken(name: str) -> None:
     route = route_of(ASKED[name])
-    wanted = {one["name"] for one in route.get("parameters", ())}
+    wanted = {parameter_name(one) for one in route.get("parameters", ())}
     for content in route.get("requestBody", {}).get("content", {}).values():
         wanted |= set(resolved(content["schema"])["properties"])
 

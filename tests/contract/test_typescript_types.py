@@ -31,7 +31,7 @@ def test_every_field_of_every_shape_is_in_the_types() -> None:
 
 def test_every_parameter_is_in_the_types() -> None:
     for name in _parameters():
-        assert re.search(rf"^                {name}\??: ", WRITTEN, flags=re.MULTILINE), name
+        assert re.search(rf"^                \"?{name}\"?\??: ", WRITTEN, flags=re.MULTILINE), name
 
 
 def _parameters() -> Iterator[str]:

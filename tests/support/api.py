@@ -14,6 +14,7 @@ from kg.store import GraphStore
 from serving.api.app import create_app
 from serving.audit_config import AuditConfig
 from serving.events import EventLog
+from serving.reason_config import ReasonConfig
 
 
 @contextlib.contextmanager
@@ -26,6 +27,7 @@ def running_api(
     check_every_s: float = 0.02,
     audit: AuditConfig | None = None,
     pseudonyms: Secret | None = None,
+    reasons: ReasonConfig | None = None,
 ) -> Iterator[TestClient]:
     """Give a client of an API whose event log lies in `folder`."""
     log = EventLog.open(folder / "state.db")
@@ -37,6 +39,7 @@ def running_api(
         check_every_s=check_every_s,
         audit=audit,
         pseudonyms=pseudonyms,
+        reasons=reasons,
     )
     with TestClient(app) as client:
         yield client

@@ -74,7 +74,7 @@ def saying(*script: Said) -> Iterator[tuple[str, Heard]]:
             self.end_headers()
             self.wfile.write(line.body)
 
-        do_GET = do_POST = do_DELETE = answer  # noqa: N815  # as http.server calls them
+        do_GET = do_POST = do_PUT = do_DELETE = answer  # noqa: N815  # as http.server calls them
 
         def log_message(self, format: str, *args: object) -> None:
             """Say nothing."""

@@ -1613,6 +1613,12 @@ export interface components {
              */
             ends_at: string | null;
             /**
+             * Etag
+             * @description Of the rule as it is kept, for `If-Match`; another one whenever it is written.
+             * @example "0f5b9c6a4e1d3b7c8a2f6e90"
+             */
+            etag: string;
+            /**
              * Filter
              * @example category = "Tea"
              */
@@ -4869,11 +4875,20 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    /** @description Of what is said; `If-None-Match` with it asks whether it still holds. */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["SurfaceAnswer"];
                 };
+            };
+            /** @description What `If-None-Match` names still holds; nothing was computed, and there is no body. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description A key is needed, and none that is good was given. */
             401: {
@@ -5264,11 +5279,20 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    /** @description Of what is said; `If-None-Match` with it asks whether it still holds. */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["QueriesAnswer"];
                 };
+            };
+            /** @description What `If-None-Match` names still holds; nothing was computed, and there is no body. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description A key is needed, and none that is good was given. */
             401: {
@@ -5904,11 +5928,20 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    /** @description Of what is said; `If-None-Match` with it asks whether it still holds. */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["SurfaceAnswer"];
                 };
+            };
+            /** @description What `If-None-Match` names still holds; nothing was computed, and there is no body. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description A key is needed, and none that is good was given. */
             401: {
@@ -6535,11 +6568,20 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    /** @description Of what is said; `If-None-Match` with it asks whether it still holds. */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["RulesAnswer"];
                 };
+            };
+            /** @description What `If-None-Match` names still holds; nothing was computed, and there is no body. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description A key is needed, and none that is good was given. */
             401: {
@@ -6582,7 +6624,10 @@ export interface operations {
     write_rule_v1_rules__name__put: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description `etag` of the rule as it was read: nothing is done if somebody changed it meanwhile. */
+                "If-Match"?: string | null;
+            };
             path: {
                 /** @description Name. */
                 name: string;
@@ -6640,6 +6685,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The rule has no version that If-Match names. */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description The body is larger than 1 MiB. */
             413: {
                 headers: {
@@ -6690,7 +6744,10 @@ export interface operations {
     delete_rule_v1_rules__name__delete: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description `etag` of the rule as it was read: nothing is done if somebody changed it meanwhile. */
+                "If-Match"?: string | null;
+            };
             path: {
                 /** @description Name. */
                 name: string;
@@ -6728,6 +6785,15 @@ export interface operations {
             };
             /** @description No such product, or no such list. */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The rule has no version that If-Match names. */
+            412: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -6896,11 +6962,20 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    /** @description Of what is said; `If-None-Match` with it asks whether it still holds. */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["RunsAnswer"];
                 };
+            };
+            /** @description What `If-None-Match` names still holds; nothing was computed, and there is no body. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description A key is needed, and none that is good was given. */
             401: {
@@ -6964,11 +7039,20 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    /** @description Of what is said; `If-None-Match` with it asks whether it still holds. */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["RunAnswer"];
                 };
+            };
+            /** @description What `If-None-Match` names still holds; nothing was computed, and there is no body. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description A key is needed, and none that is good was given. */
             401: {
@@ -7064,11 +7148,20 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    /** @description Of what is said; `If-None-Match` with it asks whether it still holds. */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["SearchAnswer"];
                 };
+            };
+            /** @description What `If-None-Match` names still holds; nothing was computed, and there is no body. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description A key is needed, and none that is good was given. */
             401: {
@@ -7247,11 +7340,20 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    /** @description Of what is said; `If-None-Match` with it asks whether it still holds. */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["SurfaceAnswer"];
                 };
+            };
+            /** @description What `If-None-Match` names still holds; nothing was computed, and there is no body. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description A key is needed, and none that is good was given. */
             401: {
