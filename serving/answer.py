@@ -88,6 +88,10 @@ class RecommendRequest:
     """How many of the best to skip; 0 or more."""
     shown: tuple[int, ...] = ()
     """Marks of the products of the pages before (`serving.cursor`), which are left out; ranks go on behind them."""
+    shown_most: int = 0
+    """How often the user may be shown a product without choosing it before others come first; 0: as often as may be."""
+    shown_often: tuple[int, ...] = ()
+    """Marks of the products that were shown so often (`serving.showings`), which come last."""
     filter: Filter = field(default_factory=Filter)
     diversity: float = 0.0
     """How much unlike each other the items are to be; 0: the best ones, whatever they are like, to 1."""
@@ -204,7 +208,7 @@ class Answer:
     events_used: int
     """Events of the history that took part."""
     removed: dict[str, int]
-    """Products left out, by cause: `filter`, `seen`, `rule`."""
+    """Products left out, by cause: `filter`, `seen`, `not_seen`, `rule`, `shown`, `shown_often`."""
     rules: tuple[str, ...] = ()
     """Rules of the shop that the list was made by."""
     next_cursor: str | None = None

@@ -41,7 +41,7 @@ class Explanation:
     n: int
     """Length of the list that was asked about."""
     removed_by: str | None
-    """What keeps it out of lists: `unavailable`, `filter`, `rule`, `seen`; None: nothing."""
+    """What keeps it out of lists: `unavailable`, `filter`, `rule`, `seen`, `shown_often`; None: nothing."""
     in_top: bool
     """Whether it is among the n best that may be recommended."""
     by_kernel: dict[str, float]
@@ -113,7 +113,7 @@ def explain(
     past = past_of(bundle, events, request)
     history = past.read()
     lap("history")
-    question = Question(ready, product, request.filter, request.offset + request.n)
+    question = Question(ready, product, request.filter, request.offset + request.n, request.shown_often)
     spread = bundle.scorer.spread(history)
     standing = question.judge(spread.scores, history)
     lap("score")

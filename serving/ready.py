@@ -107,6 +107,10 @@ class Ready:
             self.arranged(wish.rules).hide(allowed, removed)
         return allowed, removed
 
+    def unmarked(self, allowed: Bool[np.ndarray, " product"], marks: tuple[int, ...]) -> Bool[np.ndarray, " product"]:
+        """Return what is allowed without the products of some marks; without marks it is the same object."""
+        return allowed & ~np.isin(self.marks, np.array(marks, dtype=np.uint32)) if marks else allowed
+
     def arranged(self, rules: tuple[Rule, ...]) -> Arrangement:
         """Return the rules of one list, laid out; those laid out last are kept."""
         found = self.arrangements.get(rules)

@@ -1,5 +1,7 @@
 """How an answer comes about, as a story: history -> score -> filter -> rank -> vary -> keep places -> rules -> explain.
 
+What a user was shown often and never chose comes after everything else.
+
 Everything is read from one bundle; there is no call to a database and no torch.
 """
 
@@ -53,13 +55,16 @@ def recommend(ready: Ready, events: EventReader, request: RecommendRequest, *, n
     lap("score")
     allowed, removed = ready.allow(request.filter, history)
     if request.shown:
-        shown = np.isin(ready.marks, np.array(request.shown, dtype=np.uint32))
-        removed["shown"] = int((allowed & shown).sum())
-        allowed &= ~shown
+        left = ready.unmarked(allowed, request.shown)
+        removed["shown"] = int(allowed.sum() - left.sum())
+        allowed = left
     lap("filter")
     best = _Best(ready, request)
-    arranged = ready.arranged(request.filter.rules)
-    ordered = arranged.order(spread.scores, allowed, k=best.wanted, best=best, after=len(request.shown))
+    arranged, fresh = ready.arranged(request.filter.rules), ready.unmarked(allowed, request.shown_often)
+    ordered = arranged.order(spread.scores, fresh, k=best.wanted, best=best, pinnable=allowed, after=len(request.shown))
+    if request.shown_often:
+        ordered = _with_last(ordered, spread.scores, allowed & ~fresh, k=best.wanted)
+        removed["shown_often"] = int((allowed & ~fresh).sum()) - int((~fresh[ordered.rows]).sum())
     lap("rank")
     ranked, first = ordered.rows[request.offset :], request.offset + len(request.shown) + 1
     items = explain_items(ready, ranked, spread, user=past.user, paths=request.paths, first_rank=first, words=words)
@@ -73,6 +78,16 @@ def recommend(ready: Ready, events: EventReader, request: RecommendRequest, *, n
     answer = marked(arranged, answer, ranked, ordered.pinned, words)
     lap("reasons")
     return answer
+
+
+def _with_last(ordered: Ordered, scores: Scores, last: Mask, *, k: int) -> Ordered:
+    """A list that is too short, with the best of what comes last at its end; what a rule put in it stands there."""
+    missing = k - len(ordered.rows)
+    if missing <= 0:
+        return ordered
+    waiting = last.copy()
+    waiting[ordered.rows] = False
+    return Ordered(np.concatenate([ordered.rows, top_products(scores, waiting, k=missing)]), ordered.pinned)
 
 
 @dataclass(slots=True)

@@ -21,9 +21,11 @@ from sqlalchemy.dialects.sqlite import insert
 from gnn.bundle import Bundle
 from serving.answer import Answer, Filter, RecommendRequest, SessionEvent
 from serving.audit_config import AuditConfig
+from serving.cursor import mark_of
 from serving.errors import StateError, UnknownRecommendation
 from serving.events import EventLog
 from serving.impressions import Impressions
+from serving.showings import Showings, pack
 from serving.state import RECOMMENDATIONS, StateFile, open_state, translated
 
 Kind = Literal["recommend", "similar"]
@@ -84,6 +86,8 @@ class Record:
     """Last number of the event log that counted; None: the log was not read."""
     answer: bytes
     """The answer as it was sent, JSON."""
+    shown: bytes | None = None
+    """What the user was shown by marks (`serving.showings`); None: nothing, or the record was read back."""
 
     @property
     def kind(self) -> Kind:
@@ -116,6 +120,8 @@ class RecordLog(StateFile):
         self.config = config
         self.impressions = Impressions(path, engine, config)
         """What was seen of the lists."""
+        self.showings = Showings(path, engine)
+        """What users were shown."""
 
     @classmethod
     def open(cls, path: Path, config: AuditConfig) -> "RecordLog":
@@ -268,7 +274,15 @@ def record_of(
         events_after=bundle.events_applied,
         events_until=moment.until,
         answer=sent,
+        shown=_shown(wish, answer),
     )
+
+
+def _shown(wish: RecommendRequest | SimilarRequest, answer: Answer) -> bytes | None:
+    """What is kept of a list that is for a user's eyes; what an application had put in order may be for nobody's."""
+    if not isinstance(wish, RecommendRequest) or wish.user_id is None or wish.filter.only_ids is not None:
+        return None
+    return pack(wish.offset + len(wish.shown) + 1, [mark_of(item.product_id) for item in answer.items])
 
 
 _WISHES: Mapping[Kind, TypeAdapter[Any]] = {
@@ -296,6 +310,7 @@ def _row_of(record: Record) -> dict[str, object]:
         "events_after": record.events_after,
         "events_until": record.events_until,
         "answer": zlib.compress(record.answer, _LEVEL),
+        "shown": record.shown,
     }
 
 

@@ -10,7 +10,11 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from gnn.score import top_products
+from serving.audit_config import AuditConfig
 from serving.errors import ConfigError
+
+MAX_SHOWN = 1000
+"""Most showings that a bound may allow."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,10 +23,37 @@ class ListsConfig:
 
     new_every: int = 10
     """One of so many places is kept for a product that is new and that nobody had yet; 0: none."""
+    shown_most: int = 0
+    """A product that a user was shown so often in `shown_days`, and did nothing with since, comes after all others
+    until the days are over; 0: no bound. Counted from the recorded lists ([audit])."""
+    shown_days: int = 7
+    """How long a showing counts, in days; at most as long as lists are recorded."""
 
     def __post_init__(self) -> None:
         if self.new_every < 0:
             raise ConfigError(f"[lists] new_every must be 0 or more, got {self.new_every}")
+        if not 0 <= self.shown_most <= MAX_SHOWN:
+            raise ConfigError(f"[lists] shown_most must be between 0 and {MAX_SHOWN}, got {self.shown_most}")
+        if self.shown_days < 1:
+            raise ConfigError(f"[lists] shown_days must be at least 1, got {self.shown_days}")
+
+    def check_records(self, audit: AuditConfig) -> None:
+        """Make sure that there is something to count showings from.
+
+        Raises:
+            ConfigError: no list is recorded, or not for as long as a showing counts.
+        """
+        if not self.shown_most:
+            return
+        if not audit.enabled:
+            raise ConfigError(
+                "[lists] shown_most counts recorded lists, and [audit] enabled is false; record them, or set it to 0"
+            )
+        if self.shown_days > audit.keep_days:
+            raise ConfigError(
+                f"[lists] shown_days is {self.shown_days}, and lists are recorded for {audit.keep_days} days "
+                "([audit] keep_days); lower the one or raise the other"
+            )
 
 
 def with_new(

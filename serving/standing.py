@@ -42,6 +42,13 @@ class Question:
     filter: Filter
     n: int
     """Length of the list; at least 1."""
+    shown_often: tuple[int, ...] = ()
+    """Marks of the products that come last, as the user was shown them too often."""
+
+    @property
+    def comes_last(self) -> bool:
+        """Whether the user was shown the product too often."""
+        return int(self.ready.marks[self.product]) in self.shown_often
 
     @property
     def excludes_seen(self) -> bool:
@@ -66,7 +73,13 @@ class Question:
         own = scores[self.product]
         ahead = scores > own
         ahead[: self.product] |= scores[: self.product] == own
-        rank = int((ahead & allowed).sum()) + 1
+        fresh = self.ready.unmarked(allowed, self.shown_often)
+        before = ahead
+        if self.comes_last:
+            before = ahead | fresh
+        else:
+            allowed = fresh
+        rank = int((before & allowed).sum()) + 1
         others = allowed.copy()
         others[self.product] = False
         found = scores[others]

@@ -66,9 +66,19 @@ RECOMMENDATIONS = sa.Table(
     sa.Column("events_after", sa.Integer, nullable=False),
     sa.Column("events_until", sa.Integer),
     sa.Column("answer", sa.LargeBinary, nullable=False),
+    sa.Column("shown", sa.LargeBinary),
 )
-"""Lists as they were answered; `request` and `answer` are JSON, compressed with zlib."""
+"""Lists as they were answered; `request` and `answer` are JSON, compressed with zlib; `shown` is what a user was shown
+by marks (`serving.showings`), of lists that are for a user's eyes."""
 sa.Index("recommendations_of_user", RECOMMENDATIONS.c.user_id, sqlite_where=RECOMMENDATIONS.c.user_id.is_not(None))
+sa.Index(
+    "recommendations_shown",
+    RECOMMENDATIONS.c.user_id,
+    RECOMMENDATIONS.c.at_ms,
+    RECOMMENDATIONS.c.recommendation_id,
+    RECOMMENDATIONS.c.shown,
+    sqlite_where=RECOMMENDATIONS.c.shown.is_not(None),
+)
 IMPRESSIONS = sa.Table(
     "impressions",
     METADATA,
@@ -151,7 +161,7 @@ _STEPS: tuple[tuple[sa.Table | sa.Column[Any], ...], ...] = (
     (DELETIONS,),
     (RULES,),
     (IMPRESSIONS, EVENTS.c.recommendation_id),
-    (API_KEYS.c.last_used_at_ms,),
+    (API_KEYS.c.last_used_at_ms, RECOMMENDATIONS.c.shown),
 )
 """Tables, and columns of earlier tables, that each format version added, version 1 first."""
 

@@ -31,13 +31,15 @@ class CauseKind(StrEnum):
     """A rule of the shop hides it."""
     SEEN = "seen"
     """The user had it before, and such products are left out."""
+    SHOWN_OFTEN = "shown_often"
+    """The user was shown it often and did not choose it, so others come first."""
     NO_EVIDENCE = "no_evidence"
     """Nothing that the user did speaks for it or against it."""
     OUTSCORED = "outscored"
     """Others have more evidence."""
 
 
-BLOCKING = frozenset({CauseKind.UNAVAILABLE, CauseKind.FILTER, CauseKind.RULE, CauseKind.SEEN})
+BLOCKING = frozenset({CauseKind.UNAVAILABLE, CauseKind.FILTER, CauseKind.RULE, CauseKind.SEEN, CauseKind.SHOWN_OFTEN})
 """Causes that no score overcomes."""
 
 
@@ -104,7 +106,10 @@ def find_causes(question: Question, history: History, standing: Standing) -> tup
         often = "once" if had == 1 else f"{had} times"
         text = f"It is in the history ({often}), and products of the history are left out"
         found.append(Cause(CauseKind.SEEN, text))
-    if standing.rank > question.n:
+    if question.comes_last and standing.rank > question.n:
+        text = "It was shown to the user often of late and not chosen, so all others come first"
+        found.append(Cause(CauseKind.SHOWN_OFTEN, text))
+    elif standing.rank > question.n:
         found.append(_evidence_cause(question, history, standing))
     return tuple(found)
 

@@ -95,6 +95,7 @@ async def home(request: Request, user_id: UserPath, query: Annotated[HomeQuery, 
         wish = replace(wish, filter=services.ruled(wish.filter))
         since = services.recent.counts(after=served.bundle.events_applied)
         moment = moment_of(services.log, wish.user_id)
+        wish = services.counted(wish, now_ms=moment.now_ms)
         found = home_of(served.ready, moment, since, wish, rows=query.rows, now_ms=moment.now_ms)
         return shape_home(found, served.cards)
 

@@ -36,7 +36,7 @@ from serving.errors import EventsError
 from serving.events import PENDING, unknown_type
 from serving.explain import Explanation, explain
 from serving.recommend import recommend, similar
-from serving.records import Moment, SimilarRequest, moment_of, new_recommendation_id, record_of
+from serving.records import Moment, SimilarRequest, clock_ms, moment_of, new_recommendation_id, record_of
 from serving.runs import alarms_of
 from serving.stages import lap
 
@@ -169,7 +169,8 @@ def explain_product(request: Request, query: Annotated[ExplainQuery, Query()]) -
 
     With `what_if` also the smallest change of the history that would turn the answer over, which takes longer.
     """
-    return _explain(request, query.product, _ruled(request, query.wish()), what_if=query.what_if)
+    wish = query.wish(services_of(request).lists)
+    return _explain(request, query.product, _ruled(request, wish), what_if=query.what_if)
 
 
 @router.post(
@@ -183,7 +184,8 @@ def explain_product(request: Request, query: Annotated[ExplainQuery, Query()]) -
 def explain_product_to_session(request: Request, body: ExplainBody) -> Response:
     """Return the same for a user, for the events of a session, or for both together."""
     _check_types(request, body.events)
-    return _explain(request, body.product_id, _ruled(request, body.wish()), what_if=body.what_if)
+    wish = body.wish(services_of(request).lists)
+    return _explain(request, body.product_id, _ruled(request, wish), what_if=body.what_if)
 
 
 @health.get("/health/live", tags=["operation"], summary="Whether the process answers", response_model=Live)
@@ -244,12 +246,13 @@ async def _recommend(request: Request, wish: RecommendRequest, **more: list[str]
 
     def work() -> Response:
         moment = moment_of(services.log, wish.user_id)
+        asked = services.counted(wish, now_ms=moment.now_ms)
 
         def find(served: Served) -> Answer:
-            return recommend(served.ready, moment, wish, now_ms=moment.now_ms)
+            return recommend(served.ready, moment, asked, now_ms=moment.now_ms)
 
         answer, served = services.current.ask(wish.user_id, find, is_empty=lambda answer: not answer.items)
-        return _list(request, answer, served, wish=wish, moment=moment, **more)
+        return _list(request, answer, served, wish=asked, moment=moment, **more)
 
     return await compute(services, work, is_short=wish.n * (1 + 3 * wish.paths) <= _SHORT)
 
@@ -271,11 +274,12 @@ def _explain(request: Request, product_id: str, wish: RecommendRequest, *, what_
     services = services_of(request)
 
     def find(served: Served) -> Explanation:
-        return explain(served.ready, services.log, product_id, request=wish, what_if=what_if)
+        return explain(served.ready, services.log, product_id, request=asked, what_if=what_if)
 
     lap("request")
     with services.turn:
         lap("turn")
+        asked = services.counted(wish, now_ms=clock_ms())
         found, served = services.current.ask(wish.user_id, find, is_empty=never)
     body = shape_explanation(
         found,

@@ -119,7 +119,7 @@ class RecommendAnswer(_Answer):
     events_used: int = Field(description="Events of the history that took part.", examples=[12])
     items: list[ItemOut]
     removed: dict[str, int] = Field(
-        description="Products left out, by cause: filter, seen, not_seen, rule, shown.",
+        description="Products left out, by cause: filter, seen, not_seen, rule, shown, shown_often.",
         examples=[{"filter": 3, "seen": 12}],
     )
     rules: list[str] = Field(description="Rules of the shop that the list was made by.", examples=[["spring-tea"]])
@@ -256,7 +256,7 @@ class ExplainAnswer(_Answer):
     num_products: int = Field(examples=[1500])
     in_top: bool = Field(description="Whether it is among the `n` best that may be recommended.", examples=[True])
     removed_by: str | None = Field(
-        description="What keeps it out of lists: `unavailable`, `filter`, `rule`, `seen`; null: nothing.",
+        description="What keeps it out of lists: `unavailable`, `filter`, `rule`, `seen` or `shown_often`; null: none.",
         examples=["seen"],
     )
     n: int = Field(description="Length of the list.", examples=[10])

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from fastapi import Request, Response
 from fastapi.concurrency import run_in_threadpool
 
-from serving.answer import Filter
+from cypher.errors import InputError
+from serving.answer import Filter, RecommendRequest
 from serving.api.applier import EventApplier
 from serving.api.asking import GraphDoor
 from serving.api.current import CurrentBundle
@@ -99,6 +100,29 @@ class Services:
         if not rules:
             return bounds
         return replace(bounds, rules=rules if name is None else of_list(rules, name))
+
+    def counted(self, wish: RecommendRequest, *, now_ms: int) -> RecommendRequest:
+        """Return a wish with the products in it that its user was shown too often.
+
+        Args:
+            wish: says how often that is.
+            now_ms: epoch milliseconds that days are counted back from.
+
+        Raises:
+            InputError: no list is recorded, so nobody knows what was shown.
+            StateError: the records cannot be read.
+        """
+        if not wish.shown_most or wish.user_id is None:
+            return wish
+        records = self.recorder.records
+        if not records.config.enabled:
+            raise InputError("shown_most counts recorded lists, and none are recorded ([audit] enabled); leave it out")
+        snapshot = self.current.of(wish.user_id).bundle.snapshot
+        often = records.showings.often(
+            wish.user_id, snapshot, most=wish.shown_most, days=self.lists.shown_days, now_ms=now_ms
+        )
+        lap("showings")
+        return replace(wish, shown_often=often)
 
     def stamp(self, request: Request, *, recommendation_id: str | None = None) -> Stamp:
         """Return what the answer to a request carries, with the time spent so far.

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchem
 from serving.answer import Surface
 from serving.cursor import MAX_CHARACTERS
 from serving.filters import MAX_LENGTH
+from serving.slots import MAX_SHOWN
 
 MAX_N = 500
 MAX_OFFSET = 100_000
@@ -51,6 +52,15 @@ Where = Annotated[str, Field(min_length=1, max_length=MAX_LENGTH)]
 Diversity = Annotated[
     float,
     Field(ge=0, le=1, description="How much unlike each other the items are to be; 0: not at all.", examples=[0.3]),
+]
+ShownMost = Annotated[
+    int,
+    Field(
+        ge=0,
+        le=MAX_SHOWN,
+        description="Times that a product may be shown and not chosen before others come first; 0: no bound.",
+        examples=[3],
+    ),
 ]
 Mode = Annotated[
     Literal["discover", "again", "both"],

@@ -28,6 +28,7 @@ from serving.api.values import (
     Parameters,
     Placement,
     Room,
+    ShownMost,
     Time,
     Where,
     Word,
@@ -96,6 +97,7 @@ class RecommendQuery(SimilarQuery):
     mode: Mode | None = None
     diversity: Diversity = 0.0
     new_every: NewEvery | None = None
+    shown_most: ShownMost | None = None
     personalised: bool = Field(
         True, description="false: the list that everybody gets, whoever asks; the user's events are not read."
     )
@@ -115,6 +117,7 @@ class RecommendQuery(SimilarQuery):
             filter=in_mode(self.filter(exclude_seen=self.exclude_seen), self.mode),
             diversity=self.diversity,
             new_every=_new_every(self.new_every, self.mode, lists),
+            shown_most=lists.shown_most if self.shown_most is None else self.shown_most,
             paths=DEFAULT_PATHS if self.explain == "paths" else 0,
             language=self.lang,
             surface=self.surface,
@@ -152,11 +155,12 @@ class ExplainQuery(_ListQuery):
     lang: Lang | None = None
     surface: Room = "long"
 
-    def wish(self) -> RecommendRequest:
+    def wish(self, lists: ListsConfig) -> RecommendRequest:
         """Return the request whose answer is explained."""
         return RecommendRequest(
             user_id=self.user,
             n=self.n,
+            shown_most=lists.shown_most,
             filter=self.filter(exclude_seen=self.exclude_seen),
             paths=self.paths,
             language=self.lang,
@@ -253,6 +257,7 @@ class RecommendBody(_ListBody):
     mode: Mode | None = None
     diversity: Diversity = 0.0
     new_every: NewEvery | None = None
+    shown_most: ShownMost | None = None
     explain: ExplainIn | None = Field(None, description="Not given: no paths and no contributions.")
     placement: Placement | None = None
     cursor: Cursor | None = None
@@ -270,6 +275,7 @@ class RecommendBody(_ListBody):
             filter=in_mode(wish.filter, self.mode),
             diversity=self.diversity,
             new_every=every,
+            shown_most=lists.shown_most if self.shown_most is None else self.shown_most,
             placement=self.placement,
             shown=_shown(self.cursor, self.offset),
         )
@@ -317,9 +323,9 @@ class ExplainBody(_ListBody):
         False, description="Look for the smallest change of the history that turns the answer over.", examples=[True]
     )
 
-    def wish(self) -> RecommendRequest:
+    def wish(self, lists: ListsConfig) -> RecommendRequest:
         """Return the request whose answer is explained."""
-        return self.request(self.explain)
+        return replace(self.request(self.explain), shown_most=lists.shown_most)
 
 
 def _shown(cursor: str | None, offset: int) -> tuple[int, ...]:

@@ -20,6 +20,7 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.supervisors import Multiprocess
 
+from serving.audit_config import AuditConfig
 from serving.cli.apps import build_app, build_front
 from serving.cli.output import say, warn
 from serving.cli.repeat import beside, parse_plan
@@ -31,6 +32,7 @@ from serving.model_store import open_models
 from serving.reason_config import read_reasons
 from serving.settings import ServeConfig, Settings, load_settings
 from serving.shops import Shop, parse_shops, read_shops, without_keys
+from serving.slots import ListsConfig
 from serving.tracing import check_tracing
 from serving.tracing_config import TracingConfig
 
@@ -73,6 +75,7 @@ def serve(
         read_reasons(project)
         project.saved_filters()
         check_tracing(project.section("tracing", TracingConfig))
+        project.section("lists", ListsConfig).check_records(project.section("audit", AuditConfig))
     jobs = _jobs(settings, is_one=not shops) if with_jobs else contextlib.nullcontext()
     build: Callable[[], ASGIApp]
     if shops:

@@ -81,7 +81,7 @@ class ExplainAnswer:
     rank_of_allowed: int
     """Place among what may be recommended; of a product that may not, the place it would have."""
     removed_by: str | None
-    """What keeps it out of lists: `unavailable`, `filter`, `rule`, `seen`; null: nothing."""
+    """What keeps it out of lists: `unavailable`, `filter`, `rule`, `seen` or `shown_often`; null: none."""
     request_id: str
     took_ms: float
     what_if: WhatIf | None
@@ -172,7 +172,7 @@ class RankAnswer:
     """`cursor` of the page after; null: there is none."""
     recommendation_id: str
     removed: dict[str, int]
-    """Products left out, by cause: filter, seen, not_seen, rule, shown."""
+    """Products left out, by cause: filter, seen, not_seen, rule, shown, shown_often."""
     request_id: str
     rules: list[str]
     """Rules of the shop that the list was made by."""
@@ -209,7 +209,7 @@ class RecommendAnswer:
     """`cursor` of the page after; null: there is none."""
     recommendation_id: str
     removed: dict[str, int]
-    """Products left out, by cause: filter, seen, not_seen, rule, shown."""
+    """Products left out, by cause: filter, seen, not_seen, rule, shown, shown_often."""
     request_id: str
     rules: list[str]
     """Rules of the shop that the list was made by."""

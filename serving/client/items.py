@@ -6,7 +6,7 @@ Written from docs/openapi.json by `make openapi`; not to be changed by hand.
 from dataclasses import dataclass
 from typing import Literal
 
-CauseKind = Literal["unavailable", "filter", "rule", "seen", "no_evidence", "outscored"]
+CauseKind = Literal["unavailable", "filter", "rule", "seen", "shown_often", "no_evidence", "outscored"]
 """What keeps a product out of a list, in one word."""
 
 

@@ -195,6 +195,8 @@ class HomeOptions(ListOptions, total=False):
     """How much unlike each other the items are to be; 0: not at all."""
     new_every: int | None
     """One of so many places is kept for a new product; 0: none. Not given: as the shop set it."""
+    shown_most: int | None
+    """Times that a product may be shown and not chosen before others come first; 0: no bound."""
     personalised: bool
     """false: the list that everybody gets, whoever asks; the user's events are not read."""
     explain: Literal["paths"] | None
@@ -257,6 +259,8 @@ class RecommendToSessionOptions(WishOptions, total=False):
     """How many of the best to skip."""
     placement: str | None
     """Where in the shop the list stands, as the shop calls it; recorded."""
+    shown_most: int | None
+    """Times that a product may be shown and not chosen before others come first; 0: no bound."""
 
 
 class RecommendToUserOptions(ListOptions, total=False):
@@ -272,6 +276,8 @@ class RecommendToUserOptions(ListOptions, total=False):
     """How much unlike each other the items are to be; 0: not at all."""
     new_every: int | None
     """One of so many places is kept for a new product; 0: none. Not given: as the shop set it."""
+    shown_most: int | None
+    """Times that a product may be shown and not chosen before others come first; 0: no bound."""
     personalised: bool
     """false: the list that everybody gets, whoever asks; the user's events are not read."""
     explain: Literal["paths"] | None

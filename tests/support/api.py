@@ -15,6 +15,7 @@ from serving.api.app import create_app
 from serving.audit_config import AuditConfig
 from serving.events import EventLog
 from serving.reason_config import ReasonConfig
+from serving.slots import ListsConfig
 
 
 @contextlib.contextmanager
@@ -28,6 +29,7 @@ def running_api(
     audit: AuditConfig | None = None,
     pseudonyms: Secret | None = None,
     reasons: ReasonConfig | None = None,
+    lists: ListsConfig | None = None,
 ) -> Iterator[TestClient]:
     """Give a client of an API whose event log lies in `folder`."""
     log = EventLog.open(folder / "state.db")
@@ -40,6 +42,7 @@ def running_api(
         audit=audit,
         pseudonyms=pseudonyms,
         reasons=reasons,
+        lists=lists,
     )
     with TestClient(app) as client:
         yield client

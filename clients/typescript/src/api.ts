@@ -835,7 +835,7 @@ export interface components {
          * @description What keeps a product out of a list, in one word.
          * @enum {string}
          */
-        CauseKind: "unavailable" | "filter" | "rule" | "seen" | "no_evidence" | "outscored";
+        CauseKind: "unavailable" | "filter" | "rule" | "seen" | "shown_often" | "no_evidence" | "outscored";
         /**
          * CauseOut
          * @description One thing that keeps a product out of a list.
@@ -1237,7 +1237,7 @@ export interface components {
             rank_of_allowed: number;
             /**
              * Removed By
-             * @description What keeps it out of lists: `unavailable`, `filter`, `rule`, `seen`; null: nothing.
+             * @description What keeps it out of lists: `unavailable`, `filter`, `rule`, `seen` or `shown_often`; null: none.
              * @example seen
              */
             removed_by: string | null;
@@ -3076,7 +3076,7 @@ export interface components {
             recommendation_id: string;
             /**
              * Removed
-             * @description Products left out, by cause: filter, seen, not_seen, rule, shown.
+             * @description Products left out, by cause: filter, seen, not_seen, rule, shown, shown_often.
              * @example {
              *       "filter": 3,
              *       "seen": 12
@@ -3225,7 +3225,7 @@ export interface components {
             recommendation_id: string;
             /**
              * Removed
-             * @description Products left out, by cause: filter, seen, not_seen, rule, shown.
+             * @description Products left out, by cause: filter, seen, not_seen, rule, shown, shown_often.
              * @example {
              *       "filter": 3,
              *       "seen": 12
@@ -3342,6 +3342,8 @@ export interface components {
              * @example 9.5
              */
             price_max?: number | null;
+            /** Shown Most */
+            shown_most?: number | null;
             /**
              * User Id
              * @example u1
@@ -5715,6 +5717,7 @@ export interface operations {
                 /** @description How much unlike each other the items are to be; 0: not at all. */
                 diversity?: number;
                 new_every?: number | null;
+                shown_most?: number | null;
                 /** @description false: the list that everybody gets, whoever asks; the user's events are not read. */
                 personalised?: boolean;
                 /** @description `paths`: up to three graph paths an item. */
@@ -6404,6 +6407,7 @@ export interface operations {
                 /** @description How much unlike each other the items are to be; 0: not at all. */
                 diversity?: number;
                 new_every?: number | null;
+                shown_most?: number | null;
                 /** @description false: the list that everybody gets, whoever asks; the user's events are not read. */
                 personalised?: boolean;
                 /** @description `paths`: up to three graph paths an item. */
