@@ -16,6 +16,7 @@ SIZE = ("--data", "generated", "--users", "50", "--events", "2400", "--no-keep")
 def demo(folder: Path, *args: str) -> subprocess.CompletedProcess[str]:
     kept = {key: value for key, value in os.environ.items() if not key.startswith("WHYCART_")}
     learning = {"WHYCART_TRAIN_EPOCHS": "2", "WHYCART_TRAIN_SMALL_EPOCHS": "2", "WHYCART_MODEL_DIM": "16"}
+    learning["WHYCART_GATE_REASON_USERS"] = "20"
     argv = [sys.executable, "-P", "-c", COMMAND, "demo", *args]
     return subprocess.run(
         argv,

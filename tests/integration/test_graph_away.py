@@ -14,9 +14,8 @@ from kg.sources.generated import generated_shop
 from kg.store import GraphConfig, GraphStore
 from serving.cli.main import main
 from tests.integration.conftest import EMPTY
+from tests.support.shops import QUICK
 from tests.support.wire import Wire
-
-QUICK = "[train]\nepochs = 1\nmin_steps = 1\n[model]\ndim = 16\nheads = 2\n[learn]\nk = 10\nshare = 0.15\n"
 
 
 @pytest.fixture

@@ -15,6 +15,9 @@ from serving.gate.config import GateConfig
 from serving.retrain import Place, Retrained, retrain
 from serving.retrain_config import RetrainConfig
 
+REASON_USERS = 30
+"""Whose lists the reasons of such a model are measured on."""
+
 
 def small_shop(seed: int = 0) -> GeneratedShop:
     """Return a shop that is small enough to learn from in seconds and large enough to have habits."""
@@ -29,14 +32,19 @@ def quick_config(seed: int = 0) -> RetrainConfig:
         train=TrainConfig(epochs=2, batch_size=256, seed=seed, device="cpu"),
         k=10,
     )
-    return RetrainConfig(encoder=EncoderConfig(precision="fp32"), learn=learn)
+    return RetrainConfig(encoder=EncoderConfig(precision="fp32"), learn=learn, gate=quick_gate())
+
+
+def quick_gate(**limits: float) -> GateConfig:
+    """Return the limits of the gate, its reasons measured on fewer users, which else take as long as the learning."""
+    return replace(GateConfig(reason_users=REASON_USERS), **limits)
 
 
 def train_small_shop(
     room: Path, *, shop: GeneratedShop | None = None, cache: Path | None = None, gate: GateConfig | None = None
 ) -> Retrained:
     """Train on the small shop and publish into `room/bundles`."""
-    snapshot, config = build_snapshot((shop or small_shop()).tables), replace(quick_config(), gate=gate or GateConfig())
+    snapshot, config = build_snapshot((shop or small_shop()).tables), replace(quick_config(), gate=gate or quick_gate())
     return retrain(snapshot, Place(BundleStore(room / "bundles"), cache or room / "cache"), config=config)
 
 

@@ -10,6 +10,11 @@ import pyarrow.parquet as pq
 from kg.sources import generated
 from tests.support.folders import Row, write_shop
 
+QUICK = (
+    "[train]\nepochs = 1\nmin_steps = 1\n[model]\ndim = 16\nheads = 2\n[learn]\nk = 10\nshare = 0.15\n"
+    "[gate]\nreason_users = 20\n"
+)
+"""A `whycart.toml` by which such a shop is learned from in seconds; `[gate]` is its last table."""
 START = datetime(2024, 1, 1, tzinfo=UTC)
 
 

@@ -10,7 +10,9 @@ from bench.retrain import main
 
 
 @pytest.mark.slow
-def test_a_retraining_is_measured(tmp_path: Path) -> None:
+def test_a_retraining_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"TRAIN_EPOCHS": 1, "TRAIN_MIN_STEPS": 1, "MODEL_DIM": 16, "GATE_REASON_USERS": 10}.items():
+        monkeypatch.setenv(f"WHYCART_{name}", str(value))
     size = ("--users=80", "--products=100", "--purchases=900", "--edges=900")
     write_data(["synthetic", str(tmp_path / "shop"), *size])
 

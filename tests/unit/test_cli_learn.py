@@ -15,9 +15,7 @@ from serving.cli.learn import read_config
 from serving.cli.main import app, main
 from serving.cli.times import parse_time
 from serving.settings import load_settings
-from tests.support.shops import write_fickle, write_generated
-
-QUICK = "[train]\nepochs = 1\nmin_steps = 1\n[model]\ndim = 16\nheads = 2\n[learn]\nk = 10\nshare = 0.15\n"
+from tests.support.shops import QUICK, write_fickle, write_generated
 
 
 @pytest.fixture(scope="module")
@@ -287,7 +285,7 @@ def test_a_model_worse_than_the_best_baseline_is_refused_with_exit_code_three(
 
 
 def test_settings_of_learning_come_from_the_file(project: Path) -> None:
-    text = QUICK + "[operators]\ntop_k = 7\n[gate]\ntolerance = 0.25\n"
+    text = QUICK + "tolerance = 0.25\n[operators]\ntop_k = 7\n"
     (project / "whycart.toml").write_text(text, encoding="utf-8")
 
     config = read_config(load_settings(), k=3)

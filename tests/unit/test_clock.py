@@ -12,10 +12,9 @@ from gnn.bundles import BundleStore
 from serving.cli.main import app
 from serving.runs import RunLog, recorded_run
 from tests.support.api import product_ids, running_api
-from tests.support.shops import write_generated
+from tests.support.shops import QUICK, write_generated
 from tests.support.tiny_bundle import publish_tiny_bundle
 
-QUICK = "[train]\nepochs = 1\nmin_steps = 1\n[model]\ndim = 16\nheads = 2\n[learn]\nk = 10\nshare = 0.15\n"
 NOON = datetime(2026, 6, 10, 12, tzinfo=UTC)
 JUMPS = (timedelta(0), timedelta(days=-2), timedelta(days=400))
 

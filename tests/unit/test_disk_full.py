@@ -15,11 +15,10 @@ import pytest
 
 from gnn.bundles import BundleStore
 from tests.support.api import running_api
-from tests.support.shops import write_generated
+from tests.support.shops import QUICK, write_generated
 from tests.support.tiny_bundle import publish_tiny_bundle
 
 ROOT = Path(__file__).parents[2]
-QUICK = "[train]\nepochs = 1\nmin_steps = 1\n[model]\ndim = 16\nheads = 2\n[learn]\nk = 10\nshare = 0.15\n"
 CODE = (
     "import resource, sys\nfrom serving.cli.main import main\n"
     "most = int(sys.argv[1]) or resource.RLIM_INFINITY\nresource.setrlimit(resource.RLIMIT_FSIZE, (most, most))\n"
@@ -50,7 +49,10 @@ def _largest(folder: Path) -> int:
 
 def test_a_retraining_says_so_and_leaves_what_is_served(tmp_path: Path) -> None:
     (tmp_path / "whycart.toml").write_text(QUICK)
-    bundles, shop = BundleStore(tmp_path / "home" / "bundles"), write_generated(tmp_path / "shop")
+    bundles, shop = (
+        BundleStore(tmp_path / "home" / "bundles"),
+        write_generated(tmp_path / "shop", products=60, users=30, events=1200),
+    )
     assert 0 == retrain(tmp_path, shop)[0]
     served = bundles.current()
 

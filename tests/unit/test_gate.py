@@ -1,6 +1,7 @@
 """The gate in worlds where something went wrong, each refused for the line that says so, and in one that got better."""
 
 import json
+import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -113,7 +114,8 @@ def test_the_same_world_again_passes_with_every_line(room: Path) -> None:
     assert "## Gate" in (bundle.folder / "card.md").read_text("utf-8")
 
 
-def test_a_better_world_passes(tmp_path: Path) -> None:
+def test_a_better_world_passes(tmp_path: Path, room: Path) -> None:
+    shutil.copytree(room / "cache", tmp_path / "cache")
     learn(tmp_path, half(small_shop().tables))
 
     better = learn(tmp_path, small_shop().tables)
@@ -121,8 +123,8 @@ def test_a_better_world_passes(tmp_path: Path) -> None:
     assert better.version == BundleStore(tmp_path / "bundles").current_version()
 
 
-def test_a_refused_model_is_published_when_somebody_says_why(tmp_path: Path) -> None:
-    learn(tmp_path, small_shop().tables)
+def test_a_refused_model_is_published_when_somebody_says_why(tmp_path: Path, room: Path) -> None:
+    shutil.copytree(room, tmp_path, dirs_exist_ok=True)
 
     bundle = learn(tmp_path, half(small_shop().tables), forced="we closed half the shop")
 

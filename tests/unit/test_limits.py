@@ -17,11 +17,10 @@ from serving.errors import LimitReached
 from serving.job_config import JobConfig
 from serving.limits import GIGABYTE, within
 from serving.runs import RunLog
-from tests.support.shops import write_generated
+from tests.support.shops import QUICK, write_generated
 
 ROOT = Path(__file__).parents[2]
 CODE = "import sys; from serving.cli.main import main; sys.exit(main())"
-QUICK = "[train]\nepochs = 1\nmin_steps = 1\n[model]\ndim = 16\nheads = 2\n[learn]\nk = 10\nshare = 0.15\n"
 
 
 def retrain(project: Path, **limits: str) -> tuple[int, str]:
@@ -35,7 +34,7 @@ def retrain(project: Path, **limits: str) -> tuple[int, str]:
 
 def test_a_run_that_takes_too_much_is_stopped_and_gone_on_with(tmp_path: Path) -> None:
     (tmp_path / "whycart.toml").write_text(QUICK, encoding="utf-8")
-    write_generated(tmp_path / "shop")
+    write_generated(tmp_path / "shop", products=60, users=30, events=1200)
 
     for limit, words in (({"MAX_MINUTES": "0.01"}, "0.01 minutes"), ({"MAX_MEMORY_GB": "0.1"}, "0.1 GB of memory")):
         code, told = retrain(tmp_path, **limit)

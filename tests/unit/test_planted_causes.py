@@ -6,8 +6,7 @@ import pytest
 
 from bench.planted import SIZE, Outcome, judge, recovery, share_by_cause, shuffled
 from kg.sources.generated import GeneratedShop, generated_shop
-from serving.gate.config import GateConfig
-from tests.support.bundles import train_small_shop
+from tests.support.bundles import quick_gate, train_small_shop
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +32,7 @@ def test_a_planted_cause_is_seldom_shown_when_the_graph_is_dealt_anew(
 ) -> None:
     """The same users and degrees, but what was planted is gone: a reason that still names it would be an accident."""
     dealt = replace(shop, report=replace(shop.report, tables=shuffled(shop.tables, seed=3)))
-    bundle = train_small_shop(tmp_path_factory.mktemp("control"), shop=dealt, gate=GateConfig(tolerance=1.0)).bundle
+    bundle = train_small_shop(tmp_path_factory.mktemp("control"), shop=dealt, gate=quick_gate(tolerance=1.0)).bundle
 
     outcomes = list(judge(bundle, shop))
 

@@ -38,12 +38,12 @@ def test_the_kernels_pass_the_tests_below_in_the_interpreter() -> None:
 @pytest.mark.parametrize(("heads", "dim", "scored"), [(2, 8, True), (3, 5, True), (2, 4, False)])
 def test_sums_and_gradients_are_those_of_the_processor(number: torch.dtype, heads: int, dim: int, scored: bool) -> None:
     torch.manual_seed(1)
-    graph, _ = flatten_graph(one_kind(30, random_edges(1, 30, 300), relations=3))
-    value = torch.randn(30, heads, dim).to(number)
+    graph, _ = flatten_graph(one_kind(12, random_edges(1, 12, 60), relations=3))
+    value = torch.randn(12, heads, dim).to(number)
     rest = [torch.randn(4, heads), *(torch.randn(4, heads, dim) for _ in range(2 * scored))]
     leaves = [part.float().requires_grad_() for part in (value, *rest)]
     scores = leaves[2:] if scored else [None, None]
-    expected, slopes = TypedSum.apply(*leaves[:2], *scores, graph), torch.randn(30, heads, dim).to(number)
+    expected, slopes = TypedSum.apply(*leaves[:2], *scores, graph), torch.randn(12, heads, dim).to(number)
     expected.backward(slopes.float())
 
     there = graph.to(DEVICE)
@@ -60,9 +60,9 @@ def test_sums_and_gradients_are_those_of_the_processor(number: torch.dtype, head
 
 @here
 def test_logits_far_apart_neither_overflow_nor_vanish() -> None:
-    graph, _ = flatten_graph(one_kind(30, random_edges(2, 30, 300), relations=3))
+    graph, _ = flatten_graph(one_kind(12, random_edges(2, 12, 60), relations=3))
     vectors = [500 * torch.randn(4, 2, 4, device=DEVICE) for _ in range(2)]
-    alike, gate = torch.ones(30, 2, 4, device=DEVICE), torch.ones(4, 2, device=DEVICE)
+    alike, gate = torch.ones(12, 2, 4, device=DEVICE), torch.ones(4, 2, device=DEVICE)
 
     out, level = triton_sum.typed_sum(alike, gate, *vectors, graph.to(DEVICE), SLOPE)
     found = triton_sum.typed_sum_back(alike, (alike, gate, *vectors, out, level), graph.to(DEVICE), SLOPE)
