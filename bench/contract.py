@@ -3,8 +3,8 @@
 Starts `whycart serve` on the published bundle with a key of its own, and lets schemathesis ask every route with values
 that fit the document and with values that do not: no answer may be a 5xx, differ from what the document says, take what
 it should refuse, or work without the key. A 422 for a request that fits the schema is foreseen: whether the shop has a
-brand, and whether a filter can be read, no schema says; nor whether a rule still has the tag that is named (412). A
-body that is too large is refused before it is read (413).
+brand, and whether a filter can be read, no schema says; nor whether a rule still has the tag that is named (412)
+or a session is another user's (409). A body that is too large is refused before it is read (413).
 """
 
 import argparse
@@ -27,7 +27,7 @@ from serving.keys import KeyLog
 
 SETTINGS = """\
 [checks.positive_data_acceptance]
-expected-statuses = ["2xx", 404, 412, 422]
+expected-statuses = ["2xx", 404, 409, 412, 422]
 [checks.negative_data_rejection]
 expected-statuses = [400, 401, 403, 404, 405, 413, 415, 422, 429]
 """
@@ -53,7 +53,8 @@ def check_contract(home: Path, *, cases: int, seed: int) -> tuple[int, int, str]
             key = keys.create(f"contract of {version}", ["admin"], now_ms=int(time.time() * 1000)).text
         command = [sys.executable, "-c", COMMAND, "serve", "--port", "0"]
         try:
-            with running(command, {"WHYCART_HOME": str(own), "WHYCART_GRAPH_FOLDER": str(own / "graph")}) as server:
+            places = {"WHYCART_HOME": str(own), "WHYCART_GRAPH_FOLDER": str(own / "graph")}
+            with running(command, places | {"WHYCART_SERVE_WRONG_KEYS_PER_MINUTE": "0"}) as server:
                 address = "http://{}:{}/openapi.json".format(*server.address)
                 asked = ["--config-file", str(own / "schemathesis.toml"), "run", address, "-H", f"X-API-Key: {key}"]
                 asked += ["--checks", "all", "--phases", "examples,coverage,fuzzing", "--seed", str(seed)]

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from cypher.errors import InputError
 from kg.snapshot import DAY_MS
 from serving.impressions import Ranks, ranks_in
-from serving.state import EVENTS, IMPRESSIONS, RECOMMENDATIONS, StateFile, open_state, translated
+from serving.state import EVENTS, IMPRESSIONS, RECOMMENDATIONS, SESSION_EVENTS, StateFile, open_state, translated
 from serving.uptake import Share, wilson
 
 Part = Literal["surface", "placement", "position", "model_version"]
@@ -209,14 +209,15 @@ class ClickLog(StateFile):
         """Add to lists what was seen of them and done with their products."""
         by_id = {one.list_id: one for one in page}
         seen = sa.select(IMPRESSIONS).where(IMPRESSIONS.c.recommendation_id.in_(by_id))
-        named = sa.select(EVENTS.c.recommendation_id, EVENTS.c.product_id, EVENTS.c.type)
         with translated(self.path), self._engine.connect() as connection:
             for row in connection.execute(seen):
                 one = by_id[row.recommendation_id]
                 one.seen = (one.seen or set()) | {row.position}
-            for row in connection.execute(named.where(EVENTS.c.recommendation_id.in_(by_id))):
-                by_id[row.recommendation_id].is_named = True
-                by_id[row.recommendation_id].take(row.product_id, row.type)
+            for table in (EVENTS.c, SESSION_EVENTS.c):
+                named = sa.select(table.recommendation_id, table.product_id, table.type)
+                for row in connection.execute(named.where(table.recommendation_id.in_(by_id))):
+                    by_id[row.recommendation_id].is_named = True
+                    by_id[row.recommendation_id].take(row.product_id, row.type)
             _attribute([one for one in page if not one.is_named], connection, int(days * DAY_MS))
 
 

@@ -17,6 +17,8 @@ from kg.errors import PrivacyError
 from kg.privacy import Secret, read_or_make_secret, read_secret
 from serving.state import DELETIONS, translated
 
+DELETED = "the user was deleted; 'whycart users allow' lets one come back"
+"""Why nothing of a user is taken in."""
 READ_EVERY_S = 1.0
 """How long a deletion by another process may go unnoticed by this one."""
 

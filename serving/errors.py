@@ -48,6 +48,10 @@ class StateError(WhycartError):
     """The file of the operational state cannot be read or written, or has another format version."""
 
 
+class SessionTaken(InputError):
+    """A session is another user's."""
+
+
 class NoBundleError(WhycartError):
     """No model has been published, or the first one is not loaded yet."""
 

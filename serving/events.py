@@ -2,16 +2,14 @@
 
 Events are appended to the operational state (`serving.state`), read from there by recommendations at once, and written
 to the graph by `serving.applying`. Both steps know an event by its `event_id`, so doing them again changes nothing.
-Checks of single events live here too; HTTP does not.
+Which events may be taken at all stands in `serving.event_checks`, sessions in `serving.sessions`.
 """
 
 import contextlib
-import difflib
 import logging
-import re
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,11 +19,10 @@ from filelock import FileLock, Timeout
 from sqlalchemy.dialects.sqlite import insert
 
 from kg.errors import GraphBusyError
-from kg.snapshot import DAY_MS, Snapshot
 from serving.answer import SessionEvent
 from serving.deletions import Deletions
-from serving.errors import EventsError
-from serving.privacy_config import SECRET_NAME
+from serving.privacy_config import SECRET_NAME, SESSIONS_DAYS
+from serving.sessions import Sessions
 from serving.state import EVENTS, StateFile, open_state, translated
 
 logger = logging.getLogger(__name__)
@@ -33,15 +30,11 @@ MAX_EVENTS = 1000
 """Most events of one request, and most of one user that a recommendation reads."""
 ID_LIMIT = 200
 """Most characters of an id."""
-FUTURE_MS = DAY_MS
-"""How far an event may lie in the future; clocks differ."""
 APPLY_BATCH = 1000
 """Events that one transaction writes to the graph."""
 PENDING, APPLIED, REFUSED = 0, 1, 2
 _NEWEST = 2**63 - 1
-_DELETED = "the user was deleted; 'whycart users allow' lets one come back"
-_LIST_ID = re.compile(r"[0-9a-f]{32}")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_DONE = ("event_id", "product_id", "type", "at_ms", "quantity", "value")
 
 
 def new_event_id() -> str:
@@ -50,10 +43,9 @@ def new_event_id() -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NewEvent:
-    """One event as it was handed in."""
+class _Happening:
+    """What was done with a product, whoever did it."""
 
-    user_id: str
     product_id: str
     type: str = "viewed"
     at_ms: int
@@ -63,6 +55,20 @@ class NewEvent:
     event_id: str = field(default_factory=new_event_id)
     recommendation_id: str | None = None
     """The list that it came from; None: it says nothing of a list."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewEvent(_Happening):
+    """One event of a user as it was handed in."""
+
+    user_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VisitorEvent(_Happening):
+    """One event of a session as it was handed in; whose the session is, the log knows."""
+
+    session_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,45 +98,40 @@ class Appended:
     """Events whose event_id was there already; they changed nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rejection:
-    """An event that was not taken."""
-
-    index: int
-    """Place in the list that was handed in; 0 is the first."""
-    event_id: str
-    reason: str
-
-
 class EventLog(StateFile):
     """Received events in order of arrival; several processes may use the same file."""
 
-    def __init__(self, path: Path, engine: sa.Engine, secret_file: Path) -> None:
+    def __init__(self, path: Path, engine: sa.Engine, secret_file: Path, *, sessions_days: int) -> None:
         """Wrap an open state file; `EventLog.open` is the usual way."""
         super().__init__(path, engine)
         self.deletions = Deletions(path, engine, secret_file)
         """Users of whom nothing may be taken in or read."""
+        self.sessions = Sessions(path, engine, self.deletions, keep_days=sessions_days, most=MAX_EVENTS)
+        """Visitors who are not logged in."""
         self._lock = FileLock(path.with_name(f"{path.name}.apply.lock"))
 
     @classmethod
-    def open(cls, path: Path, secret_file: Path | None = None) -> "EventLog":
+    def open(cls, path: Path, secret_file: Path | None = None, *, sessions_days: int = SESSIONS_DAYS) -> "EventLog":
         """Open the log in a state file, which is created when it is not there.
 
         Args:
             path: the state file.
             secret_file: where the shop's secret is (`Settings.secret_file`); None: beside the state file.
+            sessions_days: how long sessions are kept, in days.
 
         Raises:
             StateError: the file cannot be opened or has another format version.
         """
-        return cls(path, open_state(path), secret_file or path.with_name(SECRET_NAME))
+        secret = secret_file or path.with_name(SECRET_NAME)
+        return cls(path, open_state(path), secret, sessions_days=sessions_days)
 
-    def append(self, events: Sequence[NewEvent]) -> Appended:
+    def append(self, events: Sequence[NewEvent | VisitorEvent]) -> Appended:
         """Write events to the log in one transaction; they are on the disk when this returns.
 
         Args:
             events: checked events (`judge_events`), in order. One whose event_id is known changes nothing, and one of
-                a user who is being deleted at this moment is not taken.
+                a user who is being deleted at this moment is not taken. One of a session whose user is known is the
+                user's.
 
         Raises:
             StateError: the file cannot be written; none of the events was taken.
@@ -142,12 +143,26 @@ class EventLog(StateFile):
         statement = insert(EVENTS).on_conflict_do_nothing(index_elements=["event_id"])
         with translated(self.path), self._engine.connect() as connection:
             connection.exec_driver_sql("BEGIN IMMEDIATE")  # nobody is deleted between the look and the write
-            gone = self.deletions.among(connection, {event.user_id for event in events})
-            rows = [_logged_row(event, now) for event in events if event.user_id not in gone]
+            visited = {event.session_id for event in events if isinstance(event, VisitorEvent)}
+            owners = self.sessions.owners(connection, visited, now_ms=now) if visited else {}
+            whose = [event.user_id if isinstance(event, NewEvent) else owners.get(event.session_id) for event in events]
+            gone = self.deletions.among(connection, {user_id for user_id in whose if user_id is not None})
+            rows = [
+                _logged_row(event, now) | {"user_id": user_id}
+                for event, user_id in zip(events, whose, strict=True)
+                if user_id is not None and user_id not in gone
+            ]
+            visits = [
+                _logged_row(event, now) | {"session_id": event.session_id}
+                for event, user_id in zip(events, whose, strict=True)
+                if user_id is None and isinstance(event, VisitorEvent)
+            ]
             accepted = connection.execute(statement, rows).rowcount if rows else 0
+            accepted += self.sessions.add(connection, visits) if visits else 0
             connection.commit()
-        logger.info("events appended", extra={"accepted": accepted, "duplicates": len(rows) - accepted})
-        return Appended(accepted, len(rows) - accepted)
+        duplicates = len(rows) + len(visits) - accepted
+        logger.info("events appended", extra={"accepted": accepted, "duplicates": duplicates})
+        return Appended(accepted, duplicates)
 
     def forgets(self, user_id: str) -> bool:
         """Return whether a user was deleted: nothing that is known of such a one may be read."""
@@ -160,9 +175,13 @@ class EventLog(StateFile):
             return tuple(_event_of(row) for row in connection.execute(statement))
 
     def delete_user(self, user_id: str) -> int:
-        """Delete the events of a user and return how many that were; `rewrite` takes what may still be read of them."""
+        """Delete the events of a user and return how many that were; `rewrite` takes what may still be read of them.
+
+        Nobody knows any more which sessions were the user's.
+        """
         statement = sa.delete(EVENTS).where(EVENTS.c.user_id == user_id)
         with translated(self.path), self._engine.begin() as connection:
+            self.sessions.let_go(connection, user_id)
             return int(connection.execute(statement).rowcount)
 
     def events_of(self, user_id: str, *, after: int = 0, until: int | None = None) -> tuple[SessionEvent, ...]:
@@ -271,78 +290,14 @@ class EventLog(StateFile):
             return int(connection.execute(statement).scalar_one())
 
 
-def judge_events(
-    events: Sequence[NewEvent], snapshot: Snapshot, *, now_ms: int, forgets: Callable[[str], bool] | None = None
-) -> tuple[tuple[NewEvent, ...], tuple[Rejection, ...]]:
-    """Return the events that may be appended, and those that may not with the reason.
-
-    Args:
-        events: at most MAX_EVENTS.
-        snapshot: knows event types.
-        now_ms: the moment that "in the future" is counted from.
-        forgets: tells of a user id whether that user was deleted; None: nobody was.
-
-    Raises:
-        EventsError: more than MAX_EVENTS.
-    """
-    if len(events) > MAX_EVENTS:
-        raise EventsError(
-            f"{len(events)} events in one request, at most {MAX_EVENTS} are allowed; send several requests"
-        )
-    judged = [(event, reject_reason(event, snapshot, now_ms=now_ms)) for event in events]
-    if forgets is not None:
-        gone = {user_id for user_id in {event.user_id for event in events} if forgets(user_id)}
-        judged = [(event, reason or (_DELETED if event.user_id in gone else None)) for event, reason in judged]
-    good = tuple(event for event, reason in judged if reason is None)
-    bad = tuple(
-        Rejection(index, event.event_id, reason) for index, (event, reason) in enumerate(judged) if reason is not None
-    )
-    return good, bad
-
-
-def reject_reason(event: NewEvent, snapshot: Snapshot, *, now_ms: int) -> str | None:
-    """Return why an event cannot be taken, None when it can.
-
-    An event with a product that is not there yet can: it is kept aside, by those who read the log and by the graph,
-    and counts when the product has arrived.
-    """
-    for name in ("event_id", "user_id", "product_id"):
-        value = getattr(event, name)
-        if not 1 <= len(value) <= ID_LIMIT or _CONTROL.search(value):
-            return f"{name} must have 1 to {ID_LIMIT} characters without control characters"
-    if event.type not in snapshot.schema.events:
-        return unknown_type(event.type, snapshot)
-    if event.recommendation_id is not None and not _LIST_ID.fullmatch(event.recommendation_id):
-        return (
-            f"recommendation_id must be 32 hexadecimal digits as the list came with, got "
-            f"{event.recommendation_id[:ID_LIMIT]!r}; leave it out of an event that came from no list"
-        )
-    return reject_time(event.at_ms, now_ms=now_ms)
-
-
-def reject_time(at_ms: int, *, now_ms: int) -> str | None:
-    """Return why something cannot have happened at a time, None when it can."""
-    if at_ms > now_ms + FUTURE_MS:
-        return "at lies more than one day in the future"
-    return "at lies before 1970" if at_ms < 0 else None
-
-
-def unknown_type(name: str, snapshot: Snapshot) -> str:
-    """Return the sentence about an event type that the shop has not declared."""
-    known = sorted(snapshot.schema.events)
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
-    return f"no event type is named {name[:ID_LIMIT]!r}; {hint}"
-
-
 def row_of(event: NewEvent) -> dict[str, object]:
     """Return an event as a row of the graph; which list it came from is the log's alone."""
-    names = ("event_id", "user_id", "product_id", "type", "at_ms", "quantity", "value")
-    return {name: getattr(event, name) for name in names}
+    return {name: getattr(event, name) for name in ("user_id", *_DONE)}
 
 
-def _logged_row(event: NewEvent, now_ms: int) -> dict[str, object]:
-    return row_of(event) | {"recommendation_id": event.recommendation_id, "received_at_ms": now_ms}
+def _logged_row(event: _Happening, now_ms: int) -> dict[str, object]:
+    done = {name: getattr(event, name) for name in _DONE}
+    return done | {"recommendation_id": event.recommendation_id, "received_at_ms": now_ms}
 
 
 def _event_of(row: sa.Row[Any]) -> NewEvent:

@@ -17,7 +17,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from serving.audit_config import AuditConfig
 from serving.errors import EventsError
-from serving.events import reject_time
+from serving.event_checks import reject_time
 from serving.state import IMPRESSIONS, RECOMMENDATIONS, translated
 
 logger = logging.getLogger(__name__)

@@ -148,6 +148,7 @@ def hand_out(
         "user_id": user_id,
         "exported_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "graph": graph,
+        "sessions": list(log.sessions.of_user(user_id)),
         "event_log": events,
         "recommendations": lists,
     }

@@ -8,6 +8,9 @@ from serving.errors import ConfigError
 
 SECRET_NAME = "privacy.key"
 """Name of the shop's secret in its home folder."""
+SESSIONS_DAYS = 30
+"""How long sessions are kept unless it is said otherwise."""
+MAX_SESSIONS_DAYS = 365
 _REGION = re.compile(r"[A-Z]{2}")
 
 
@@ -25,7 +28,13 @@ class PrivacyConfig:
     key_file: Path | None = None
     """File with the shop's secret of 16 bytes or more; None: `privacy.key` in the home folder, made when it is needed.
     Keep a copy apart from the backups: without it nobody knows who was deleted, or which pseudonym is whose."""
+    sessions_days: int = SESSIONS_DAYS
+    """How long the API keeps what a visitor did who does not log in, and knows whose a session became, in days."""
 
     def __post_init__(self) -> None:
+        if not 1 <= self.sessions_days <= MAX_SESSIONS_DAYS:
+            raise ConfigError(
+                f"[privacy] sessions_days must be between 1 and {MAX_SESSIONS_DAYS}, got {self.sessions_days}"
+            )
         if self.phone_region is not None and not _REGION.fullmatch(self.phone_region):
             raise ConfigError(f"[privacy] phone_region is two capital letters such as 'US', got {self.phone_region!r}")

@@ -2,8 +2,8 @@
 
 It says which tables there are, opens the file so that a commit is on the disk when it returns, and turns the
 database's errors into ours. What the tables mean is said by their users (`serving.events`, `serving.records`,
-`serving.impressions`, `serving.keys`, `serving.runs`, `serving.products`, `serving.rule_log`); no model and no graph
-is kept here.
+`serving.impressions`, `serving.keys`, `serving.runs`, `serving.products`, `serving.rule_log`, `serving.sessions`); no
+model and no graph is kept here.
 """
 
 import contextlib
@@ -152,6 +152,36 @@ RULES = sa.Table(
     sa.Column("changed_at_ms", sa.Integer, nullable=False),
 )
 """Business rules; `fields` is JSON."""
+SESSIONS = sa.Table(
+    "sessions",
+    METADATA,
+    sa.Column("session_id", sa.Text, primary_key=True),
+    sa.Column("user_id", sa.Text, nullable=False, index=True),
+    sa.Column("at_ms", sa.Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""Sessions that a login gave to a user; `at_ms` is the last login."""
+SESSION_EVENTS = sa.Table(
+    "session_events",
+    METADATA,
+    sa.Column("seq", sa.Integer, primary_key=True),
+    sa.Column("event_id", sa.Text, nullable=False, unique=True),
+    sa.Column("session_id", sa.Text, nullable=False),
+    sa.Column("product_id", sa.Text, nullable=False),
+    sa.Column("type", sa.Text, nullable=False),
+    sa.Column("at_ms", sa.Integer, nullable=False),
+    sa.Column("quantity", sa.Float),
+    sa.Column("value", sa.Float),
+    sa.Column("received_at_ms", sa.Integer, nullable=False, index=True),
+    sa.Column("recommendation_id", sa.Text),
+    sa.Index("events_of_session", "session_id", "seq"),
+)
+"""Events of sessions that are nobody's yet; a login moves them to `events`, to the end of it."""
+sa.Index(
+    "session_events_of_list",
+    SESSION_EVENTS.c.recommendation_id,
+    sqlite_where=SESSION_EVENTS.c.recommendation_id.is_not(None),
+)
 _STEPS: tuple[tuple[sa.Table | sa.Column[Any], ...], ...] = (
     (EVENTS,),
     (RECOMMENDATIONS,),
@@ -161,7 +191,7 @@ _STEPS: tuple[tuple[sa.Table | sa.Column[Any], ...], ...] = (
     (DELETIONS,),
     (RULES,),
     (IMPRESSIONS, EVENTS.c.recommendation_id),
-    (API_KEYS.c.last_used_at_ms, RECOMMENDATIONS.c.shown),
+    (API_KEYS.c.last_used_at_ms, RECOMMENDATIONS.c.shown, SESSIONS, SESSION_EVENTS),
 )
 """Tables, and columns of earlier tables, that each format version added, version 1 first."""
 

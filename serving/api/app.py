@@ -27,6 +27,7 @@ from serving.api import (
     rules,
     runs,
     search,
+    sessions,
     surfaces,
     uptake,
 )
@@ -72,6 +73,7 @@ _OTHERS = (
     uptake,
     runs,
     graph,
+    sessions,
 )
 """Modules with further routes."""
 _NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
@@ -163,7 +165,9 @@ def create_app(  # noqa: PLR0913  # each is one part of the process, set apart f
     applier = None
     if open_graph is not None:
         applier = EventApplier(log, products, open_graph, snapshot=snapshot, traces=traces)
-    recorder = Recorder(RecordLog.open(log.path, audit or AuditConfig()), metrics, forgets=log.forgets)
+    recorder = Recorder(
+        RecordLog.open(log.path, audit or AuditConfig()), metrics, forgets=log.forgets, expire_more=log.sessions.expire
+    )
     keyring = Keyring(KeyLog.open(log.path), guard or Guard())
     runs_log, book = RunLog.open(log.path), RuleBook(RuleLog.open(log.path))
     asked = (Recent(log), lists or ListsConfig(), runs_log, GraphDoor(ask_graph), book, saved or SavedFilters({}))

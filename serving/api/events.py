@@ -1,29 +1,44 @@
 """The route by which a shop tells what users did; what becomes of an event stands in `serving.events`."""
 
 import time
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
-from pydantic import Field
+from pydantic import ConfigDict, Field, model_validator
 
 from kg.snapshot import Snapshot
 from serving.api.admission import needs
-from serving.api.ids import Id, UserId
+from serving.api.ids import Id, SessionId, UserId
 from serving.api.problems import problem_body, problem_response, request_id_of
 from serving.api.routes import as_json, problems_of, require_json
 from serving.api.schemas import EventsAnswer
 from serving.api.services import services_of
 from serving.api.values import Body, Number, Time, Word, to_ms
-from serving.events import MAX_EVENTS, NewEvent, judge_events, new_event_id
+from serving.event_checks import judge_events
+from serving.events import MAX_EVENTS, NewEvent, VisitorEvent, new_event_id
 from serving.stages import lap
 
 router = APIRouter(prefix="/v1")
 
 
-class EventIn(Body):
-    """One thing a user did with a product."""
+_EITHER: dict[str, Any] = {
+    "oneOf": [
+        {"properties": {"user_id": {"type": "string"}}, "required": ["user_id"]},
+        {"properties": {"session_id": {"type": "string"}}, "required": ["session_id"]},
+    ]
+}
+"""What an event must have, in words of the OpenAPI document."""
 
-    user_id: UserId = Field(examples=["u1"])
+
+class EventIn(Body):
+    """One thing a user, or a visitor who is not logged in, did with a product."""
+
+    model_config = ConfigDict(json_schema_extra=_EITHER)
+
+    user_id: UserId | None = Field(None, examples=["u1"])
+    session_id: SessionId | None = Field(
+        None, description="In place of user_id: the session of a visitor who is not logged in.", examples=[None]
+    )
     product_id: Id = Field(examples=["p05"])
     type: Word = Field("viewed", description="A declared event type.", examples=["bought"])
     at: Time | None = Field(None, description="ISO 8601; not given: now.", examples=["2026-01-31T12:00:00Z"])
@@ -36,18 +51,26 @@ class EventIn(Body):
         None, description="Id of the list that it came from.", examples=["5f1c1e5a3d4c1f8f0e7a6b5c4d3e2f0b"]
     )
 
-    def event(self, *, now_ms: int) -> NewEvent:
+    @model_validator(mode="after")
+    def _one_of_both(self) -> "EventIn":
+        if (self.user_id is None) == (self.session_id is None):
+            raise ValueError("give user_id, or session_id for a visitor who is not logged in")
+        return self
+
+    def event(self, *, now_ms: int) -> NewEvent | VisitorEvent:
         """Return the value the inside works with."""
-        return NewEvent(
-            event_id=self.event_id or new_event_id(),
-            user_id=self.user_id,
-            product_id=self.product_id,
-            type=self.type,
-            at_ms=now_ms if self.at is None else to_ms(self.at),
-            quantity=self.quantity,
-            value=self.value,
-            recommendation_id=self.recommendation_id,
-        )
+        done: dict[str, Any] = {
+            "event_id": self.event_id or new_event_id(),
+            "product_id": self.product_id,
+            "type": self.type,
+            "at_ms": now_ms if self.at is None else to_ms(self.at),
+            "quantity": self.quantity,
+            "value": self.value,
+            "recommendation_id": self.recommendation_id,
+        }
+        if self.user_id is not None:
+            return NewEvent(user_id=self.user_id, **done)
+        return VisitorEvent(session_id=str(self.session_id), **done)
 
 
 class EventsBody(Body):
@@ -66,6 +89,9 @@ class EventsBody(Body):
 )
 def take_events(request: Request, body: EventsBody) -> Response:
     """Take in events; those accepted are on the disk, and the next recommendation takes them into account.
+
+    Those of a visitor who is not logged in say `session_id` in place of `user_id`; `/v1/sessions/{session_id}/login`
+    gives them to a user.
 
     An event of an unknown type, or too far in the future, is rejected with its reason while the others are taken. One
     with a product that is not known yet is kept aside and counts when the product has arrived. Sending the same

@@ -23,3 +23,5 @@ Id = Annotated[str, Field(min_length=1, max_length=ID_LIMIT, pattern=_NO_CONTROL
 """An external id: one line of plain text."""
 UserId = Annotated[Id, AfterValidator(known_as)]
 """The id of a user as the shop has it; what comes out is what the graph has."""
+SessionId = Annotated[Id, AfterValidator(known_as)]
+"""The id of a session as the shop has it; what comes out is what the state has: it names somebody as much."""

@@ -41,6 +41,9 @@ class UserDataAnswer(_Part):
     user_id: str = Field(description="As the graph has it.", examples=["u1"])
     exported_at: str = Field(description="ISO 8601.", examples=["2026-01-31T12:00:00.000+00:00"])
     graph: PersonOut
+    sessions: list[str] = Field(
+        description="Sessions that a login made the user's, as long as they are known.", examples=[["s-7f3a"]]
+    )
     event_log: list[dict[str, Any]] = Field(
         description="Events that came in by this API, those in the graph included.", examples=[[]]
     )

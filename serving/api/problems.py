@@ -22,6 +22,7 @@ from serving.errors import (
     Forbidden,
     NoBundleError,
     RuleChanged,
+    SessionTaken,
     StateError,
     TooManyRequests,
     Unauthorized,
@@ -148,6 +149,8 @@ def _on_whycart(request: Request, err: Exception) -> Response:
     if isinstance(err, PrivacyError):
         logger.error("nobody can be told apart from who was deleted: %s", err, extra={"request_id": request_id})
         return unavailable("state", "the event log cannot be used now; nothing was taken, try again", request_id)
+    if isinstance(err, SessionTaken):
+        return problem_response(problem_body(409, str(err), request_id=request_id, slug="session-taken"))
     if isinstance(err, RuleChanged):
         return problem_response(problem_body(412, str(err), request_id=request_id, slug="rule-changed"))
     if isinstance(err, InputError):

@@ -41,6 +41,7 @@ class Recorder:
         *,
         max_waiting_bytes: int = MAX_WAITING_BYTES,
         forgets: Callable[[str], bool] | None = None,
+        expire_more: Callable[[], object] | None = None,
     ) -> None:
         """Write to `records` and count in `metrics`; nothing is written before `start`.
 
@@ -49,9 +50,11 @@ class Recorder:
             metrics: of the process.
             max_waiting_bytes: most bytes of answers that wait.
             forgets: tells of a user id whether that user was deleted, and gets no record; None: nobody was.
+            expire_more: deletes what else has expired; None: there is nothing.
         """
         self.records = records
         """Where to."""
+        self._expire_more = expire_more
         self._forgets, self._metrics, self._max_bytes = forgets, metrics, max_waiting_bytes
         self._waiting: deque[Record] = deque()
         self._bytes = 0
@@ -161,6 +164,8 @@ class Recorder:
     def _expire(self) -> None:
         try:
             deleted = self.records.expire()
+            if self._expire_more is not None:
+                self._expire_more()
         except Exception as err:  # the edge of a thread: they are deleted another time
             ours = isinstance(err, WhycartError)
             logger.warning("expired records of lists cannot be deleted: %s", err, exc_info=not ours)

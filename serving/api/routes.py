@@ -33,7 +33,8 @@ from serving.api.wishes import (
     SessionEventIn,
 )
 from serving.errors import EventsError
-from serving.events import PENDING, unknown_type
+from serving.event_checks import unknown_type
+from serving.events import PENDING
 from serving.explain import Explanation, explain
 from serving.recommend import recommend, similar
 from serving.records import Moment, SimilarRequest, clock_ms, moment_of, new_recommendation_id, record_of
@@ -56,6 +57,7 @@ def problems_of(*statuses: int, keyed: bool = True) -> dict[int | str, dict[str,
         403: "The key is not for such requests.",
         404: "No such product, or no such list.",
         408: "The body did not come within 30 seconds.",
+        409: "The session is another user's.",
         412: "The rule has no version that If-Match names.",
         413: "The body is larger than 1 MiB.",
         415: "The body is not sent as application/json.",
@@ -104,13 +106,18 @@ async def recommend_to_user(
     tags=["recommend"],
     summary="Recommend products to a user or to the visitor of a session",
     response_model=RecommendAnswer,
-    responses=problems_of(400, 408, 413, 415, 422, 503),
+    responses=problems_of(400, 408, 409, 413, 415, 422, 503),
     dependencies=[_READ, _BODY],
 )
 async def recommend_to_session(request: Request, body: RecommendBody) -> Response:
-    """Return the best products for a user, for the events of a session, or for both together."""
+    """Return the best products for a user, for a session, or for both together.
+
+    The events of a session come with the request (`events`), or came by `/v1/events` (`session_id`).
+    """
     _check_types(request, body.events)
-    return await _recommend(request, _ruled(request, body.wish(services_of(request).lists)))
+    services = services_of(request)
+    wish = services.visited(body.wish(services.lists), body.session_id)
+    return await _recommend(request, _ruled(request, wish))
 
 
 @router.post(
@@ -118,15 +125,17 @@ async def recommend_to_session(request: Request, body: RecommendBody) -> Respons
     tags=["recommend"],
     summary="Put products in order for a user or for the visitor of a session",
     response_model=RankAnswer,
-    responses=problems_of(400, 408, 413, 415, 422, 503),
+    responses=problems_of(400, 408, 409, 413, 415, 422, 503),
     dependencies=[_READ, _BODY],
 )
 async def rank_products(request: Request, body: RankBody) -> Response:
     """Return up to 1,000 products by their score, best first; ids that the model does not know are named apart."""
     _check_types(request, body.events)
-    snapshot = services_of(request).current.of(body.user_id).bundle.snapshot
+    services = services_of(request)
+    wish = services.visited(body.wish(), body.session_id)
+    snapshot = services.current.of(wish.user_id).bundle.snapshot
     unknown = [key for key in dict.fromkeys(body.product_ids) if snapshot.row("Product", key) is None]
-    return await _recommend(request, body.wish(), unknown=unknown)
+    return await _recommend(request, wish, unknown=unknown)
 
 
 @router.get(
@@ -178,13 +187,14 @@ def explain_product(request: Request, query: Annotated[ExplainQuery, Query()]) -
     tags=["recommend"],
     summary="Say why a product is, or is not, recommended to a user or to the visitor of a session",
     response_model=ExplainAnswer,
-    responses=problems_of(400, 404, 408, 413, 415, 422, 503),
+    responses=problems_of(400, 404, 408, 409, 413, 415, 422, 503),
     dependencies=[_READ, _BODY],
 )
 def explain_product_to_session(request: Request, body: ExplainBody) -> Response:
-    """Return the same for a user, for the events of a session, or for both together."""
+    """Return the same for a user, for a session, or for both together."""
     _check_types(request, body.events)
-    wish = body.wish(services_of(request).lists)
+    services = services_of(request)
+    wish = services.visited(body.wish(services.lists), body.session_id)
     return _explain(request, body.product_id, _ruled(request, wish), what_if=body.what_if)
 
 

@@ -19,12 +19,14 @@ from serving.api.problems import request_id_of
 from serving.api.recent import Recent
 from serving.api.recorder import Recorder
 from serving.api.shape import Stamp
+from serving.errors import SessionTaken
 from serving.events import EventLog
 from serving.products import ProductLog
 from serving.rule_log import RuleBook
 from serving.rules import ListName, of_list
 from serving.runs import RunLog
 from serving.saved_filters import SavedFilters
+from serving.sessions import OTHERS_SESSION
 from serving.slots import ListsConfig
 from serving.stages import lap
 
@@ -123,6 +125,24 @@ class Services:
         )
         lap("showings")
         return replace(wish, shown_often=often)
+
+    def visited(self, wish: RecommendRequest, session_id: str | None) -> RecommendRequest:
+        """Return a wish with what is known of a session in it: whose it became, or what was done in it.
+
+        Args:
+            wish: of whoever asks; events of its own come after those of the session.
+            session_id: the session; None: there is none.
+
+        Raises:
+            SessionTaken: the wish is a user's, and the session another one's.
+            StateError: the sessions cannot be read.
+        """
+        if session_id is None:
+            return wish
+        visit = self.log.sessions.read(session_id)
+        if wish.user_id is not None and visit.user_id not in (None, wish.user_id):
+            raise SessionTaken(OTHERS_SESSION)
+        return replace(wish, user_id=wish.user_id or visit.user_id, session=(*visit.events, *wish.session))
 
     def stamp(self, request: Request, *, recommendation_id: str | None = None) -> Stamp:
         """Return what the answer to a request carries, with the time spent so far.

@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from cypher.errors import InputError
 from serving.answer import Filter, RecommendRequest, SessionEvent
-from serving.api.ids import Id, UserId
+from serving.api.ids import Id, SessionId, UserId
 from serving.api.values import (
     DEFAULT_PATHS,
     MAX_EXCLUDED,
@@ -191,21 +191,36 @@ class ExplainIn(Body):
 _SOMEBODY: dict[str, Any] = {
     "anyOf": [
         {"properties": {"user_id": {"type": "string"}}, "required": ["user_id"]},
+        {"properties": {"session_id": {"type": "string"}}, "required": ["session_id"]},
         {"properties": {"events": {"minItems": 1}}, "required": ["events"]},
     ]
 }
 """What a body about somebody must have, in words of the OpenAPI document."""
 
 
-class _ListBody(Body):
-    """A user, the events of a session, or both, and which products may be in their list."""
+class _Somebody(Body):
+    """A user, a session, or both."""
 
     model_config = ConfigDict(json_schema_extra=_SOMEBODY)
 
     user_id: UserId | None = Field(None, examples=["u1"])
+    session_id: SessionId | None = Field(
+        None, description="Session of a visitor whose events came by `/v1/events`.", examples=["s-7f3a"]
+    )
     events: list[SessionEventIn] = Field(
         [], max_length=MAX_EVENTS, description="Events of the session, oldest first; newer than the user's history."
     )
+
+    @model_validator(mode="after")
+    def _somebody(self) -> "_Somebody":
+        if self.user_id is None and self.session_id is None and not self.events:
+            raise ValueError("give user_id, session_id, events, or several of them")
+        return self
+
+
+class _ListBody(_Somebody):
+    """A user, a session, or both, and which products may be in their list."""
+
     n: int = Field(10, ge=1, le=MAX_N, description="How many products.", examples=[20])
     categories: list[Id] = Field(
         [], max_length=20, description="A product must be in or below each.", examples=[["Tea"]]
@@ -221,12 +236,6 @@ class _ListBody(Body):
     in_stock: bool = Field(True, description="Leave out products that are not available.")
     exclude_ids: list[Id] = Field([], max_length=MAX_N, description="Products not wanted.", examples=[["p05"]])
     exclude_seen: bool | None = Field(None, description="Leave out what the user had before.")
-
-    @model_validator(mode="after")
-    def _somebody(self) -> "_ListBody":
-        if self.user_id is None and not self.events:
-            raise ValueError("give user_id, events, or both")
-        return self
 
     def request(self, explain: ExplainIn | None, *, offset: int = 0) -> RecommendRequest:
         """Return the request of the user or session, with as much of the why as is wanted."""
@@ -281,24 +290,12 @@ class RecommendBody(_ListBody):
         )
 
 
-class RankBody(Body):
-    """Products to put in order for a user, the events of a session, or both."""
+class RankBody(_Somebody):
+    """Products to put in order for a user, a session, or both."""
 
-    model_config = ConfigDict(json_schema_extra=_SOMEBODY)
-
-    user_id: UserId | None = Field(None, examples=["u1"])
-    events: list[SessionEventIn] = Field(
-        [], max_length=MAX_EVENTS, description="Events of the session, oldest first; newer than the user's history."
-    )
     product_ids: list[Id] = Field(min_length=1, max_length=MAX_RANKED, examples=[["p01", "p02", "p05"]])
     explain: ExplainIn | None = Field(None, description="Not given: no paths and no contributions.")
     placement: Placement | None = None
-
-    @model_validator(mode="after")
-    def _somebody(self) -> "RankBody":
-        if self.user_id is None and not self.events:
-            raise ValueError("give user_id, events, or both")
-        return self
 
     def wish(self) -> RecommendRequest:
         """Return the request for exactly these products, whether they are in stock or not."""

@@ -68,7 +68,7 @@ def _set_up(level: Level, json_lines: bool) -> None:
 
 
 def _app_of(settings: Settings, *, always: bool) -> FastAPI:
-    log = EventLog.open(settings.state, settings.secret_file)
+    log = EventLog.open(settings.state, settings.secret_file, sessions_days=settings.privacy.sessions_days)
     return create_app(
         open_models(settings),
         log,

@@ -122,6 +122,18 @@ class Live:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LoginAnswer:
+    """What became of a login; it is on the disk."""
+
+    events: int
+    """Events of the session that became the user's by this request."""
+    request_id: str
+    took_ms: float
+    user_id: str
+    """Whose the session is, as the graph knows the user."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProductsAnswer:
     """What became of the products of a request; those accepted are on the disk."""
 

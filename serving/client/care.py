@@ -186,6 +186,8 @@ class UserDataAnswer:
     recommendations: list[dict[str, Any]]
     """Lists that were answered and recorded."""
     request_id: str
+    sessions: list[str]
+    """Sessions that a login made the user's, as long as they are known."""
     took_ms: float
     user_id: str
     """As the graph has it."""

@@ -69,6 +69,7 @@ class _Questions:
     user_data = _Route(routes.user_data)
     delete_user = _Route(routes.delete_user)
     send_events = _Route(routes.send_events)
+    log_in = _Route(routes.log_in)
     send_impressions = _Route(routes.send_impressions)
     send_products = _Route(routes.send_products)
     rules = _Route(routes.rules)

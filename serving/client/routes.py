@@ -19,12 +19,12 @@ def recommend(user_id: str, **options: Unpack[wishes.RecommendToUserOptions]) ->
 
 
 def recommend_session(**options: Unpack[wishes.RecommendToSessionOptions]) -> Call[answers.RecommendAnswer]:
-    """The best products for the events of a session, for a user (`user_id`), or for both together."""
+    """The best products for a session (`session_id` or `events`), for a user (`user_id`), or for both together."""
     return post("/v1/recommend", answers.RecommendAnswer, options)
 
 
 def rank(product_ids: Sequence[str], **options: Unpack[wishes.RankProductsOptions]) -> Call[answers.RankAnswer]:
-    """Up to 1,000 products of yours, in the order in which a user (`user_id`) or a session (`events`) likes them."""
+    """Up to 1,000 products of yours, in the order in which a user (`user_id`) or a session likes them."""
     return post("/v1/rank", answers.RankAnswer, {"product_ids": product_ids, **options})
 
 
@@ -41,7 +41,7 @@ def explain(user: str, product: str, **options: Unpack[wishes.ExplainProductOpti
 def explain_session(
     product_id: str, **options: Unpack[wishes.ExplainProductToSessionOptions]
 ) -> Call[answers.ExplainAnswer]:
-    """The same for the events of a session, for a user (`user_id`), or for both together."""
+    """The same for a session (`session_id` or `events`), for a user (`user_id`), or for both together."""
     return post("/v1/explain", answers.ExplainAnswer, {"product_id": product_id, **options})
 
 
@@ -100,6 +100,12 @@ def delete_user(user_id: str) -> Call[care.UserDeletedAnswer]:
 def send_events(events: Iterable[wishes.Event]) -> Call[answers.EventsAnswer]:
     """Tell what users did, up to 1,000 events and 1 MiB at a time; one without an `event_id` is given one."""
     return post("/v1/events", answers.EventsAnswer, {"events": [with_id(event) for event in events]})
+
+
+def log_in(session_id: str, user_id: str) -> Call[answers.LoginAnswer]:
+    """Give what was done in a visitor's session (`Event(session_id=...)`) to the user who logged in."""
+    body = {"user_id": user_id}
+    return post("/v1/sessions/{session_id}/login", answers.LoginAnswer, body, session_id=session_id)
 
 
 def send_impressions(impressions: Iterable[wishes.Impression]) -> Call[answers.ImpressionsAnswer]:

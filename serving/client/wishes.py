@@ -11,10 +11,9 @@ from typing import Literal, TypedDict
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """One thing a user did with a product."""
+    """One thing a user, or a visitor who is not logged in, did with a product."""
 
     product_id: str
-    user_id: str
     at: datetime | None = None
     """ISO 8601; not given: now."""
     event_id: str | None = None
@@ -22,8 +21,11 @@ class Event:
     quantity: float | None = None
     recommendation_id: str | None = None
     """Id of the list that it came from."""
+    session_id: str | None = None
+    """In place of user_id: the session of a visitor who is not logged in."""
     type: str | None = None
     """A declared event type."""
+    user_id: str | None = None
     value: float | None = None
     """Such as a rating."""
 
@@ -132,6 +134,8 @@ class WishOptions(TypedDict, total=False):
     """How many products."""
     price_max: float | None
     """Highest price."""
+    session_id: str | None
+    """Session of a visitor whose events came by `/v1/events`."""
     user_id: str | None
 
 
@@ -239,6 +243,8 @@ class RankProductsOptions(TypedDict, total=False):
     """Not given: no paths and no contributions."""
     placement: str | None
     """Where in the shop the list stands, as the shop calls it; recorded."""
+    session_id: str | None
+    """Session of a visitor whose events came by `/v1/events`."""
     user_id: str | None
 
 

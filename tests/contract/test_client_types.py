@@ -43,6 +43,7 @@ ASKED: dict[str, Call[Any]] = {
     "user_data": routes.user_data("u1"),
     "delete_user": routes.delete_user("u1"),
     "send_events": routes.send_events([wishes.Event(user_id="u1", product_id="p01")]),
+    "log_in": routes.log_in("s-1", "u1"),
     "send_impressions": routes.send_impressions([wishes.Impression(recommendation_id="r1", positions=[1])]),
     "send_products": routes.send_products([wishes.Product(product_id="p01")]),
     "rules": routes.rules(),

@@ -158,7 +158,7 @@ def test_when_every_event_is_broken_the_request_is(client: TestClient) -> None:
         ({}, "Field required"),
         ({"events": []}, "at least 1 item"),
         ({"events": [bought("p02")] * 1001}, "at most 1000 items"),
-        ({"events": [{"product_id": "p02"}]}, "events.0.user_id: Field required"),
+        ({"events": [{"product_id": "p02"}]}, "events.0: give user_id, or session_id for a visitor"),
         ({"events": [bought("")]}, "events.0.product_id"),
         ({"events": [bought("p" * 201)]}, "events.0.product_id"),
         ({"events": [bought("p02", user_id="a\nb")]}, "events.0.user_id"),

@@ -51,6 +51,7 @@ RULES: dict[str, tuple[str, str, Any]] = {
 }
 WRITE: dict[str, tuple[str, str, Any]] = {
     "events": ("POST", "/v1/events", EVENT),
+    "sessions": ("POST", "/v1/sessions/s-1/login", {"user_id": "u1"}),
     "products": ("POST", "/v1/products", {"products": [{"product_id": "p11", "title": "Oolong tea"}]}),
 }
 ABOUT_NO_LIST: tuple[tuple[str, str, Any], ...] = (

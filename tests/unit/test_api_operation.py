@@ -147,6 +147,7 @@ def test_the_document_describes_every_route_with_its_problems(client: TestClient
         ("GET", "/v1/recommendations/{recommendation_id}"),
         ("POST", "/v1/events"),
         ("POST", "/v1/impressions"),
+        ("POST", "/v1/sessions/{session_id}/login"),
         ("POST", "/v1/products"),
         ("GET", "/v1/profile/{user_id}"),
         ("GET", "/v1/home/{user_id}"),

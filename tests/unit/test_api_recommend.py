@@ -218,7 +218,7 @@ def test_a_session_without_a_user_is_recommended_by_its_events(client: TestClien
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        ({}, "give user_id, events, or both"),
+        ({}, "give user_id, session_id, events, or several of them"),
         ({"user_id": 5}, "valid string"),
         ({"user_id": "u1", "n": "10"}, "valid integer"),
         ({"user_id": "u1", "n": True}, "valid integer"),
@@ -388,7 +388,7 @@ def test_a_session_without_a_user_is_explained_by_its_events(client: TestClient)
 @pytest.mark.parametrize(
     ("body", "status", "words"),
     [
-        ({"product_id": "p01"}, 422, "give user_id, events, or both"),
+        ({"product_id": "p01"}, 422, "give user_id, session_id, events, or several"),
         ({"user_id": "u1"}, 422, "product_id"),
         ({"user_id": "u1", "product_id": "p99"}, 404, "'p99'"),
         ({"user_id": "u1", "product_id": "p01", "n": 0}, 422, "greater than or equal to 1"),

@@ -9,7 +9,8 @@ import pytest
 from kg.errors import PrivacyError
 from kg.snapshot import build_snapshot
 from serving import deletions
-from serving.events import EventLog, NewEvent, judge_events
+from serving.event_checks import judge_events
+from serving.events import EventLog, NewEvent
 from tests.worlds import tiny_shop
 
 

@@ -17,7 +17,8 @@ from kg.errors import GraphBusyError
 from kg.snapshot import Snapshot, build_snapshot
 from serving.answer import SessionEvent
 from serving.errors import EventsError, StateError
-from serving.events import APPLIED, PENDING, REFUSED, Appended, EventLog, NewEvent, judge_events
+from serving.event_checks import judge_events
+from serving.events import APPLIED, PENDING, REFUSED, Appended, EventLog, NewEvent
 from serving.state import FORMAT_VERSION
 from tests.worlds import DAY_MS, MONDAY, tiny_shop
 

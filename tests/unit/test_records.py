@@ -53,6 +53,8 @@ def make_version_1(path: Path) -> None:
         connection.execute("DROP TABLE deletions")
         connection.execute("DROP TABLE rules")
         connection.execute("DROP TABLE impressions")
+        connection.execute("DROP TABLE sessions")
+        connection.execute("DROP TABLE session_events")
         connection.execute("DROP INDEX events_of_list")
         connection.execute("ALTER TABLE events DROP COLUMN recommendation_id")
         connection.execute("PRAGMA user_version = 1")

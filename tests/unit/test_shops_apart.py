@@ -50,6 +50,10 @@ def _event(ids: Ids) -> dict[str, Any]:
     }
 
 
+def _visit(ids: Ids) -> dict[str, Any]:
+    return {"session_id": f"{ids.word}-s1", "product_id": f"{ids.word}-p02", "event_id": f"{ids.word}-e02"}
+
+
 def _rule(ids: Ids) -> dict[str, Any]:
     return {"action": "pin", "product_ids": [f"{ids.word}-p01"]}
 
@@ -68,7 +72,10 @@ ROUTES: dict[tuple[str, str], tuple[Asked, ...]] = {
         lambda ids: (f"/v1/recommend/{ids.word}-u1?category={ids.word}-tea", None),
         lambda ids: (f'/v1/recommend/{ids.word}-u1?filter=title="{ids.word}-Green tea"', None),
     ),
-    ("POST", "/v1/recommend"): (lambda ids: ("/v1/recommend", _list_body(ids) | {"explain": {"paths": 2}}),),
+    ("POST", "/v1/recommend"): (
+        lambda ids: ("/v1/recommend", _list_body(ids) | {"explain": {"paths": 2}}),
+        lambda ids: ("/v1/recommend", {"session_id": f"{ids.word}-s1"}),
+    ),
     ("POST", "/v1/rank"): (
         lambda ids: ("/v1/rank", {"user_id": f"{ids.word}-u1", "product_ids": [f"{ids.word}-p01", f"{ids.word}-p02"]}),
     ),
@@ -114,7 +121,13 @@ ROUTES: dict[tuple[str, str], tuple[Asked, ...]] = {
     ("POST", "/v1/impressions"): (
         lambda ids: ("/v1/impressions", {"impressions": [{"recommendation_id": ids.list_id, "positions": [1]}]}),
     ),
-    ("POST", "/v1/events"): (lambda ids: ("/v1/events", {"events": [_event(ids)]}),),
+    ("POST", "/v1/events"): (
+        lambda ids: ("/v1/events", {"events": [_event(ids)]}),
+        lambda ids: ("/v1/events", {"events": [_visit(ids)]}),
+    ),
+    ("POST", "/v1/sessions/{session_id}/login"): (
+        lambda ids: (f"/v1/sessions/{ids.word}-s1/login", {"user_id": f"{ids.word}-u1"}),
+    ),
     ("POST", "/v1/products"): (
         lambda ids: ("/v1/products", {"products": [{"product_id": f"{ids.word}-p01", "price": 1.0}]}),
     ),
@@ -148,6 +161,7 @@ def of_south(shops: TwoShops) -> Ids:
         ("PUT", "/v1/rules/{name}"),
         ("POST", "/v1/impressions"),
         ("POST", "/v1/events"),
+        ("POST", "/v1/sessions/{session_id}/login"),
         ("POST", "/v1/products"),
     ):
         for asked in ROUTES[method, path]:

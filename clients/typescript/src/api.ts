@@ -139,6 +139,9 @@ export interface paths {
          * Take in what users did
          * @description Take in events; those accepted are on the disk, and the next recommendation takes them into account.
          *
+         *     Those of a visitor who is not logged in say `session_id` in place of `user_id`; `/v1/sessions/{session_id}/login`
+         *     gives them to a user.
+         *
          *     An event of an unknown type, or too far in the future, is rejected with its reason while the others are taken. One
          *     with a product that is not known yet is kept aside and counts when the product has arrived. Sending the same
          *     `event_id` again changes nothing. A `recommendation_id` says which list an event came from.
@@ -167,7 +170,7 @@ export interface paths {
         put?: never;
         /**
          * Say why a product is, or is not, recommended to a user or to the visitor of a session
-         * @description Return the same for a user, for the events of a session, or for both together.
+         * @description Return the same for a user, for a session, or for both together.
          */
         post: operations["explain_product_to_session_v1_explain_post"];
         delete?: never;
@@ -379,7 +382,9 @@ export interface paths {
         put?: never;
         /**
          * Recommend products to a user or to the visitor of a session
-         * @description Return the best products for a user, for the events of a session, or for both together.
+         * @description Return the best products for a user, for a session, or for both together.
+         *
+         *     The events of a session come with the request (`events`), or came by `/v1/events` (`session_id`).
          */
         post: operations["recommend_to_session_v1_recommend_post"];
         delete?: never;
@@ -549,6 +554,29 @@ export interface paths {
         get: operations["find_products_v1_search_get"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/sessions/{session_id}/login": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Give a visitor's session to the user who logged in
+         * @description Give what was done in a session to a user: the user's next list counts it, and so does the graph, once.
+         *
+         *     Events that come late for the session are the user's too. Done again it changes nothing; a session that is another
+         *     user's is refused.
+         */
+        post: operations["log_in_v1_sessions__session_id__login_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1061,7 +1089,7 @@ export interface components {
         };
         /**
          * EventIn
-         * @description One thing a user did with a product.
+         * @description One thing a user, or a visitor who is not logged in, did with a product.
          */
         EventIn: {
             /**
@@ -1093,6 +1121,12 @@ export interface components {
              */
             recommendation_id?: string | null;
             /**
+             * Session Id
+             * @description In place of user_id: the session of a visitor who is not logged in.
+             * @example null
+             */
+            session_id?: string | null;
+            /**
              * Type
              * @description A declared event type.
              * @default viewed
@@ -1103,14 +1137,18 @@ export interface components {
              * User Id
              * @example u1
              */
-            user_id: string;
+            user_id?: string | null;
             /**
              * Value
              * @description Such as a rating.
              * @example 4.5
              */
             value?: number | null;
-        };
+        } & ({
+            user_id: string;
+        } | {
+            session_id: string;
+        });
         /**
          * EventsAnswer
          * @description What became of the events of a request; those accepted are on the disk.
@@ -1332,6 +1370,12 @@ export interface components {
              */
             product_id: string;
             /**
+             * Session Id
+             * @description Session of a visitor whose events came by `/v1/events`.
+             * @example s-7f3a
+             */
+            session_id?: string | null;
+            /**
              * User Id
              * @example u1
              */
@@ -1345,6 +1389,8 @@ export interface components {
             what_if?: boolean;
         } | {
             user_id: string;
+        } | {
+            session_id: string;
         } | {
             events: unknown;
         };
@@ -1727,6 +1773,45 @@ export interface components {
              * @constant
              */
             status: "live";
+        };
+        /**
+         * LoginAnswer
+         * @description What became of a login; it is on the disk.
+         */
+        LoginAnswer: {
+            /**
+             * Events
+             * @description Events of the session that became the user's by this request.
+             * @example 3
+             */
+            events: number;
+            /**
+             * Request Id
+             * @example 0b9f6c1e5a3d4c1f8f0e7a6b5c4d3e2f
+             */
+            request_id: string;
+            /**
+             * Took Ms
+             * @example 4.2
+             */
+            took_ms: number;
+            /**
+             * User Id
+             * @description Whose the session is, as the graph knows the user.
+             * @example u1
+             */
+            user_id: string;
+        };
+        /**
+         * LoginBody
+         * @description Who the visitor turned out to be.
+         */
+        LoginBody: {
+            /**
+             * User Id
+             * @example u1
+             */
+            user_id: string;
         };
         /**
          * MemberOut
@@ -3114,7 +3199,7 @@ export interface components {
         };
         /**
          * RankBody
-         * @description Products to put in order for a user, the events of a session, or both.
+         * @description Products to put in order for a user, a session, or both.
          */
         RankBody: {
             /**
@@ -3137,12 +3222,20 @@ export interface components {
              */
             product_ids: string[];
             /**
+             * Session Id
+             * @description Session of a visitor whose events came by `/v1/events`.
+             * @example s-7f3a
+             */
+            session_id?: string | null;
+            /**
              * User Id
              * @example u1
              */
             user_id?: string | null;
         } | {
             user_id: string;
+        } | {
+            session_id: string;
         } | {
             events: unknown;
         };
@@ -3342,6 +3435,12 @@ export interface components {
              * @example 9.5
              */
             price_max?: number | null;
+            /**
+             * Session Id
+             * @description Session of a visitor whose events came by `/v1/events`.
+             * @example s-7f3a
+             */
+            session_id?: string | null;
             /** Shown Most */
             shown_most?: number | null;
             /**
@@ -3351,6 +3450,8 @@ export interface components {
             user_id?: string | null;
         } | {
             user_id: string;
+        } | {
+            session_id: string;
         } | {
             events: unknown;
         };
@@ -4364,6 +4465,14 @@ export interface components {
              */
             request_id: string;
             /**
+             * Sessions
+             * @description Sessions that a login made the user's, as long as they are known.
+             * @example [
+             *       "s-7f3a"
+             *     ]
+             */
+            sessions: string[];
+            /**
              * Took Ms
              * @example 4.1
              */
@@ -4479,6 +4588,8 @@ export type ItemOut = components['schemas']['ItemOut'];
 export type KeptRuleOut = components['schemas']['KeptRuleOut'];
 export type KernelDifference = components['schemas']['KernelDifference'];
 export type Live = components['schemas']['Live'];
+export type LoginAnswer = components['schemas']['LoginAnswer'];
+export type LoginBody = components['schemas']['LoginBody'];
 export type MemberOut = components['schemas']['MemberOut'];
 export type Metadata = components['schemas']['Metadata'];
 export type NamedBody = components['schemas']['NamedBody'];
@@ -5215,6 +5326,15 @@ export interface operations {
             };
             /** @description The body did not come within 30 seconds. */
             408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The session is another user's. */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -6227,6 +6347,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The session is another user's. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description The body is larger than 1 MiB. */
             413: {
                 headers: {
@@ -6325,6 +6454,15 @@ export interface operations {
             };
             /** @description The body did not come within 30 seconds. */
             408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The session is another user's. */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -7178,6 +7316,123 @@ export interface operations {
             };
             /** @description The key is not for such requests. */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request cannot be used as it is. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key has been used too often; Retry-After says when to ask again. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No model is loaded yet, or the event log cannot be used now. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    log_in_v1_sessions__session_id__login_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the session. */
+                session_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LoginBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LoginAnswer"];
+                };
+            };
+            /** @description The body is not JSON. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A key is needed, and none that is good was given. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key is not for such requests. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body did not come within 30 seconds. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The session is another user's. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is larger than 1 MiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not sent as application/json. */
+            415: {
                 headers: {
                     [name: string]: unknown;
                 };
