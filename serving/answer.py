@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Literal
 
 from cypher.errors import InputError
-from serving.rules import Action, Rule
+from serving.rules import Action, Context, Rule
 
 Surface = Literal["short", "long"]
 """Where words stand: a caption, or a place for a full sentence."""
@@ -70,6 +70,8 @@ class Filter:
     """Leave out what the user did not have before."""
     only_ids: tuple[str, ...] | None = None
     """Nothing but these products; None: the whole catalogue."""
+    context: Context = field(default_factory=Context)
+    """Where the list is asked for, which rules may hold for; it leaves nothing out itself."""
     rules: tuple[Rule, ...] = ()
     """What the shop itself says about the list, by name."""
 

@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from cypher.errors import InputError
 from serving.errors import RuleChanged, RuleError, StateError, UnknownRule
-from serving.rules import MAX_RULES, ListName, Rule, in_force, of_list
+from serving.rules import MAX_RULES, Context, ListName, Rule, fitting, in_force, of_list
 from serving.state import RULES, StateFile, open_state, translated
 
 logger = logging.getLogger(__name__)
@@ -160,14 +161,20 @@ class RuleBook:
         return in_force(self._rules, now_ms=int(time.time() * 1000)) if self._rules else ()
 
 
-def rules_now(path: Path, name: ListName) -> tuple[Rule, ...]:
-    """Return the rules of a state file that change a list now.
+def rules_now(path: Path, name: ListName, moment: datetime) -> tuple[Rule, ...]:
+    """Return the rules of a state file that change a list now, whatever it is shown on.
+
+    Args:
+        path: the file.
+        name: the list.
+        moment: now, as a clock of the shop shows it.
 
     Raises:
         StateError: the file cannot be read.
     """
     with RuleLog.open(path) as log:
-        return of_list(in_force((kept.rule for kept in log.all()), now_ms=int(time.time() * 1000)), name)
+        rules = in_force((kept.rule for kept in log.all()), now_ms=int(moment.timestamp() * 1000))
+    return of_list(fitting(rules, Context(), moment), name)
 
 
 def _fields(rule: Rule) -> str:

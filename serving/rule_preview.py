@@ -1,7 +1,7 @@
 """What a rule would do to a list, before anybody is shown it."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from serving.events import EventCount
 from serving.history import EventReader
 from serving.ready import Ready
 from serving.recommend import recommend, similar
-from serving.rules import ListName, Rule, of_list
+from serving.rules import Context, ListName, Rule, of_list
 from serving.surfaces import Basket, bought_together, newest, trending
 
 _NAMED = 5
@@ -29,6 +29,8 @@ class Wanted:
     product_id: str | None = None
     """Which product's list, of `similar` and `bought_together`."""
     n: int = 10
+    context: Context = field(default_factory=Context)
+    """Where it is asked for; one that says nothing fits every rule."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +60,14 @@ class Preview:
 def preview(
     ready: Ready, events: EventReader, since: Iterable[EventCount], rule: Rule, others: Iterable[Rule], wanted: Wanted
 ) -> Preview:
-    """Return what a rule does to one list beside the others, whenever it holds.
+    """Return what a rule does to one list beside the others, whenever it holds; in a context of others, nothing.
 
     Args:
         ready: the bundle.
         events: gives what the user did after the bundle was made.
         since: events of anybody that are not in the bundle, for what is in demand.
         rule: the one looked at; it takes the place of one of its name.
-        others: rules that hold.
+        others: rules that hold, in the context.
         wanted: which list.
 
     Raises:
@@ -74,11 +76,12 @@ def preview(
     """
     about, counts = check_rule(ready.shelf, rule), tuple(since)
     beside = [other for other in others if other.name != rule.name]
-    both = sorted([*beside, rule], key=lambda one: one.name)
+    is_here = wanted.context == Context() or rule.is_for(wanted.context)
+    both = sorted([*beside, rule], key=lambda one: one.name) if is_here else beside
     lists = [_list(ready, events, counts, wanted, of_list(rules, wanted.list)).items for rules in (beside, both)]
     ids = ready.bundle.snapshot.ids("Product")
     examples = tuple(ids[row] for row in np.flatnonzero(about)[:_NAMED].tolist())
-    return Preview(int(about.sum()), examples, rule.changes(wanted.list), lists[0], lists[1])
+    return Preview(int(about.sum()), examples, is_here and rule.changes(wanted.list), lists[0], lists[1])
 
 
 def _list(

@@ -11,6 +11,7 @@ it changes a list is `serving.arrangement`'s, where it is kept `serving.rule_log
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal, get_args
 
 from serving.errors import RuleError
@@ -18,6 +19,8 @@ from serving.filters import MAX_LENGTH
 
 Action = Literal["pin", "boost", "bury", "hide", "cap"]
 ACTIONS: tuple[Action, ...] = get_args(Action)
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+WEEKDAYS: tuple[Weekday, ...] = get_args(Weekday)
 ListName = Literal["recommend", "similar", "bought_together", "trending", "new"]
 """Lists that rules change."""
 LISTS: tuple[ListName, ...] = get_args(ListName)
@@ -28,11 +31,15 @@ MAX_IDS = 500
 MAX_PLACE = 100
 """Last place of a list that a rule speaks of."""
 MAX_NOTE = 200
+MAX_WORDS = 50
+"""Most devices, or places, that a rule names."""
 STRENGTH = 0.3
 """How far a boost or bury moves products unless it is said otherwise."""
 WITHIN = 10
 """Places that a cap looks at together unless it is said otherwise."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_WORD = re.compile(r"[a-z][a-z0-9_]{0,62}")
+_HOURS = re.compile(r"(\d{1,2})-(\d{1,2})")
 _LINE = re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]*")
 _OF_ACTION = {
     "strength": ("boost", "bury"),
@@ -42,6 +49,16 @@ _OF_ACTION = {
     "within": ("cap",),
 }
 """Fields that only some actions have."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """Where a list is asked for, in words of the shop."""
+
+    device: str | None = None
+    """On what it is shown, such as `phone`; None: it was not said."""
+    place: str | None = None
+    """From where it is asked for, such as `de`; None: it was not said."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +90,15 @@ class Rule:
     """Epoch milliseconds from which it holds; None: at once."""
     ends_at_ms: int | None = None
     """Epoch milliseconds from which it no longer holds; None: never."""
+    devices: tuple[str, ...] = ()
+    """Devices that it holds for; empty: all, and where none is said."""
+    places: tuple[str, ...] = ()
+    """Places that it holds for; empty: all, and where none is said."""
+    hours: str | None = None
+    """Hours of the day that it holds in, by the shop's clock: `18-23` from 18:00 to before 23:00, `22-6` over midnight;
+    None: all day."""
+    weekdays: tuple[Weekday, ...] = ()
+    """Days of the week that it holds on, by the shop's clock; empty: all."""
     note: str = ""
     """What it is for, for those who look after the rules."""
 
@@ -84,6 +110,7 @@ class Rule:
                 raise self._wrong(f"{field} is of {' and '.join(actions)} only, not of {self.action}; leave it out")
         self._check_numbers()
         self._check_times()
+        self._check_context()
 
     def holds(self, now_ms: int) -> bool:
         """Return whether it is in force."""
@@ -99,6 +126,20 @@ class Rule:
     def changes(self, name: ListName) -> bool:
         """Return whether it changes a list."""
         return not self.lists or name in self.lists
+
+    def is_for(self, context: Context) -> bool:
+        """Return whether it holds on a device and in a place."""
+        here = not self.places or context.place in self.places
+        return here and (not self.devices or context.device in self.devices)
+
+    def is_at(self, moment: datetime) -> bool:
+        """Return whether it holds at an hour of a day of the week, as a clock of the shop shows them."""
+        if self.weekdays and WEEKDAYS[moment.weekday()] not in self.weekdays:
+            return False
+        if self.hours is None:
+            return True
+        first, end = map(int, self.hours.split("-"))
+        return first <= moment.hour < end if first < end else moment.hour >= first or moment.hour < end
 
     def _check_name(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -143,6 +184,22 @@ class Rule:
         if self.starts_at_ms is not None and self.ends_at_ms is not None and self.ends_at_ms <= self.starts_at_ms:
             raise self._wrong("it would end before it starts; give a later end")
 
+    def _check_context(self) -> None:
+        for field, words in (("devices", self.devices), ("places", self.places)):
+            if len(words) > MAX_WORDS:
+                raise self._wrong(f"{field} may be {MAX_WORDS} at most, got {len(words)}")
+            for word in words:
+                if not _WORD.fullmatch(word):
+                    raise self._wrong(f"{field} are words of small letters, digits and _, got {word[:80]!r}")
+        for day in self.weekdays:
+            if day not in WEEKDAYS:
+                raise self._wrong(f"weekdays must be of {', '.join(WEEKDAYS)}, got {day!r}")
+        if self.hours is None:
+            return
+        found = _HOURS.fullmatch(self.hours)
+        if found is None or not (int(found[1]) < 24 and int(found[2]) <= 24 and int(found[1]) != int(found[2])):
+            raise self._wrong(f"hours must be two different hours of a day such as 18-23, got {self.hours[:80]!r}")
+
     def _wrong(self, what: str) -> RuleError:
         return RuleError(f"rule {self.name}: {what}")
 
@@ -150,6 +207,17 @@ class Rule:
 def in_force(rules: Iterable[Rule], *, now_ms: int) -> tuple[Rule, ...]:
     """Return the rules that hold now, by name."""
     return tuple(sorted((rule for rule in rules if rule.holds(now_ms)), key=lambda rule: rule.name))
+
+
+def fitting(rules: Iterable[Rule], context: Context, moment: datetime) -> tuple[Rule, ...]:
+    """Return the rules that hold for a context, in the order they have.
+
+    Args:
+        rules: those in force.
+        context: what a request says of itself.
+        moment: now, as a clock of the shop shows it.
+    """
+    return tuple(rule for rule in rules if rule.is_for(context) and rule.is_at(moment))
 
 
 def of_list(rules: Iterable[Rule], name: ListName) -> tuple[Rule, ...]:

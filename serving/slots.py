@@ -4,7 +4,9 @@ The best list stays the best list; every so many places one new product stands, 
 categories bring nearest to the user. A place is kept only where no new product came as far by itself.
 """
 
+import zoneinfo
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -28,6 +30,8 @@ class ListsConfig:
     until the days are over; 0: no bound. Counted from the recorded lists ([audit])."""
     shown_days: int = 7
     """How long a showing counts, in days; at most as long as lists are recorded."""
+    time_zone: str = "UTC"
+    """Time zone of the hours and weekdays of business rules, such as `Europe/Berlin`."""
 
     def __post_init__(self) -> None:
         if self.new_every < 0:
@@ -36,6 +40,16 @@ class ListsConfig:
             raise ConfigError(f"[lists] shown_most must be between 0 and {MAX_SHOWN}, got {self.shown_most}")
         if self.shown_days < 1:
             raise ConfigError(f"[lists] shown_days must be at least 1, got {self.shown_days}")
+        try:
+            zoneinfo.ZoneInfo(self.time_zone)
+        except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as err:
+            raise ConfigError(
+                f"[lists] time_zone must be the name of a time zone such as 'Europe/Berlin', got {self.time_zone!r}"
+            ) from err
+
+    def clock(self) -> datetime:
+        """Return what a clock of the shop shows."""
+        return datetime.now(zoneinfo.ZoneInfo(self.time_zone))
 
     def check_records(self, audit: AuditConfig) -> None:
         """Make sure that there is something to count showings from.

@@ -17,12 +17,12 @@ from serving.api.ids import Id, UserId
 from serving.api.routes import about, answered, as_json, problems_of, require_json
 from serving.api.services import Services, services_of
 from serving.api.shape import iso_time
-from serving.api.values import Body, Time, Where, to_ms
+from serving.api.values import Body, Device, Time, Where, Whereabouts, Word, to_ms
 from serving.arrangement import check_rule
 from serving.records import moment_of
 from serving.rule_log import KeptRule
 from serving.rule_preview import Preview, Wanted, preview
-from serving.rules import MAX_IDS, MAX_NOTE, MAX_PLACE, Action, ListName, Rule
+from serving.rules import MAX_IDS, MAX_NOTE, MAX_PLACE, MAX_WORDS, Action, Context, ListName, Rule, Weekday
 from serving.shelf import Shelf
 
 router = APIRouter(prefix="/v1/rules", tags=["rules"], dependencies=[needs("rules")])
@@ -30,6 +30,7 @@ RuleName = Annotated[
     str,
     Path(min_length=1, max_length=63, pattern=r"^[a-z0-9][a-z0-9_-]*$", description="Name.", examples=["spring-tea"]),
 ]
+Hours = Annotated[str, Field(max_length=5, pattern=r"^[0-9]{1,2}-[0-9]{1,2}$")]
 Place = Annotated[int, Field(ge=1, le=MAX_PLACE)]
 MAX_SHOWN = 100
 MAX_TAGS = 1000
@@ -68,6 +69,18 @@ class RuleIn(Body):
     )
     starts_at: Time | None = Field(None, description="ISO 8601; null: at once.", examples=["2026-03-01T00:00:00Z"])
     ends_at: Time | None = Field(None, description="ISO 8601; null: never.", examples=["2026-04-01T00:00:00Z"])
+    devices: list[Word] = Field(
+        [], max_length=MAX_WORDS, description="Devices that it holds for; empty: all.", examples=[["phone"]]
+    )
+    places: list[Word] = Field(
+        [], max_length=MAX_WORDS, description="Places that it holds for; empty: all.", examples=[["de", "at"]]
+    )
+    hours: Hours | None = Field(
+        None, description="Hours of the day that it holds in, `[lists] time_zone`; null: all day.", examples=["18-23"]
+    )
+    weekdays: list[Weekday] = Field(
+        [], max_length=7, description="Days of the week that it holds on; empty: all.", examples=[["sat", "sun"]]
+    )
     note: str = Field("", max_length=MAX_NOTE, description="What it is for.", examples=["Spring campaign"])
 
     def rule(self, name: str) -> Rule:
@@ -89,6 +102,10 @@ class RuleIn(Body):
             lists=tuple(dict.fromkeys(self.lists)),
             starts_at_ms=None if self.starts_at is None else to_ms(self.starts_at),
             ends_at_ms=None if self.ends_at is None else to_ms(self.ends_at),
+            devices=tuple(dict.fromkeys(self.devices)),
+            places=tuple(dict.fromkeys(self.places)),
+            hours=self.hours,
+            weekdays=tuple(dict.fromkeys(self.weekdays)),
             note=self.note,
         )
 
@@ -101,6 +118,8 @@ class PreviewBody(Body):
     user_id: UserId | None = Field(None, description="Of `recommend`; null: nobody in particular.", examples=["u1"])
     product_id: Id | None = Field(None, description="Of `similar` and `bought_together`.", examples=["p01"])
     n: int = Field(10, ge=1, le=MAX_SHOWN, description="Products of the list.", examples=[5])
+    device: Device | None = None
+    place: Whereabouts | None = None
 
 
 class _Part(BaseModel):
@@ -123,6 +142,10 @@ class KeptRuleOut(_Part):
     lists: list[ListName] = Field(examples=[["recommend"]])
     starts_at: str | None = Field(examples=["2026-03-01T00:00:00.000Z"])
     ends_at: str | None = Field(examples=["2026-04-01T00:00:00.000Z"])
+    devices: list[str] = Field(examples=[["phone"]])
+    places: list[str] = Field(examples=[["de", "at"]])
+    hours: str | None = Field(examples=["18-23"])
+    weekdays: list[Weekday] = Field(examples=[["sat", "sun"]])
     note: str = Field(examples=["Spring campaign"])
     changed_at: str = Field(description="When it was written last.", examples=["2026-02-20T09:30:00.000Z"])
     etag: str = Field(
@@ -211,12 +234,13 @@ async def preview_rule(request: Request, name: RuleName, body: PreviewBody) -> R
     """Return a list without the rule and with it, beside the others that hold now; nothing is written."""
     here = services_of(request)
     rule = here.rules.log.find(name).rule if body.rule is None else _rule(here, body.rule, name)
-    wanted = Wanted(list=body.list_, user_id=body.user_id, product_id=body.product_id, n=body.n)
+    here_is = Context(device=body.device, place=body.place)
+    wanted = Wanted(list=body.list_, user_id=body.user_id, product_id=body.product_id, n=body.n, context=here_is)
 
     def find(services: Services, served: Served) -> dict[str, Any]:
         since = services.recent.counts(after=served.bundle.events_applied)
         moment = moment_of(services.log, body.user_id)
-        found = preview(served.ready, moment, since, rule, services.rules.holding(), wanted)
+        found = preview(served.ready, moment, since, rule, services.holding(wanted.context), wanted)
         return about(request) | shape_preview(found, served.cards)
 
     return await answered(request, find, is_short=False, user_id=body.user_id)
@@ -299,6 +323,10 @@ def shape_rule(kept: KeptRule, shelf: Shelf | None, *, now_ms: int) -> dict[str,
         "lists": list(rule.lists),
         "starts_at": iso_time(rule.starts_at_ms),
         "ends_at": iso_time(rule.ends_at_ms),
+        "devices": list(rule.devices),
+        "places": list(rule.places),
+        "hours": rule.hours,
+        "weekdays": list(rule.weekdays),
         "note": rule.note,
         "changed_at": iso_time(kept.changed_at_ms),
         "etag": f'"{kept.version}"',

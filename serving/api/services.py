@@ -23,7 +23,7 @@ from serving.errors import SessionTaken
 from serving.events import EventLog
 from serving.products import ProductLog
 from serving.rule_log import RuleBook
-from serving.rules import ListName, of_list
+from serving.rules import Context, ListName, Rule, fitting, of_list
 from serving.runs import RunLog
 from serving.saved_filters import SavedFilters
 from serving.sessions import OTHERS_SESSION
@@ -89,7 +89,7 @@ class Services:
         return bounds if bounds.where is None else replace(bounds, where=self.saved.expand(bounds.where))
 
     def ruled(self, bounds: Filter, name: ListName | None = None) -> Filter:
-        """Return what may be in a list in plain words, with the rules of the shop that hold now.
+        """Return what may be in a list in plain words, with the rules of the shop that hold now and here.
 
         Args:
             bounds: what was asked for.
@@ -98,10 +98,16 @@ class Services:
         Raises:
             FilterError: as `said`.
         """
-        bounds, rules = self.said(bounds), self.rules.holding()
+        bounds = self.said(bounds)
+        rules = self.holding(bounds.context)
         if not rules:
             return bounds
         return replace(bounds, rules=rules if name is None else of_list(rules, name))
+
+    def holding(self, context: Context) -> tuple[Rule, ...]:
+        """Return the rules of the shop that hold now for a context, by name."""
+        rules = self.rules.holding()
+        return fitting(rules, context, self.lists.clock()) if rules else ()
 
     def counted(self, wish: RecommendRequest, *, now_ms: int) -> RecommendRequest:
         """Return a wish with the products in it that its user was shown too often.

@@ -21,10 +21,11 @@ from serving.api.routes import ProductPath, problems_of, require_json
 from serving.api.schemas import SurfaceAnswer
 from serving.api.services import Services
 from serving.api.shape import shape_surface
-from serving.api.values import MAX_N, MAX_OFFSET, Body, Lang, Room, Where
+from serving.api.values import MAX_N, MAX_OFFSET, Body, Device, Lang, Room, Where, Whereabouts
 from serving.api.wishes import SimilarQuery
 from serving.history import past_of
 from serving.records import moment_of
+from serving.rules import Context
 from serving.surfaces import MAX_BASKET, NEW_DAYS, Basket, bought_together, newest, trending
 
 Budget = Annotated[
@@ -67,12 +68,15 @@ class BasketBody(Body):
         None, alias="filter", description="A filter over any property, see docs/filters.md.", examples=["price < 20"]
     )
     in_stock: bool = Field(True, description="Leave out products that are not available.", examples=[True])
+    device: Device | None = None
+    place: Whereabouts | None = None
     lang: Lang | None = None
     surface: Room = "long"
 
     def filter(self) -> Filter:
         """Return what may be in the answer."""
-        return Filter(where=self.where, in_stock=self.in_stock)
+        context = Context(device=self.device, place=self.place)
+        return Filter(where=self.where, in_stock=self.in_stock, context=context)
 
 
 @router.get(

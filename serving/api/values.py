@@ -87,6 +87,16 @@ Placement = Annotated[
 ]
 
 
+Device = Annotated[
+    Word,
+    Field(description="What the list is shown on, in a word of the shop's; rules may hold for it.", examples=["phone"]),
+]
+Whereabouts = Annotated[
+    Word,
+    Field(description="Where it is asked from, in a word of the shop's; rules may hold for it.", examples=["de"]),
+]
+
+
 Cursor = Annotated[
     str,
     Field(

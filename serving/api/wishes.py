@@ -20,6 +20,7 @@ from serving.api.values import (
     MAX_RANKED,
     Body,
     Cursor,
+    Device,
     Diversity,
     Lang,
     Mode,
@@ -31,11 +32,13 @@ from serving.api.values import (
     ShownMost,
     Time,
     Where,
+    Whereabouts,
     Word,
     to_ms,
 )
 from serving.cursor import read_cursor
 from serving.events import MAX_EVENTS
+from serving.rules import Context
 from serving.slots import ListsConfig
 
 
@@ -60,6 +63,8 @@ class _ListQuery(Parameters):
     exclude_id: list[Id] = Field(
         [], max_length=MAX_EXCLUDED, description="Products not wanted; more of them by POST.", examples=[["p05"]]
     )
+    device: Device | None = None
+    place: Whereabouts | None = None
     lang: Lang | None = None
     surface: Room = "long"
 
@@ -73,6 +78,7 @@ class _ListQuery(Parameters):
             in_stock=self.in_stock,
             exclude_ids=tuple(self.exclude_id),
             exclude_seen=exclude_seen,
+            context=Context(device=self.device, place=self.place),
         )
 
 
@@ -236,6 +242,8 @@ class _ListBody(_Somebody):
     in_stock: bool = Field(True, description="Leave out products that are not available.")
     exclude_ids: list[Id] = Field([], max_length=MAX_N, description="Products not wanted.", examples=[["p05"]])
     exclude_seen: bool | None = Field(None, description="Leave out what the user had before.")
+    device: Device | None = None
+    place: Whereabouts | None = None
 
     def request(self, explain: ExplainIn | None, *, offset: int = 0) -> RecommendRequest:
         """Return the request of the user or session, with as much of the why as is wanted."""
@@ -252,6 +260,7 @@ class _ListBody(_Somebody):
                 in_stock=self.in_stock,
                 exclude_ids=tuple(self.exclude_ids),
                 exclude_seen=self.exclude_seen,
+                context=Context(device=self.device, place=self.place),
             ),
             paths=0 if explain is None else explain.paths,
             language=None if explain is None else explain.lang,

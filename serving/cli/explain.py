@@ -22,6 +22,7 @@ from serving.explain import explain as explain_product
 from serving.overview import USERS
 from serving.rule_log import rules_now
 from serving.settings import load_settings
+from serving.slots import ListsConfig
 
 
 def explain(
@@ -81,7 +82,7 @@ def explain(
     ready = open_ready(settings)
     bundle, cards = ready.bundle, Cards(ready.bundle.snapshot)
     with EventLog.open(settings.state, settings.secret_file) as log:
-        bounds = Filter(rules=rules_now(settings.state, "recommend"))
+        bounds = Filter(rules=rules_now(settings.state, "recommend", settings.section("lists", ListsConfig).clock()))
         wish = RecommendRequest(user_id=user, n=n, paths=3, language=lang, filter=bounds)
         found = explain_product(ready, log, product, request=wish, what_if=why_not)
     if as_json:

@@ -53,9 +53,10 @@ def recommend(
     Example: whycart recommend u42 -n 5 --paths
     """
     settings = load_settings()
-    new_every = settings.section("lists", ListsConfig).new_every
+    lists = settings.section("lists", ListsConfig)
+    new_every = lists.new_every
     where = None if where is None else settings.saved_filters().expand(where)
-    bounds = Filter(where=where, rules=rules_now(settings.state, "recommend"))
+    bounds = Filter(where=where, rules=rules_now(settings.state, "recommend", lists.clock()))
     if everyone:
         if user is not None or out is None or as_json:
             raise InputError("--all writes the lists of every user to a file: give --out FILE, and no USER or --json")

@@ -17,8 +17,9 @@ from serving.events import EventLog
 from serving.ready import Ready
 from serving.rule_log import KeptRule, RuleLog
 from serving.rule_preview import Preview, Wanted, preview
-from serving.rules import ACTIONS, LISTS, Rule, in_force
+from serving.rules import ACTIONS, LISTS, WEEKDAYS, Context, Rule, fitting, in_force
 from serving.settings import load_settings
+from serving.slots import ListsConfig
 
 app = typer.Typer(no_args_is_help=True, help="Write, list, try and delete business rules: pins, boosts, caps and more.")
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -53,6 +54,16 @@ def put(  # one option a field of a rule
     ] = None,
     start: Annotated[str | None, typer.Option("--from", metavar="TIME", help="When it begins, ISO 8601.")] = None,
     end: Annotated[str | None, typer.Option("--until", metavar="TIME", help="When it ends, ISO 8601.")] = None,
+    device: Annotated[
+        list[str] | None, typer.Option("--device", help="A device it holds for, once or more, such as phone.")
+    ] = None,
+    place: Annotated[
+        list[str] | None, typer.Option("--place", help="A place it holds for, once or more, such as de.")
+    ] = None,
+    hours: Annotated[str | None, typer.Option("--hours", help="Hours of the day it holds in, such as 18-23.")] = None,
+    weekday: Annotated[
+        list[str] | None, typer.Option("--weekday", help=f"A day it holds on, once or more: {', '.join(WEEKDAYS)}.")
+    ] = None,
     note: Annotated[str, typer.Option("--note", help="What it is for.")] = "",
     as_json: AsJson = False,
 ) -> None:
@@ -74,6 +85,10 @@ def put(  # one option a field of a rule
         lists=tuple(dict.fromkeys(list_ or ())),  # type: ignore[arg-type]
         starts_at_ms=to_ms(parse_time(start, option="--from", zone=UTC)),
         ends_at_ms=to_ms(parse_time(end, option="--until", zone=UTC)),
+        devices=tuple(dict.fromkeys(device or ())),
+        places=tuple(dict.fromkeys(place or ())),
+        hours=hours,
+        weekdays=tuple(dict.fromkeys(weekday or ())),  # type: ignore[arg-type]
         note=note,
     )
     ready = open_ready(settings)
@@ -108,6 +123,7 @@ def list_rules(as_json: AsJson = False) -> None:
             one.rule.action,
             _about(one.rule),
             " ".join(one.rule.lists) or "all lists",
+            _context(one.rule),
             _day(one.rule.starts_at_ms),
             _day(one.rule.ends_at_ms),
             one.rule.state(now_ms),
@@ -115,7 +131,7 @@ def list_rules(as_json: AsJson = False) -> None:
         )
         for one in kept
     ]
-    print_table(("name", "action", "about", "lists", "from", "until", "state", "note"), rows)
+    print_table(("name", "action", "about", "lists", "for", "from", "until", "state", "note"), rows)
 
 
 @app.command()
@@ -136,6 +152,8 @@ def preview_rule(
     list_: Annotated[str, typer.Option("--list", help=f"Which list: {', '.join(LISTS)}.")] = "recommend",
     product: Annotated[str | None, typer.Option("--product", help="Of similar and bought_together.")] = None,
     n: Annotated[int, typer.Option("-n", min=1, max=100, help="Products of the list.")] = 10,
+    device: Annotated[str | None, typer.Option("--device", help="On what it is shown, such as phone.")] = None,
+    place: Annotated[str | None, typer.Option("--place", help="Where it is asked from, such as de.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show a list without a rule and with it, whether the rule holds now or not.
@@ -148,7 +166,9 @@ def preview_rule(
     with RuleLog.open(settings.state) as log:
         rule, others = log.find(name).rule, in_force((kept.rule for kept in log.all()), now_ms=_now_ms())
     ready, user = open_ready(settings), None if user is None else settings.user(user)
-    wanted = Wanted(list=list_, user_id=user, product_id=product, n=n)
+    context = Context(device=device, place=place)
+    others = fitting(others, context, settings.section("lists", ListsConfig).clock())
+    wanted = Wanted(list=list_, user_id=user, product_id=product, n=n, context=context)
     with EventLog.open(settings.state, settings.secret_file) as events:
         found = preview(ready, events, (), rule, others, wanted)
     if as_json:
@@ -176,6 +196,12 @@ def _about(rule: Rule) -> str:
     if rule.where is not None:
         return rule.where
     return ", ".join(rule.product_ids[:5]) + (" ..." if len(rule.product_ids) > 5 else "") or "all products"
+
+
+def _context(rule: Rule) -> str:
+    """For whom and when it holds, of a day; empty: always."""
+    parts = (" ".join(rule.devices), " ".join(rule.places), rule.hours or "", " ".join(rule.weekdays))
+    return ", ".join(part for part in parts if part)
 
 
 def _products(number: int) -> str:

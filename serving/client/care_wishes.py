@@ -14,10 +14,14 @@ class Rule:
     """What a rule says; which fields go with which action stands in docs/rules.md."""
 
     action: Literal["pin", "boost", "bury", "hide", "cap"]
+    devices: Sequence[str] | None = None
+    """Devices that it holds for; empty: all."""
     ends_at: datetime | None = None
     """ISO 8601; null: never."""
     filter: str | None = None
     """Products that it is about."""
+    hours: str | None = None
+    """Hours of the day that it holds in, `[lists] time_zone`; null: all day."""
     lists: Sequence[Literal["recommend", "similar", "bought_together", "trending", "new"]] | None = None
     """Lists that it changes; empty: all."""
     most: int | None = None
@@ -26,6 +30,8 @@ class Rule:
     """What it is for."""
     per: str | None = None
     """Of a cap: `brand`, `category` or a declared kind; null: all together."""
+    places: Sequence[str] | None = None
+    """Places that it holds for; empty: all."""
     positions: Sequence[int] | None = None
     """Of a pin; 1 is the first."""
     product_ids: Sequence[str] | None = None
@@ -34,6 +40,8 @@ class Rule:
     """ISO 8601; null: at once."""
     strength: float | None = None
     """Of a boost or bury; not given: 0.3."""
+    weekdays: Sequence[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]] | None = None
+    """Days of the week that it holds on; empty: all."""
     within: int | None = None
     """Of a cap: in so many places; not given: 10."""
 
@@ -78,10 +86,14 @@ class LookUpOptions(TypedDict, total=False):
 class PreviewRuleOptions(TypedDict, total=False):
     """What `preview_rule` may be told."""
 
+    device: str | None
+    """What the list is shown on, in a word of the shop's; rules may hold for it."""
     list: Literal["recommend", "similar", "bought_together", "trending", "new"]
     """Which list."""
     n: int
     """Products of the list."""
+    place: str | None
+    """Where it is asked from, in a word of the shop's; rules may hold for it."""
     product_id: str | None
     """Of `similar` and `bought_together`."""
     rule: Rule | None
@@ -111,10 +123,14 @@ class WriteRuleOptions(TypedDict, total=False):
 
     if_match: str | None
     """`etag` of the rule as it was read: nothing is done if somebody changed it meanwhile."""
+    devices: Sequence[str]
+    """Devices that it holds for; empty: all."""
     ends_at: datetime | None
     """ISO 8601; null: never."""
     filter: str | None
     """Products that it is about."""
+    hours: str | None
+    """Hours of the day that it holds in, `[lists] time_zone`; null: all day."""
     lists: Sequence[Literal["recommend", "similar", "bought_together", "trending", "new"]]
     """Lists that it changes; empty: all."""
     most: int | None
@@ -123,6 +139,8 @@ class WriteRuleOptions(TypedDict, total=False):
     """What it is for."""
     per: str | None
     """Of a cap: `brand`, `category` or a declared kind; null: all together."""
+    places: Sequence[str]
+    """Places that it holds for; empty: all."""
     positions: Sequence[int]
     """Of a pin; 1 is the first."""
     product_ids: Sequence[str]
@@ -131,5 +149,7 @@ class WriteRuleOptions(TypedDict, total=False):
     """ISO 8601; null: at once."""
     strength: float | None
     """Of a boost or bury; not given: 0.3."""
+    weekdays: Sequence[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]]
+    """Days of the week that it holds on; empty: all."""
     within: int | None
     """Of a cap: in so many places; not given: 10."""

@@ -64,10 +64,12 @@ class KeptRule:
     action: Literal["pin", "boost", "bury", "hide", "cap"]
     changed_at: str
     """When it was written last."""
+    devices: list[str]
     ends_at: str | None
     etag: str
     """Of the rule as it is kept, for `If-Match`; another one whenever it is written."""
     filter: str | None
+    hours: str | None
     lists: list[Literal["recommend", "similar", "bought_together", "trending", "new"]]
     most: int | None
     name: str
@@ -75,12 +77,14 @@ class KeptRule:
     num_products: int | None
     """Products that it is about; null: it names what the shop does not have, and does nothing."""
     per: str | None
+    places: list[str]
     positions: list[int]
     product_ids: list[str]
     starts_at: str | None
     state: str
     """`waiting`, `in force` or `over`."""
     strength: float | None
+    weekdays: list[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]]
     within: int | None
 
 

@@ -107,6 +107,10 @@ class ListOptions(TypedDict, total=False):
     """Leave out products that are not available."""
     exclude_id: str | Sequence[str]
     """Products not wanted; more of them by POST."""
+    device: str | None
+    """What the list is shown on, in a word of the shop's; rules may hold for it."""
+    place: str | None
+    """Where it is asked from, in a word of the shop's; rules may hold for it."""
     lang: str | None
     """BCP 47 tag; not given: the shop's."""
     surface: Literal["short", "long"]
@@ -120,6 +124,8 @@ class WishOptions(TypedDict, total=False):
     """Brand id or name."""
     categories: Sequence[str]
     """A product must be in or below each."""
+    device: str | None
+    """What the list is shown on, in a word of the shop's; rules may hold for it."""
     events: Sequence[SessionEvent]
     """Events of the session, oldest first; newer than the user's history."""
     exclude_ids: Sequence[str]
@@ -132,6 +138,8 @@ class WishOptions(TypedDict, total=False):
     """Leave out products that are not available."""
     n: int
     """How many products."""
+    place: str | None
+    """Where it is asked from, in a word of the shop's; rules may hold for it."""
     price_max: float | None
     """Highest price."""
     session_id: str | None
@@ -317,6 +325,8 @@ class TogetherWithBasketOptions(TypedDict, total=False):
 
     budget: float | None
     """What the products may cost together; those without a price are out."""
+    device: str | None
+    """What the list is shown on, in a word of the shop's; rules may hold for it."""
     filter: str | None
     """A filter over any property, see docs/filters.md."""
     in_stock: bool
@@ -327,6 +337,8 @@ class TogetherWithBasketOptions(TypedDict, total=False):
     """How many products."""
     offset: int
     """How many of the best to skip."""
+    place: str | None
+    """Where it is asked from, in a word of the shop's; rules may hold for it."""
     strict: bool
     """Only what goes with every product of the basket."""
     surface: Literal["short", "long"]

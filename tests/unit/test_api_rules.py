@@ -151,6 +151,54 @@ def test_a_rule_of_another_time_waits(client: TestClient) -> None:
     assert [] == client.get("/v1/recommend/u1").json()["rules"]
 
 
+PHONES = {"action": "pin", "product_ids": ["p10"], "devices": ["phone"], "places": ["de"]}
+
+
+def test_a_rule_for_a_context_changes_its_lists_alone(client: TestClient) -> None:
+    written = write(client, "phones", **PHONES, hours="0-24")["rule"]
+    here = "device=phone&place=de"
+
+    def named(path: str) -> Any:
+        return client.get(path).json()["rules"]
+
+    assert (["phone"], ["de"], "0-24", []) == tuple(
+        written[field] for field in ("devices", "places", "hours", "weekdays")
+    )
+    for path in ("/v1/recommend/u1", "/v1/similar/p01", "/v1/trending", "/v1/new", "/v1/bought-together/p01"):
+        assert ([], [], ["phones"]) == (named(path), named(f"{path}?device=phone&place=fr"), named(f"{path}?{here}"))
+    body = {"user_id": "u1", "device": "phone", "place": "de"}
+    assert ["phones"] == client.post("/v1/recommend", json=body).json()["rules"]
+    basket = {"product_ids": ["p01"], "device": "phone", "place": "de"}
+    assert ["phones"] == client.post("/v1/bought-together", json=basket).json()["rules"]
+
+
+def test_a_record_holds_the_context_and_the_list_comes_out_the_same(client: TestClient) -> None:
+    write(client, "phones", **PHONES)
+    answer = client.get("/v1/recommend/u1?device=phone&place=de").json()
+    client.delete("/v1/rules/phones")
+
+    record = client.get(f"/v1/recommendations/{answer['recommendation_id']}?replay=true").json()
+
+    assert {"device": "phone", "place": "de"} == record["request"]["filter"]["context"]
+    assert record["replay"]["same"], record["replay"]
+
+
+def test_a_preview_in_another_context_shows_that_nothing_changes(client: TestClient) -> None:
+    wish = {"rule": PHONES, "user_id": "u1", "n": 4}
+
+    found = [
+        client.post("/v1/rules/any/preview", json=wish | context).json()["changes_list"]
+        for context in ({}, {"device": "phone", "place": "de"}, {"device": "phone", "place": "fr"})
+    ]
+
+    assert [True, True, False] == found
+
+
+@pytest.mark.parametrize("query", ["device=My+phone", "place=" + "x" * 64])
+def test_a_context_is_said_in_short_words(query: str, client: TestClient) -> None:
+    assert 422 == problem(client.get(f"/v1/recommend/u1?{query}"))[0]
+
+
 def test_a_preview_shows_both_lists_and_writes_nothing(client: TestClient) -> None:
     plain = product_ids(client.get("/v1/recommend/u1?n=4&new_every=0"))
     wish = {"rule": {"action": "pin", "product_ids": ["p10"], "positions": [2]}, "user_id": "u1", "n": 4}

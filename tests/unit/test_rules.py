@@ -1,12 +1,14 @@
 """Business rules as values: what may be said, and when it holds."""
 
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from serving.errors import RuleError
-from serving.rules import MAX_IDS, Rule, in_force, of_list
+from serving.errors import ConfigError, RuleError
+from serving.rules import MAX_IDS, Context, Rule, fitting, in_force, of_list
+from serving.slots import ListsConfig
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "a bad name": ({"name": "Spring Tea"}, "a rule is called by small letters, digits, - and _"),
@@ -26,6 +28,11 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "a cap that caps nothing": ({"action": "cap", "most": 10}, "most must be from 1 to 9, fewer than the 10 places"),
     "a cap of no place": ({"action": "cap", "most": 1, "within": 0}, "within must be from 1 to 100 places, got 0"),
     "an end before its start": ({"starts_at_ms": 2000, "ends_at_ms": 2000}, "it would end before it starts"),
+    "a device of two words": ({"devices": ("my phone",)}, "devices are words of small letters, digits and _"),
+    "too many places": ({"places": ("de",) * 51}, "places may be 50 at most, got 51"),
+    "a day that is none": ({"weekdays": ("someday",)}, "weekdays must be of mon, tue, wed, thu, fri, sat, sun"),
+    "hours that are none": ({"hours": "8-25"}, "hours must be two different hours of a day such as 18-23, got '8-25'"),
+    "no hour at all": ({"hours": "8-8"}, "hours must be two different hours of a day"),
     "a note of two lines": ({"note": "a\nb"}, "note must be one line of at most 200 characters"),
 }
 
@@ -63,3 +70,51 @@ def test_a_rule_changes_the_lists_it_names_or_all() -> None:
 
     assert (some, every) == of_list((some, every), "new")
     assert (every,) == of_list((some, every), "recommend")
+
+
+NOON = datetime(2026, 11, 28, 12, tzinfo=UTC)
+"""A Saturday."""
+
+
+def at(hour: int, *, day: int = 28) -> datetime:
+    return NOON.replace(day=day, hour=hour)
+
+
+def test_a_rule_holds_on_its_devices_and_in_its_places() -> None:
+    rules = (
+        rule(name="all"),
+        rule(name="here", places=("de", "at")),
+        rule(name="phones", devices=("phone",)),
+        rule(name="phones-here", devices=("phone",), places=("de",)),
+    )
+
+    def names(**said: str) -> list[str]:
+        return [one.name for one in fitting(rules, Context(**said), NOON)]
+
+    assert ["all"] == names()
+    assert ["all", "phones"] == names(device="phone", place="fr")
+    assert ["all", "here"] == names(device="tablet", place="at")
+    assert ["all", "here", "phones", "phones-here"] == names(device="phone", place="de")
+
+
+@pytest.mark.parametrize(
+    ("hours", "holding"), [("18-23", [18, 22]), ("22-6", [0, 5, 22, 23]), ("0-6", [0, 5]), ("18-24", [18, 22, 23])]
+)
+def test_a_rule_holds_in_its_hours(hours: str, holding: list[int]) -> None:
+    one = rule(hours=hours)
+
+    assert holding == [hour for hour in (0, 5, 6, 17, 18, 22, 23) if one.is_at(at(hour))]
+
+
+def test_a_rule_holds_on_its_days() -> None:
+    one = rule(weekdays=("sat", "sun"), hours="10-12")
+
+    assert [False, True, True, False] == [one.is_at(at(11, day=day)) for day in (27, 28, 29, 30)]
+    assert not one.is_at(at(12))
+
+
+def test_the_clock_is_that_of_the_shops_time_zone() -> None:
+    with pytest.raises(ConfigError, match=r"\[lists\] time_zone must be the name of a time zone .* got 'Mars/Base'"):
+        ListsConfig(time_zone="Mars/Base")
+    hours = [ListsConfig(time_zone=name).clock().utcoffset() for name in ("UTC", "Asia/Tokyo")]
+    assert [0, 9] == [offset.total_seconds() / 3600 for offset in hours if offset is not None]

@@ -805,6 +805,8 @@ export interface components {
         BasketBody: {
             /** Budget */
             budget?: number | null;
+            /** Device */
+            device?: string | null;
             /**
              * Filter
              * @description A filter over any property, see docs/filters.md.
@@ -834,6 +836,8 @@ export interface components {
              * @example 0
              */
             offset?: number;
+            /** Place */
+            place?: string | null;
             /**
              * Product Ids
              * @example [
@@ -1312,6 +1316,8 @@ export interface components {
              *     ]
              */
             categories?: string[];
+            /** Device */
+            device?: string | null;
             /**
              * Events
              * @description Events of the session, oldest first; newer than the user's history.
@@ -1358,6 +1364,8 @@ export interface components {
              * @example 20
              */
             n?: number;
+            /** Place */
+            place?: string | null;
             /**
              * Price Max
              * @description Highest price.
@@ -1654,6 +1662,13 @@ export interface components {
              */
             changed_at: string;
             /**
+             * Devices
+             * @example [
+             *       "phone"
+             *     ]
+             */
+            devices: string[];
+            /**
              * Ends At
              * @example 2026-04-01T00:00:00.000Z
              */
@@ -1669,6 +1684,11 @@ export interface components {
              * @example category = "Tea"
              */
             filter: string | null;
+            /**
+             * Hours
+             * @example 18-23
+             */
+            hours: string | null;
             /**
              * Lists
              * @example [
@@ -1703,6 +1723,14 @@ export interface components {
              */
             per: string | null;
             /**
+             * Places
+             * @example [
+             *       "de",
+             *       "at"
+             *     ]
+             */
+            places: string[];
+            /**
              * Positions
              * @example []
              */
@@ -1728,6 +1756,14 @@ export interface components {
              * @example 0.3
              */
             strength: number | null;
+            /**
+             * Weekdays
+             * @example [
+             *       "sat",
+             *       "sun"
+             *     ]
+             */
+            weekdays: ("mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun")[];
             /**
              * Within
              * @example null
@@ -2731,6 +2767,8 @@ export interface components {
          * @description A rule, and the list that it is tried on.
          */
         PreviewBody: {
+            /** Device */
+            device?: string | null;
             /**
              * List
              * @description Which list.
@@ -2746,6 +2784,8 @@ export interface components {
              * @example 5
              */
             n?: number;
+            /** Place */
+            place?: string | null;
             /**
              * Product Id
              * @description Of `similar` and `bought_together`.
@@ -3368,6 +3408,8 @@ export interface components {
             categories?: string[];
             /** Cursor */
             cursor?: string | null;
+            /** Device */
+            device?: string | null;
             /**
              * Diversity
              * @description How much unlike each other the items are to be; 0: not at all.
@@ -3427,6 +3469,8 @@ export interface components {
              * @example 0
              */
             offset?: number;
+            /** Place */
+            place?: string | null;
             /** Placement */
             placement?: string | null;
             /**
@@ -3766,6 +3810,15 @@ export interface components {
              */
             action: "pin" | "boost" | "bury" | "hide" | "cap";
             /**
+             * Devices
+             * @description Devices that it holds for; empty: all.
+             * @default []
+             * @example [
+             *       "phone"
+             *     ]
+             */
+            devices?: string[];
+            /**
              * Ends At
              * @description ISO 8601; null: never.
              * @example 2026-04-01T00:00:00Z
@@ -3777,6 +3830,12 @@ export interface components {
              * @example category = "Tea"
              */
             filter?: string | null;
+            /**
+             * Hours
+             * @description Hours of the day that it holds in, `[lists] time_zone`; null: all day.
+             * @example 18-23
+             */
+            hours?: string | null;
             /**
              * Lists
              * @description Lists that it changes; empty: all.
@@ -3806,6 +3865,16 @@ export interface components {
              */
             per?: string | null;
             /**
+             * Places
+             * @description Places that it holds for; empty: all.
+             * @default []
+             * @example [
+             *       "de",
+             *       "at"
+             *     ]
+             */
+            places?: string[];
+            /**
              * Positions
              * @description Of a pin; 1 is the first.
              * @default []
@@ -3831,6 +3900,16 @@ export interface components {
              * @example 0.3
              */
             strength?: number | null;
+            /**
+             * Weekdays
+             * @description Days of the week that it holds on; empty: all.
+             * @default []
+             * @example [
+             *       "sat",
+             *       "sun"
+             *     ]
+             */
+            weekdays?: ("mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun")[];
             /**
              * Within
              * @description Of a cap: in so many places; not given: 10.
@@ -4969,6 +5048,8 @@ export interface operations {
                 in_stock?: boolean;
                 /** @description Products not wanted; more of them by POST. */
                 exclude_id?: string[];
+                device?: string | null;
+                place?: string | null;
                 lang?: string | null;
                 /** @description Whether words are a caption or a full sentence. */
                 surface?: "short" | "long";
@@ -5181,6 +5262,8 @@ export interface operations {
                 in_stock?: boolean;
                 /** @description Products not wanted; more of them by POST. */
                 exclude_id?: string[];
+                device?: string | null;
+                place?: string | null;
                 lang?: string | null;
                 /** @description Whether words are a caption or a full sentence. */
                 surface?: "short" | "long";
@@ -5826,6 +5909,8 @@ export interface operations {
                 in_stock?: boolean;
                 /** @description Products not wanted; more of them by POST. */
                 exclude_id?: string[];
+                device?: string | null;
+                place?: string | null;
                 lang?: string | null;
                 /** @description Whether words are a caption or a full sentence. */
                 surface?: "short" | "long";
@@ -6032,6 +6117,8 @@ export interface operations {
                 in_stock?: boolean;
                 /** @description Products not wanted; more of them by POST. */
                 exclude_id?: string[];
+                device?: string | null;
+                place?: string | null;
                 lang?: string | null;
                 /** @description Whether words are a caption or a full sentence. */
                 surface?: "short" | "long";
@@ -6534,6 +6621,8 @@ export interface operations {
                 in_stock?: boolean;
                 /** @description Products not wanted; more of them by POST. */
                 exclude_id?: string[];
+                device?: string | null;
+                place?: string | null;
                 lang?: string | null;
                 /** @description Whether words are a caption or a full sentence. */
                 surface?: "short" | "long";
@@ -7269,6 +7358,8 @@ export interface operations {
                 in_stock?: boolean;
                 /** @description Products not wanted; more of them by POST. */
                 exclude_id?: string[];
+                device?: string | null;
+                place?: string | null;
                 lang?: string | null;
                 /** @description Whether words are a caption or a full sentence. */
                 surface?: "short" | "long";
@@ -7486,6 +7577,8 @@ export interface operations {
                 in_stock?: boolean;
                 /** @description Products not wanted; more of them by POST. */
                 exclude_id?: string[];
+                device?: string | null;
+                place?: string | null;
                 lang?: string | null;
                 /** @description Whether words are a caption or a full sentence. */
                 surface?: "short" | "long";
@@ -7584,6 +7677,8 @@ export interface operations {
                 in_stock?: boolean;
                 /** @description Products not wanted; more of them by POST. */
                 exclude_id?: string[];
+                device?: string | null;
+                place?: string | null;
                 lang?: string | null;
                 /** @description Whether words are a caption or a full sentence. */
                 surface?: "short" | "long";
