@@ -2,7 +2,6 @@
 
 import json
 import re
-import sqlite3
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ from serving.cli.keys import parse_duration
 from serving.cli.main import main
 from serving.errors import InputError, KeysError, UnknownKey
 from serving.keys import SCOPES, KeyLog, match_key
+from tests.support.old_state import make_version_8
 
 NOW = 1_800_000_000_000
 DAY_MS = 86_400_000
@@ -138,10 +138,7 @@ def test_keys_of_an_older_file_were_never_used_as_far_as_is_known(tmp_path: Path
     file = tmp_path / "state.db"
     with KeyLog.open(file) as before:
         key = before.create("shop", ["read"], now_ms=NOW).key
-    with sqlite3.connect(file) as connection:
-        connection.execute("ALTER TABLE api_keys DROP COLUMN last_used_at_ms")
-        connection.execute("PRAGMA user_version = 8")
-    connection.close()
+    make_version_8(file)
 
     with KeyLog.open(file) as after:
         assert (key,) == after.all()

@@ -22,6 +22,7 @@ from serving.records import RecordLog
 from serving.showings import pack
 from serving.slots import ListsConfig
 from tests.support.api import problem, product_ids, running_api, until
+from tests.support.old_state import make_version_8
 from tests.support.seen_lists import list_id, recorded
 from tests.support.tiny_bundle import publish_tiny_bundle
 from tests.worlds import tiny_shop
@@ -327,11 +328,7 @@ def test_settings_that_cannot_be_are_refused(wrong: dict[str, Any]) -> None:
 
 def test_a_state_file_of_the_release_before_is_brought_up(tmp_path: Path, shown: Shown) -> None:
     shown.show("p01", days_ago=1)
-    with sqlite3.connect(shown.path) as connection:
-        connection.execute("DROP INDEX recommendations_shown")
-        connection.execute("ALTER TABLE recommendations DROP COLUMN shown")
-        connection.execute("PRAGMA user_version = 8")
-    connection.close()
+    make_version_8(shown.path)
 
     shown.show("p02", days_ago=1)
 
