@@ -5,10 +5,12 @@ One line a record, facts from `extra`: `key=value` for people, JSON lines for ma
 """
 
 import contextlib
+import contextvars
 import json as json_module
 import logging
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from pathlib import Path
@@ -111,12 +113,18 @@ def log_to(file: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def working_for(shop: str) -> Iterator[None]:
-    """Name a shop in every log line of what is done meanwhile, and of threads that are given a copy of the context."""
+    """Name a shop in every log line of what is done meanwhile, and by the threads (`background`) made meanwhile."""
     token = SHOP.set(shop)
     try:
         yield
     finally:
         SHOP.reset(token)
+
+
+def background(work: Callable[[], None], name: str) -> threading.Thread:
+    """Return a thread, not started, that ends with the process and whose log lines name the shop of who makes it."""
+    run = contextvars.copy_context().run
+    return threading.Thread(target=run, args=(work,), name=name, daemon=True)
 
 
 def _with_shop(record: logging.LogRecord) -> bool:

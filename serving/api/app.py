@@ -87,7 +87,7 @@ class RecommendationAPI(FastAPI):
     def __init__(self, **options: Any) -> None:
         """Take what FastAPI takes; the document has a route of its own, `show_document`."""
         super().__init__(openapi_url=None, **options)
-        self._written: dict[str, bytes] = {}
+        self._written: dict[str, tuple[bytes, str]] = {}
 
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI document; it is made once."""
@@ -100,22 +100,22 @@ class RecommendationAPI(FastAPI):
             describe_queries(document)
         return super().openapi()
 
-    def written(self, prefix: str) -> bytes:
-        """Return the document as it is sent; each is written once.
+    def written(self, prefix: str) -> tuple[bytes, str]:
+        """Return the document as it is sent, with its tag; each is written once.
 
         Args:
             prefix: under which the API is mounted; empty: none.
         """
         if prefix not in self._written:
             servers = {"servers": [{"url": prefix}]} if prefix else {}
-            self._written[prefix] = json.dumps(self.openapi() | servers, ensure_ascii=False).encode()
+            text = json.dumps(self.openapi() | servers, ensure_ascii=False).encode()
+            self._written[prefix] = text, tag_of("document", text)
         return self._written[prefix]
 
 
 def show_document(request: Request) -> Response:
     """Return the OpenAPI document, which only another release changes."""
-    text = request.app.written(request.scope.get("root_path", "").rstrip("/"))
-    tag = tag_of("document", text)
+    text, tag = request.app.written(request.scope.get("root_path", "").rstrip("/"))
     return known(request, tag) or tagged(Response(text, media_type="application/json"), tag)
 
 

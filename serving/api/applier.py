@@ -3,7 +3,6 @@
 The graph is opened when the first event waits, so an API that only reads never needs one.
 """
 
-import contextvars
 import logging
 import threading
 import time
@@ -15,6 +14,7 @@ from kg.snapshot import Snapshot
 from kg.store import GraphStore
 from serving.applying import apply_events, retry_refused
 from serving.events import PENDING, REFUSED, EventLog
+from serving.logs import background
 from serving.people_data import let_go
 from serving.products import ProductLog, apply_products
 from serving.stages import STAGES, Stages, lap
@@ -60,9 +60,7 @@ class EventApplier:
         self._retried: str | None = None
         self._failures = 0
         self._wake, self._stop = threading.Event(), threading.Event()
-        self._thread = threading.Thread(
-            target=contextvars.copy_context().run, args=(self._run,), name="event-apply", daemon=True
-        )
+        self._thread = background(self._run, "event-apply")
 
     @property
     def failing(self) -> bool:

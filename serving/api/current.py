@@ -5,7 +5,6 @@ While a canary is under way some users are answered from it. What a bundle is an
 """
 
 import contextlib
-import contextvars
 import ctypes
 import functools
 import gc
@@ -25,6 +24,7 @@ from serving.api.metrics import Metrics, Result
 from serving.api.trial import CanaryWatch, Trial
 from serving.arrivals import Arrivals
 from serving.errors import NoBundleError
+from serving.logs import background
 from serving.products import ProductLog
 from serving.ready import Ready, prepare
 from serving.reason_config import ReasonConfig
@@ -166,9 +166,7 @@ class CurrentBundle:
         self.check()
         self._tidy()
         self._stop.clear()
-        self._thread = threading.Thread(
-            target=contextvars.copy_context().run, args=(self._watch,), name="bundle-watch", daemon=True
-        )
+        self._thread = background(self._watch, "bundle-watch")
         self._thread.start()
 
     def stop(self) -> None:

@@ -4,12 +4,12 @@ An answer leaves a time in memory; one thread a process writes the latest of eac
 when the process ends. A killed process loses the last minute, which nobody needs to know better.
 """
 
-import contextvars
 import logging
 import threading
 
 from cypher.errors import WhycartError
 from serving.keys import KeyLog
+from serving.logs import background
 
 logger = logging.getLogger(__name__)
 WRITE_EVERY_S = 60.0
@@ -35,8 +35,7 @@ class KeyUses:
 
     def start(self) -> None:
         """Begin."""
-        run = contextvars.copy_context().run
-        self._thread = threading.Thread(target=run, args=(self._run,), name="key-uses", daemon=True)
+        self._thread = background(self._run, "key-uses")
         self._thread.start()
 
     def stop(self) -> None:

@@ -6,7 +6,6 @@ holds the file, new lists are answered without a record, which is counted, logge
 What waits when the process ends is written first; a killed process loses what came in the last moment.
 """
 
-import contextvars
 import logging
 import threading
 import time
@@ -16,6 +15,7 @@ from collections.abc import Callable
 from cypher.errors import WhycartError
 from serving.api.metrics import Metrics
 from serving.errors import UnknownRecommendation
+from serving.logs import background
 from serving.records import Record, RecordLog
 
 logger = logging.getLogger(__name__)
@@ -62,9 +62,7 @@ class Recorder:
         self._full = False
         self._lock = threading.Lock()
         self._wake, self._stop = threading.Event(), threading.Event()
-        self._thread = threading.Thread(
-            target=contextvars.copy_context().run, args=(self._run,), name="record-lists", daemon=True
-        )
+        self._thread = background(self._run, "record-lists")
 
     @property
     def enabled(self) -> bool:

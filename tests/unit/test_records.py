@@ -18,6 +18,7 @@ from serving.errors import ConfigError, StateError, UnknownRecommendation
 from serving.events import EventLog, NewEvent
 from serving.records import DELETE_BATCH, Record, RecordLog, SimilarRequest
 from serving.state import METADATA
+from tests.support.old_state import make_version_1
 
 NOW = 1_700_000_000_000
 
@@ -39,26 +40,6 @@ def record(number: int, *, user: str | None = "u1", at_ms: int = NOW, answer: by
         events_until=3,
         answer=answer,
     )
-
-
-def make_version_1(path: Path) -> None:
-    """Write a state file as the first release did, with one event."""
-    with EventLog.open(path) as log:
-        log.append([NewEvent(event_id="e1", user_id="u1", product_id="p01", at_ms=1)])
-    with sqlite3.connect(path) as connection:
-        connection.execute("DROP TABLE recommendations")
-        connection.execute("DROP TABLE api_keys")
-        connection.execute("DROP TABLE runs")
-        connection.execute("DROP TABLE products")
-        connection.execute("DROP TABLE deletions")
-        connection.execute("DROP TABLE rules")
-        connection.execute("DROP TABLE impressions")
-        connection.execute("DROP TABLE sessions")
-        connection.execute("DROP TABLE session_events")
-        connection.execute("DROP INDEX events_of_list")
-        connection.execute("ALTER TABLE events DROP COLUMN recommendation_id")
-        connection.execute("PRAGMA user_version = 1")
-    connection.close()
 
 
 WISHES = [
