@@ -27,11 +27,10 @@ MOST = 10_000
 class Arrivals:
     """Lays the product log over one bundle, again whenever it grows."""
 
-    def __init__(self, bundle: Bundle, log: ProductLog) -> None:
-        """Begin with a bundle as it was published."""
+    def __init__(self, bundle: Bundle, log: ProductLog, encoder: BundleEncoder | None = None) -> None:
+        """Begin with a bundle as it was published, and with its encoder where that is open already."""
         self.bundle, self._log = bundle, log
-        self.encoder = BundleEncoder(bundle.folder)
-        """Of the bundle, opened when it is first needed."""
+        self._encoder = encoder or BundleEncoder(bundle)
         self._newcomers: Newcomers | None = None
 
     def until(self, number: int) -> Bundle:
@@ -53,7 +52,7 @@ class Arrivals:
             logger.warning("a product of the log does not fit this model: %s", row.reason)
         grown = with_additions(snapshot, additions, number=number)
         texts = product_sentences(grown, first=snapshot.num_nodes("Product"))
-        vectors = self.encoder.encode(texts) if texts else None
+        vectors = self._encoder.encode(texts) if texts else None
         if vectors is None:
             vectors = np.zeros((len(texts), self.bundle.text_vectors.shape[1]), dtype=np.float32)
         if self._newcomers is None:
@@ -62,7 +61,7 @@ class Arrivals:
 
     def ready(self, number: int, reasons: ReasonConfig | None = None) -> Ready:
         """Return the same, made ready to answer; what reasons may say is as `prepare` has it."""
-        return prepare(self.until(number), reasons, self.encoder)
+        return prepare(self.until(number), reasons, self._encoder)
 
     def _apart(self) -> Bundle:
         """The bundle with a scorer of its own, so that what the served one has laid out can be let go with it."""

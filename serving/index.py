@@ -17,16 +17,20 @@ class ProductIndex:
     """An exact inner-product index over the products of one bundle."""
 
     def __init__(self, bundle: Bundle) -> None:
-        parts = {"text": _unit(np.asarray(bundle.text_vectors, dtype=np.float32))}
-        for kernel in bundle.scorer.kernels:
-            if isinstance(kernel, EmbeddingKernel):
-                parts[kernel.name] = _unit(np.asarray(kernel.target, dtype=np.float32))
-        weight = np.float32(1.0 / np.sqrt(len(parts)))
-        self.parts = {name: part * weight for name, part in parts.items()}
-        vectors = np.ascontiguousarray(np.hstack(list(self.parts.values())))
-        self._vectors = vectors
+        sources = {"text": bundle.text_vectors} | {
+            kernel.name: kernel.target for kernel in bundle.scorer.kernels if isinstance(kernel, EmbeddingKernel)
+        }
+        ends = np.cumsum([0, *(source.shape[1] for source in sources.values())]).tolist()
+        vectors = np.empty((len(bundle.text_vectors), ends[-1]), dtype=np.float32)
+        for source, first, last in zip(sources.values(), ends, ends[1:], strict=False):
+            _write_unit(source, vectors[:, first:last], length=len(sources) ** -0.5)
         self._index = faiss.IndexFlatIP(vectors.shape[1])
         self._index.add(vectors)
+        self._vectors = faiss.rev_swig_ptr(self._index.get_xb(), vectors.size).reshape(vectors.shape)
+        """What the index holds, not a second copy."""
+        self.parts = {
+            name: self._vectors[:, first:last] for name, first, last in zip(sources, ends, ends[1:], strict=False)
+        }
 
     def nearest(self, product: int, allowed: Bool[np.ndarray, " product"], *, k: int) -> Int[np.ndarray, " rank"]:
         """Return the nearest allowed products, best first.
@@ -59,6 +63,9 @@ class ProductIndex:
         return np.asarray(vectors @ vectors.T)
 
 
-def _unit(vectors: Float[np.ndarray, "product dim"]) -> Float[np.ndarray, "product dim"]:
-    length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(vectors / np.where(length > 0, length, 1.0), dtype=np.float32)
+def _write_unit(
+    source: Float[np.ndarray, "product dim"], target: Float[np.ndarray, "product dim"], *, length: float
+) -> None:
+    """Write vectors with one length into others; a vector of zeros stays one."""
+    norm = np.sqrt(np.einsum("pd,pd->p", source, source))
+    np.multiply(source, (length / np.where(norm > 0, norm, 1.0))[:, None], out=target, casting="same_kind")

@@ -22,6 +22,8 @@ def plain(text: str) -> str:
         >>> plain("Green\\ttea\\u202e")
         'Green tea'
     """
+    if text.isprintable() and "  " not in text and text == text.strip():
+        return text  # most are: a printable text has none of these signs
     return " ".join(_STEERING.sub("", _CONTROL.sub(" ", text)).split())
 
 

@@ -168,7 +168,7 @@ def prepare(bundle: Bundle, reasons: ReasonConfig | None = None, encoder: Bundle
         _telling_entities(members, hidden, reasons, num_products=snapshot.num_nodes("Product")),
         Languages(reasons.wording),
         build_demand(snapshot),
-        SearchIndex(shelf, encoder or BundleEncoder(bundle.folder)),
+        SearchIndex(shelf, encoder or BundleEncoder(bundle)),
         marks_of(snapshot.ids("Product")),
     )
 

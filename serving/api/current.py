@@ -35,6 +35,8 @@ CHECK_EVERY_S = 0.25
 TRIM_EVERY_S = 60.0
 LET_GO_S = 2.0
 """After so long nobody answers from what was served before."""
+KEEP_S = 120.0
+"""How long what was served before is kept at hand: it costs about as much memory as what is served."""
 
 
 class CurrentBundle:
@@ -56,6 +58,7 @@ class CurrentBundle:
         self._tidy_at = self._trim_at = float("inf")
         self._live: Holding | None = None
         self._kept: Holding | None = None
+        self._keep_until = float("inf")
         self._trial: Trial | None = None
         self._failed_version: str | None = None
         self._said = ""
@@ -224,6 +227,8 @@ class CurrentBundle:
     def _tidy(self) -> None:
         """Set aside what is served, once nobody holds any more what was served before; hand freed memory back."""
         now = time.monotonic()
+        if now >= self._keep_until:
+            self._keep_until, self._kept, self._tidy_at = float("inf"), None, now
         if now >= self._tidy_at:
             self._tidy_at, self._trim_at = float("inf"), now
             _set_aside()
@@ -255,12 +260,12 @@ class CurrentBundle:
         return [holding for holding in both if holding is not None]
 
     def _hold(self, version: str) -> Holding:
-        return Holding(self._bundles.load(version), self._reasons, self._products)
+        return Holding(self._bundles.load(version), self._reasons, self._products, before=self._live)
 
     def _switch(self, holding: Holding) -> None:
-        """Serve another bundle; what was served until now is kept at hand, for whoever goes back to it."""
+        """Serve another bundle; what was served until now is kept at hand for a while, for whoever goes back to it."""
         before, self._live = self._live, holding
-        self._kept = before or self._kept
+        self._kept, self._keep_until = before or self._kept, time.monotonic() + KEEP_S
         self._failed, self._failed_version = False, None
         self._told(0.0 if before is None else LET_GO_S)
         logger.info("bundle in use", extra={"model_version": holding.version})

@@ -8,6 +8,7 @@ from cypher.errors import WhycartError
 from gnn.bundle import Bundle
 from serving.api.cards import Cards
 from serving.arrivals import Arrivals
+from serving.bundle_encoder import BundleEncoder
 from serving.products import ProductLog
 from serving.ready import Ready, prepare
 from serving.reason_config import ReasonConfig
@@ -31,16 +32,25 @@ class Served:
 class Holding:
     """Keeps one bundle up with the product log; a request takes `served` and keeps it to its end."""
 
-    def __init__(self, bundle: Bundle, reasons: ReasonConfig | None, products: ProductLog | None) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        reasons: ReasonConfig | None,
+        products: ProductLog | None,
+        *,
+        before: "Holding | None" = None,
+    ) -> None:
         """Lay over a bundle what the log says now.
 
         Args:
             bundle: as it was loaded.
             reasons: what reasons may say; None: the defaults.
             products: what was said of products; None: nothing is laid over the bundle.
+            before: what is in use; its text encoder is taken over where this bundle has the same.
         """
         self._reasons, self._products = reasons, products
-        self._arrivals = None if products is None else Arrivals(bundle, products)
+        self._encoder: BundleEncoder = BundleEncoder(bundle, None if before is None else before._encoder)
+        self._arrivals = None if products is None else Arrivals(bundle, products, self._encoder)
         self._seen, self._rest_until = 0 if products is None else products.last_seq(), 0.0
         self.behind = False
         """Whether what was said of products last could not be taken in."""
@@ -74,7 +84,10 @@ class Holding:
 
     def _lay(self, bundle: Bundle, before: Served | None = None) -> Served:
         arrivals = self._arrivals
-        ready = prepare(bundle, self._reasons) if arrivals is None else arrivals.ready(self._seen, self._reasons)
+        if arrivals is None:
+            ready = prepare(bundle, self._reasons, self._encoder)
+        else:
+            ready = arrivals.ready(self._seen, self._reasons)
         if before is not None:
             ready.search.follow(before.ready.search)
         ready.search.refresh()

@@ -1,8 +1,11 @@
 """Message catalogues: complete in every language, found by tag, and filled without reading values as templates."""
 
 import gettext
+import unicodedata
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from serving.errors import UnknownLanguage
 from serving.language import (
@@ -144,3 +147,15 @@ def test_a_long_title_is_cut(text: str, most: int, expected: str) -> None:
 )
 def test_plain_text_has_no_sign_that_steers(text: str, expected: str) -> None:
     assert expected == plain(text)
+
+
+@given(
+    st.text(alphabet=st.one_of(st.characters(codec="utf-16", exclude_characters="\x7f"), st.sampled_from(" \t\u00a0")))
+)
+def test_a_text_that_is_plain_is_left_as_it_is(text: str) -> None:
+    once = plain(text)
+
+    assert once == plain(once)
+    assert once == " ".join(once.split())
+    assert not {unicodedata.category(sign) for sign in once} & {"Cc", "Cs", "Zl", "Zp"}
+    assert [sign for sign in text if sign.isalnum()] == [sign for sign in once if sign.isalnum()]
