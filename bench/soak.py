@@ -237,7 +237,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     if not 0 < options.minutes <= 120 or options.workers < 1:
         parser.error("--minutes must be above 0 and at most 120, --workers at least 1")
-    found = run_soak(options.home, minutes=options.minutes, n=options.n, seed=options.seed, workers=options.workers)
+    found = run_soak(
+        options.home,
+        minutes=options.minutes,
+        n=options.n,
+        seed=options.seed,
+        workers=options.workers,
+        products=options.products,
+    )
     print_table(("what", "figure"), figures(found))
     for line in found["said"]:
         print(line)

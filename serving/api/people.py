@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import Field
 
 from serving.answer import RecommendRequest
@@ -20,10 +20,10 @@ from serving.api.people_answers import (
     shape_home,
     shape_profile,
 )
-from serving.api.routes import UserPath, answered, problems_of
-from serving.api.services import Services
+from serving.api.routes import UserPath, answered, check_types, problems_of, require_json
+from serving.api.services import Services, services_of
 from serving.api.values import MAX_OFFSET, Parameters
-from serving.api.wishes import RecommendQuery
+from serving.api.wishes import ChosenBody, RecommendQuery
 from serving.audience import MOST, Target, audience_of
 from serving.history import past_of
 from serving.home import MAX_ROWS, home_of
@@ -34,6 +34,8 @@ from serving.records import moment_of
 MAX_LATER = 1000
 """Users with new events that an audience counts anew; of more, those whose events are the latest."""
 MAX_IN_ROW = 50
+Rows = Annotated[int, Field(ge=1, le=MAX_ROWS, description="Rows at most.", examples=[4])]
+InRow = Annotated[int, Field(ge=1, le=MAX_IN_ROW, description="Products a row.", examples=[8])]
 router = APIRouter(prefix="/v1", tags=["people"])
 _READ = needs("read")
 
@@ -47,8 +49,15 @@ class ProfileQuery(Parameters):
 class HomeQuery(RecommendQuery):
     """How many rows, and what may be in them."""
 
-    rows: int = Field(6, ge=1, le=MAX_ROWS, description="Rows at most.", examples=[4])
-    n: int = Field(10, ge=1, le=MAX_IN_ROW, description="Products a row.", examples=[8])
+    rows: Rows = 6
+    n: InRow = 10
+
+
+class HomeBody(ChosenBody):
+    """A user, a session, or both, and what their first page may have."""
+
+    rows: Rows = 6
+    n: InRow = 10
 
 
 class AudienceQuery(Parameters):
@@ -89,17 +98,22 @@ async def profile(request: Request, user_id: UserPath, query: Annotated[ProfileQ
 )
 async def home(request: Request, user_id: UserPath, query: Annotated[HomeQuery, Query()]) -> Response:
     """Return rows with titles: for you, buy again, because you chose, new, in demand; no product stands in two."""
+    wish = replace(query.wish(user_id, services_of(request).lists), offset=0)
+    return await _home(request, wish, rows=query.rows)
 
-    def find(services: Services, served: Served) -> dict[str, Any]:
-        wish = replace(query.wish(user_id, services.lists), offset=0)
-        wish = replace(wish, filter=services.ruled(wish.filter))
-        since = services.recent.counts(after=served.bundle.events_applied)
-        moment = moment_of(services.log, wish.user_id)
-        wish = services.counted(wish, now_ms=moment.now_ms)
-        found = home_of(served.ready, moment, since, wish, rows=query.rows, now_ms=moment.now_ms)
-        return shape_home(found, served.cards)
 
-    return await _answer(request, find, is_short=False, user_id=user_id)
+@router.post(
+    "/home",
+    summary="The rows of a first page for a user or for the visitor of a session",
+    response_model=HomeAnswer,
+    responses=problems_of(400, 408, 409, 413, 415, 422, 503),
+    dependencies=[_READ, Depends(require_json)],
+)
+async def home_of_session(request: Request, body: HomeBody) -> Response:
+    """Return the same rows for a user, for a session, or for both together."""
+    check_types(request, body.events)
+    services = services_of(request)
+    return await _home(request, services.visited(body.wish(services.lists), body.session_id), rows=body.rows)
 
 
 @router.get(
@@ -121,6 +135,18 @@ async def audiences(request: Request, query: Annotated[AudienceQuery, Query()]) 
         return shape_audience(found)
 
     return await _answer(request, find, is_short=False)
+
+
+async def _home(request: Request, wish: RecommendRequest, *, rows: int) -> Response:
+    def find(services: Services, served: Served) -> dict[str, Any]:
+        ruled = replace(wish, filter=services.ruled(wish.filter))
+        since = services.recent.counts(after=served.bundle.events_applied)
+        moment = moment_of(services.log, wish.user_id)
+        counted = services.counted(ruled, now_ms=moment.now_ms)
+        found = home_of(served.ready, moment, since, counted, rows=rows, now_ms=moment.now_ms)
+        return shape_home(found, served.cards)
+
+    return await _answer(request, find, is_short=False, user_id=wish.user_id)
 
 
 async def _answer(

@@ -61,7 +61,7 @@ def problems_of(*statuses: int, keyed: bool = True) -> dict[int | str, dict[str,
         412: "The rule has no version that If-Match names.",
         413: "The body is larger than 1 MiB.",
         415: "The body is not sent as application/json.",
-        429: "The key has been used too often; Retry-After says when to ask again.",
+        429: "The key, or this address with wrong ones, asked too often; Retry-After says when to ask again.",
         422: "The request cannot be used as it is.",
         503: "No model is loaded yet, or the event log cannot be used now.",
     }
@@ -114,7 +114,7 @@ async def recommend_to_session(request: Request, body: RecommendBody) -> Respons
 
     The events of a session come with the request (`events`), or came by `/v1/events` (`session_id`).
     """
-    _check_types(request, body.events)
+    check_types(request, body.events)
     services = services_of(request)
     wish = services.visited(body.wish(services.lists), body.session_id)
     return await _recommend(request, _ruled(request, wish))
@@ -130,7 +130,7 @@ async def recommend_to_session(request: Request, body: RecommendBody) -> Respons
 )
 async def rank_products(request: Request, body: RankBody) -> Response:
     """Return up to 1,000 products by their score, best first; ids that the model does not know are named apart."""
-    _check_types(request, body.events)
+    check_types(request, body.events)
     services = services_of(request)
     wish = services.visited(body.wish(), body.session_id)
     snapshot = services.current.of(wish.user_id).bundle.snapshot
@@ -192,7 +192,7 @@ def explain_product(request: Request, query: Annotated[ExplainQuery, Query()]) -
 )
 def explain_product_to_session(request: Request, body: ExplainBody) -> Response:
     """Return the same for a user, for a session, or for both together."""
-    _check_types(request, body.events)
+    check_types(request, body.events)
     services = services_of(request)
     wish = services.visited(body.wish(services.lists), body.session_id)
     return _explain(request, body.product_id, _ruled(request, wish), what_if=body.what_if)
@@ -272,8 +272,12 @@ def _ruled(request: Request, wish: RecommendRequest) -> RecommendRequest:
     return replace(wish, filter=services_of(request).ruled(wish.filter, "recommend"))
 
 
-def _check_types(request: Request, events: Sequence[SessionEventIn]) -> None:
-    """Refuse a session with an event of a type that is not declared."""
+def check_types(request: Request, events: Sequence[SessionEventIn]) -> None:
+    """Refuse a session with an event of a type that is not declared.
+
+    Raises:
+        EventsError: there is one.
+    """
     snapshot = services_of(request).current.get().bundle.snapshot
     for place, event in enumerate(events):
         if event.type not in snapshot.schema.events:

@@ -166,6 +166,14 @@ class RulesAnswer(_Part):
     rules: list[KeptRuleOut]
 
 
+class RuleAnswer(_Part):
+    """One rule of the shop."""
+
+    request_id: str = Field(examples=["0b9f6c1e5a3d4c1f8f0e7a6b5c4d3e2f"])
+    took_ms: float = Field(examples=[1.2])
+    rule: KeptRuleOut
+
+
 class RuleWrittenAnswer(_Part):
     """A rule that was written."""
 
@@ -223,6 +231,18 @@ def list_rules(request: Request) -> Response:
     return tagged(as_json(about(request) | {"rules": [_shape(services, one) for one in kept]}), tag)
 
 
+@router.get(
+    "/{name}",
+    summary="One business rule",
+    response_model=RuleAnswer,
+    responses=problems_of(404, 422, 503),
+)
+def read_rule(request: Request, name: RuleName) -> Response:
+    """Return a rule with what has become of it; the header `ETag` is the `etag` that `If-Match` takes."""
+    services = services_of(request)
+    return _one(request, services.rules.log.find(name))
+
+
 @router.post(
     "/{name}/preview",
     summary="What a rule would do to a list",
@@ -260,10 +280,7 @@ def write_rule(request: Request, name: RuleName, body: RuleIn, if_match: IfMatch
     check_rule(services.current.get().ready.shelf, rule)
     created = services.rules.log.put(rule, now_ms=now_ms, expected=_expected(request, if_match))
     services.rules.look_again()
-    shaped = _shape(services, KeptRule(rule, now_ms))
-    response = as_json(about(request) | {"created": created, "rule": shaped})
-    response.headers["ETag"] = shaped["etag"]
-    return response
+    return _one(request, KeptRule(rule, now_ms), created=created)
 
 
 @router.delete(
@@ -293,6 +310,13 @@ def _rule(services: Services, said: RuleIn, name: str) -> Rule:
     """A rule in plain words."""
     rule = said.rule(name)
     return rule if rule.where is None else replace(rule, where=services.saved.expand(rule.where))
+
+
+def _one(request: Request, kept: KeptRule, **more: bool) -> Response:
+    shaped = _shape(services_of(request), kept)
+    response = as_json(about(request) | more | {"rule": shaped})
+    response.headers["ETag"] = shaped["etag"]
+    return response
 
 
 def _shape(services: Services, kept: KeptRule) -> dict[str, Any]:

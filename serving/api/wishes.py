@@ -245,13 +245,12 @@ class _ListBody(_Somebody):
     device: Device | None = None
     place: Whereabouts | None = None
 
-    def request(self, explain: ExplainIn | None, *, offset: int = 0) -> RecommendRequest:
+    def request(self, explain: ExplainIn | None) -> RecommendRequest:
         """Return the request of the user or session, with as much of the why as is wanted."""
         return RecommendRequest(
             user_id=self.user_id,
             session=tuple(event.event() for event in self.events),
             n=self.n,
-            offset=offset,
             filter=Filter(
                 categories=tuple(self.categories),
                 brand=self.brand,
@@ -268,35 +267,47 @@ class _ListBody(_Somebody):
         )
 
 
-class RecommendBody(_ListBody):
-    """A wish for recommendations: a user, the events of a session, or both."""
+class ChosenBody(_ListBody):
+    """A user, a session, or both, and how their lists are chosen."""
 
-    offset: int = Field(0, ge=0, le=MAX_OFFSET, description="How many of the best to skip.", examples=[0])
     mode: Mode | None = None
     diversity: Diversity = 0.0
     new_every: NewEvery | None = None
     shown_most: ShownMost | None = None
     explain: ExplainIn | None = Field(None, description="Not given: no paths and no contributions.")
-    placement: Placement | None = None
-    cursor: Cursor | None = None
 
     @model_validator(mode="after")
-    def _one_way(self) -> "RecommendBody":
+    def _one_way(self) -> "ChosenBody":
         _check_mode(self.mode, exclude_seen=self.exclude_seen, personalised=True)
         return self
 
     def wish(self, lists: ListsConfig) -> RecommendRequest:
         """Return the request of the user or session; what it leaves open is as the shop set it."""
-        wish, every = self.request(self.explain, offset=self.offset), _new_every(self.new_every, self.mode, lists)
+        wish = self.request(self.explain)
         return replace(
             wish,
             filter=in_mode(wish.filter, self.mode),
             diversity=self.diversity,
-            new_every=every,
+            new_every=_new_every(self.new_every, self.mode, lists),
             shown_most=lists.shown_most if self.shown_most is None else self.shown_most,
-            placement=self.placement,
-            shown=_shown(self.cursor, self.offset),
         )
+
+
+class RecommendBody(ChosenBody):
+    """A wish for recommendations: a user, the events of a session, or both."""
+
+    offset: int = Field(0, ge=0, le=MAX_OFFSET, description="How many of the best to skip.", examples=[0])
+    placement: Placement | None = None
+    cursor: Cursor | None = None
+
+    def wish(self, lists: ListsConfig) -> RecommendRequest:
+        """Return the request of the user or session; what it leaves open is as the shop set it.
+
+        Raises:
+            InputError: no answer came with such a cursor.
+        """
+        wish, shown = ChosenBody.wish(self, lists), _shown(self.cursor, self.offset)
+        return replace(wish, offset=self.offset, placement=self.placement, shown=shown)
 
 
 class RankBody(_Somebody):

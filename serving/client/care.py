@@ -91,6 +91,15 @@ class RowsAnswer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RuleAnswer:
+    """One rule of the shop."""
+
+    request_id: str
+    rule: KeptRule
+    took_ms: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RuleDeletedAnswer:
     """A rule that is gone."""
 

@@ -77,6 +77,11 @@ def home(user_id: str, **options: Unpack[wishes.HomeOptions]) -> Call[answers.Ho
     return get("/v1/home/{user_id}", answers.HomeAnswer, options, user_id=user_id)
 
 
+def home_session(**options: Unpack[wishes.HomeOfSessionOptions]) -> Call[answers.HomeAnswer]:
+    """The same rows for a session (`session_id` or `events`), for a user (`user_id`), or for both together."""
+    return post("/v1/home", answers.HomeAnswer, options)
+
+
 def profile(user_id: str, **options: Unpack[wishes.ProfileOptions]) -> Call[answers.ProfileAnswer]:
     """What a user likes."""
     return get("/v1/profile/{user_id}", answers.ProfileAnswer, options, user_id=user_id)
@@ -119,8 +124,13 @@ def send_products(products: Iterable[wishes.Product]) -> Call[answers.ProductsAn
 
 
 def rules() -> Call[care.RulesAnswer]:
-    """The business rules of the shop. Needs the scope `rules`, as the three that follow do."""
+    """The business rules of the shop. Needs the scope `rules`, as the four that follow do."""
     return get("/v1/rules", care.RulesAnswer, {})
+
+
+def rule(name: str) -> Call[care.RuleAnswer]:
+    """One business rule; its `etag` is what `if_match` of the others takes."""
+    return get("/v1/rules/{name}", care.RuleAnswer, {}, name=name)
 
 
 def write_rule(name: str, action: str, **options: Unpack[care_wishes.WriteRuleOptions]) -> Call[care.RuleWrittenAnswer]:

@@ -217,6 +217,23 @@ class HomeOptions(ListOptions, total=False):
     """Rows at most."""
 
 
+class HomeOfSessionOptions(WishOptions, total=False):
+    """What `home_of_session` may be told."""
+
+    diversity: float
+    """How much unlike each other the items are to be; 0: not at all."""
+    explain: Explain | None
+    """Not given: no paths and no contributions."""
+    mode: Literal["discover", "again", "both"] | None
+    """`discover`: what the user never had, `again`: only what the user had, `both`."""
+    new_every: int | None
+    """One of so many places is kept for a new product; 0: none. Not given: as the shop set it."""
+    rows: int
+    """Rows at most."""
+    shown_most: int | None
+    """Times that a product may be shown and not chosen before others come first; 0: no bound."""
+
+
 class InDemandOptions(ListOptions, total=False):
     """What `in_demand` may be told."""
 

@@ -36,6 +36,7 @@ READ: dict[str, tuple[str, str, Any]] = {
     "metrics": ("GET", "/metrics", None),
     "profile": ("GET", "/v1/profile/u1", None),
     "home": ("GET", "/v1/home/u1", None),
+    "home by body": ("POST", "/v1/home", {"user_id": "u1"}),
 }
 ADMIN: dict[str, tuple[str, str, Any]] = {
     "audiences": ("GET", "/v1/audiences?product=p02", None),

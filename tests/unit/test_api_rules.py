@@ -45,9 +45,12 @@ def test_a_rule_is_written_listed_and_deleted(client: TestClient) -> None:
     assert written["rule"]["num_products"] > 0
     assert "2026-01-31T00:00:00.000Z" == written["rule"]["starts_at"]
     assert [written["rule"]] == client.get("/v1/rules").json()["rules"]
+    alone = client.get("/v1/rules/no-tea")
+    assert (written["rule"], written["rule"]["etag"]) == (alone.json()["rule"], alone.headers["ETag"])
     assert not write(client, "no-tea", **HIDE)["created"]
     assert "no-tea" == client.delete("/v1/rules/no-tea").json()["name"]
     assert [] == client.get("/v1/rules").json()["rules"]
+    assert (404, "unknown-rule") == problem(client.get("/v1/rules/no-tea"))[:2]
 
 
 def test_the_next_list_goes_by_it(client: TestClient) -> None:

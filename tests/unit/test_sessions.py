@@ -206,6 +206,23 @@ def test_ranking_and_explaining_go_by_the_session(client: TestClient) -> None:
     assert ranked["items"][0]["score"] == pytest.approx(explained["item"]["score"])
 
 
+def test_the_first_page_of_a_visitor_is_about_what_the_visitor_did(client: TestClient) -> None:
+    send(client, VISIT)
+
+    page = client.post("/v1/home", json={"session_id": "s1", "rows": 6, "n": 3}).json()
+    given = client.post(
+        "/v1/home", json={"events": [{"product_id": "p07", "type": "bought"}], "rows": 6, "n": 3}
+    ).json()
+    users = [client.get("/v1/home/u1?n=3").json(), client.post("/v1/home", json={"user_id": "u1", "n": 3}).json()]
+
+    assert ["p07"] == [row["about"]["id"] for row in page["rows"] if row["kind"] == "because"]
+    assert (1, page["rows"]) == (page["events_used"], given["rows"])
+    assert users[0]["rows"] == users[1]["rows"]
+    assert "give user_id, session_id, events" in problem(client.post("/v1/home", json={"rows": 2}))[2]
+    log_in(client)
+    assert 409 == client.post("/v1/home", json={"session_id": "s1", "user_id": "u1"}).status_code
+
+
 def test_the_list_of_a_session_is_recorded_with_its_events_and_comes_out_the_same(client: TestClient) -> None:
     send(client, VISIT)
     list_id = ask(client, session_id="s1").json()["recommendation_id"]

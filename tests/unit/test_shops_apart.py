@@ -92,6 +92,7 @@ ROUTES: dict[tuple[str, str], tuple[Asked, ...]] = {
     ("GET", "/v1/search"): (lambda ids: (f"/v1/search?q={ids.word}&user={ids.word}-u1&debug=true", None),),
     ("GET", "/v1/profile/{user_id}"): (lambda ids: (f"/v1/profile/{ids.word}-u1", None),),
     ("GET", "/v1/home/{user_id}"): (lambda ids: (f"/v1/home/{ids.word}-u1", None),),
+    ("POST", "/v1/home"): (lambda ids: ("/v1/home", _list_body(ids)),),
     ("GET", "/v1/audiences"): (
         lambda ids: (f"/v1/audiences?product={ids.word}-p02", None),
         lambda ids: (f"/v1/audiences?brand={ids.word}-acme", None),
@@ -112,6 +113,7 @@ ROUTES: dict[tuple[str, str], tuple[Asked, ...]] = {
     ("POST", "/v1/graph/query"): (lambda ids: ("/v1/graph/query", {"cypher": "MATCH (p:Product) RETURN p.title"}),),
     ("GET", "/v1/users/{user_id}"): (lambda ids: (f"/v1/users/{ids.word}-u1", None),),
     ("GET", "/v1/rules"): (lambda ids: ("/v1/rules", None),),
+    ("GET", "/v1/rules/{name}"): (lambda ids: (f"/v1/rules/{ids.word}-first", None),),
     ("POST", "/v1/rules/{name}/preview"): (
         lambda ids: (f"/v1/rules/{ids.word}-first/preview", _preview(ids)),
         lambda ids: (f"/v1/rules/{ids.word}-first/preview", _preview(ids) | {"rule": _rule(ids)}),

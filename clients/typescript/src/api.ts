@@ -243,6 +243,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/home": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * The rows of a first page for a user or for the visitor of a session
+         * @description Return the same rows for a user, for a session, or for both together.
+         */
+        post: operations["home_of_session_v1_home_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/home/{user_id}": {
         parameters: {
             query?: never;
@@ -462,7 +482,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /**
+         * One business rule
+         * @description Return a rule with what has become of it; the header `ETag` is the `etag` that `If-Match` takes.
+         */
+        get: operations["read_rule_v1_rules__name__get"];
         /**
          * Write a business rule
          * @description Write a rule, in place of the one of its name; every API process goes by it within a second.
@@ -1520,6 +1544,115 @@ export interface components {
              * @example 1.2
              */
             took_ms: number;
+        };
+        /**
+         * HomeBody
+         * @description A user, a session, or both, and what their first page may have.
+         */
+        HomeBody: {
+            /**
+             * Brand
+             * @description Brand id or name.
+             * @example Acme
+             */
+            brand?: string | null;
+            /**
+             * Categories
+             * @description A product must be in or below each.
+             * @default []
+             * @example [
+             *       "Tea"
+             *     ]
+             */
+            categories?: string[];
+            /** Device */
+            device?: string | null;
+            /**
+             * Diversity
+             * @description How much unlike each other the items are to be; 0: not at all.
+             * @default 0
+             * @example 0.3
+             */
+            diversity?: number;
+            /**
+             * Events
+             * @description Events of the session, oldest first; newer than the user's history.
+             * @default []
+             */
+            events?: components["schemas"]["SessionEventIn"][];
+            /**
+             * Exclude Ids
+             * @description Products not wanted.
+             * @default []
+             * @example [
+             *       "p05"
+             *     ]
+             */
+            exclude_ids?: string[];
+            /**
+             * Exclude Seen
+             * @description Leave out what the user had before.
+             */
+            exclude_seen?: boolean | null;
+            /** @description Not given: no paths and no contributions. */
+            explain?: components["schemas"]["ExplainIn"] | null;
+            /**
+             * Filter
+             * @description A filter over any property, see docs/filters.md.
+             * @example price < 20 and not brand = "Acme"
+             */
+            filter?: string | null;
+            /**
+             * In Stock
+             * @description Leave out products that are not available.
+             * @default true
+             */
+            in_stock?: boolean;
+            /** Mode */
+            mode?: ("discover" | "again" | "both") | null;
+            /**
+             * N
+             * @description Products a row.
+             * @default 10
+             * @example 8
+             */
+            n?: number;
+            /** New Every */
+            new_every?: number | null;
+            /** Place */
+            place?: string | null;
+            /**
+             * Price Max
+             * @description Highest price.
+             * @example 9.5
+             */
+            price_max?: number | null;
+            /**
+             * Rows
+             * @description Rows at most.
+             * @default 6
+             * @example 4
+             */
+            rows?: number;
+            /**
+             * Session Id
+             * @description Session of a visitor whose events came by `/v1/events`.
+             * @example s-7f3a
+             */
+            session_id?: string | null;
+            /** Shown Most */
+            shown_most?: number | null;
+            /**
+             * User Id
+             * @example u1
+             */
+            user_id?: string | null;
+        } | {
+            user_id: string;
+        } | {
+            session_id: string;
+        } | {
+            events: unknown;
         };
         /**
          * ImpressionIn
@@ -3778,6 +3911,23 @@ export interface components {
             took_ms: number;
         };
         /**
+         * RuleAnswer
+         * @description One rule of the shop.
+         */
+        RuleAnswer: {
+            /**
+             * Request Id
+             * @example 0b9f6c1e5a3d4c1f8f0e7a6b5c4d3e2f
+             */
+            request_id: string;
+            rule: components["schemas"]["KeptRuleOut"];
+            /**
+             * Took Ms
+             * @example 1.2
+             */
+            took_ms: number;
+        };
+        /**
          * RuleDeletedAnswer
          * @description A rule that is gone.
          */
@@ -4660,6 +4810,7 @@ export type ExplainIn = components['schemas']['ExplainIn'];
 export type FieldProblem = components['schemas']['FieldProblem'];
 export type HistoryDifference = components['schemas']['HistoryDifference'];
 export type HomeAnswer = components['schemas']['HomeAnswer'];
+export type HomeBody = components['schemas']['HomeBody'];
 export type ImpressionIn = components['schemas']['ImpressionIn'];
 export type ImpressionsAnswer = components['schemas']['ImpressionsAnswer'];
 export type ImpressionsBody = components['schemas']['ImpressionsBody'];
@@ -4703,6 +4854,7 @@ export type RejectedProduct = components['schemas']['RejectedProduct'];
 export type ReplayOut = components['schemas']['ReplayOut'];
 export type RowOut = components['schemas']['RowOut'];
 export type RowsAnswer = components['schemas']['RowsAnswer'];
+export type RuleAnswer = components['schemas']['RuleAnswer'];
 export type RuleDeletedAnswer = components['schemas']['RuleDeletedAnswer'];
 export type RuleIn = components['schemas']['RuleIn'];
 export type RuleMarkOut = components['schemas']['RuleMarkOut'];
@@ -4810,7 +4962,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key has been used too often; Retry-After says when to ask again. */
+            /** @description The key, or this address with wrong ones, asked too often; Retry-After says when to ask again. */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -4897,7 +5049,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key has been used too often; Retry-After says when to ask again. */
+            /** @description The key, or this address with wrong ones, asked too often; Retry-After says when to ask again. */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -5011,7 +5163,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key has been used too often; Retry-After says when to ask again. */
+            /** @description The key, or this address with wrong ones, asked too often; Retry-After says when to ask again. */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -5120,7 +5272,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key has been used too often; Retry-After says when to ask again. */
+            /** @description The key, or this address with wrong ones, asked too often; Retry-After says when to ask again. */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -5225,7 +5377,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key has been used too often; Retry-After says when to ask again. */
+            /** @description The key, or this address with wrong ones, asked too often; Retry-After says when to ask again. */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -5329,7 +5481,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key has been used too often; Retry-After says when to ask again. */
+            /** @description The key, or this address with wrong ones, asked too often; Retry-After says when to ask again. */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -5452,7 +5604,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key has been used too often; Retry-After says when to ask again. */
+            /** @description The key, or this address with wrong ones, asked too often; Retry-After says when to ask again. */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -5526,7 +5678,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key has been used too often; Retry-After says when to ask again. */
+            /** @description The key, or this address with wrong ones, asked too often; Retry-After says when to ask again. */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -5650,7 +5802,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key has been used too often; Retry-After says when to ask again. */
+            /** @description The key, or this address with wrong ones, asked too often; Retry-After says when to ask again. */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -5767,7 +5919,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key has been used too often; Retry-After says when to ask again. */
+            /** @description The key, or this address with wrong ones, asked too often; Retry-After says when to ask again. */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -5872,7 +6024,121 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key has been used too often; Retry-After says when to ask again. */
+            /** @description The key, or this address with wrong ones, asked too often; Retry-After says when to ask again. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No model is loaded yet, or the event log cannot be used now. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    home_of_session_v1_home_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["HomeBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HomeAnswer"];
+                };
+            };
+            /** @description The body is not JSON. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A key is needed, and none that is good was given. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key is not for such requests. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body did not come within 30 seconds. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The session is another user's. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is larger than 1 MiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not sent as application/json. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request cannot be used as it is. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key, or this address with wrong ones, asked too often; Retry-After says when to ask again. */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -5975,7 +6241,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key has been used too often; Retry-After says when to ask again. */
+            /** @description The key, or this address with wrong ones, asked too often; Retry-After says when to ask again. */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -6080,7 +6346,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key has been used too often; Retry-After says when to ask again. */
+            /** @description The key, or this address with wrong ones, asked too often; Retry-After says when to ask again. */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -6180,7 +6446,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key has been used too often; Retry-After says when to ask again. */
+            /** @description The key, or this address with wrong ones, asked too often; Retry-After says when to ask again. */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -6285,7 +6551,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key has been used too often; Retry-After says when to ask again. */
+            /** @description The key, or this address with wrong ones, asked too often; Retry-After says when to ask again. */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -6356,7 +6622,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key has been used too often; Retry-After says when to ask again. */
+            /** @description The key, or this address with wrong ones, asked too often; Retry-After says when to ask again. */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -6470,7 +6736,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key has been used too often; Retry-After says when to ask again. */
+            /** @description The key, or this address with wrong ones, asked too often; Retry-After says when to ask again. */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -6584,7 +6850,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key has been used too often; Retry-After says when to ask again. */
+            /** @description The key, or this address with wrong ones, asked too often; Retry-After says when to ask again. */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -6687,7 +6953,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key has been used too often; Retry-After says when to ask again. */
+            /** @description The key, or this address with wrong ones, asked too often; Retry-After says when to ask again. */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -6767,7 +7033,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key has been used too often; Retry-After says when to ask again. */
+            /** @description The key, or this address with wrong ones, asked too often; Retry-After says when to ask again. */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -6832,7 +7098,84 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key has been used too often; Retry-After says when to ask again. */
+            /** @description The key, or this address with wrong ones, asked too often; Retry-After says when to ask again. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No model is loaded yet, or the event log cannot be used now. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_rule_v1_rules__name__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuleAnswer"];
+                };
+            };
+            /** @description A key is needed, and none that is good was given. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key is not for such requests. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such product, or no such list. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request cannot be used as it is. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key, or this address with wrong ones, asked too often; Retry-After says when to ask again. */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -6952,7 +7295,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key has been used too often; Retry-After says when to ask again. */
+            /** @description The key, or this address with wrong ones, asked too often; Retry-After says when to ask again. */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -7041,7 +7384,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key has been used too often; Retry-After says when to ask again. */
+            /** @description The key, or this address with wrong ones, asked too often; Retry-After says when to ask again. */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -7158,7 +7501,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key has been used too often; Retry-After says when to ask again. */
+            /** @description The key, or this address with wrong ones, asked too often; Retry-After says when to ask again. */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -7235,7 +7578,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key has been used too often; Retry-After says when to ask again. */
+            /** @description The key, or this address with wrong ones, asked too often; Retry-After says when to ask again. */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -7321,7 +7664,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key has been used too often; Retry-After says when to ask again. */
+            /** @description The key, or this address with wrong ones, asked too often; Retry-After says when to ask again. */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -7423,7 +7766,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key has been used too often; Retry-After says when to ask again. */
+            /** @description The key, or this address with wrong ones, asked too often; Retry-After says when to ask again. */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -7540,7 +7883,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key has been used too often; Retry-After says when to ask again. */
+            /** @description The key, or this address with wrong ones, asked too often; Retry-After says when to ask again. */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -7640,7 +7983,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key has been used too often; Retry-After says when to ask again. */
+            /** @description The key, or this address with wrong ones, asked too often; Retry-After says when to ask again. */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -7736,7 +8079,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key has been used too often; Retry-After says when to ask again. */
+            /** @description The key, or this address with wrong ones, asked too often; Retry-After says when to ask again. */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -7810,7 +8153,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key has been used too often; Retry-After says when to ask again. */
+            /** @description The key, or this address with wrong ones, asked too often; Retry-After says when to ask again. */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -7887,7 +8230,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key has been used too often; Retry-After says when to ask again. */
+            /** @description The key, or this address with wrong ones, asked too often; Retry-After says when to ask again. */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -7955,7 +8298,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key has been used too often; Retry-After says when to ask again. */
+            /** @description The key, or this address with wrong ones, asked too often; Retry-After says when to ask again. */
             429: {
                 headers: {
                     [name: string]: unknown;
