@@ -13,6 +13,7 @@ from serving.history import EventReader
 from serving.ready import Ready
 from serving.recommend import recommend, similar
 from serving.rules import Context, ListName, Rule, of_list
+from serving.search import search
 from serving.surfaces import Basket, bought_together, newest, trending
 
 _NAMED = 5
@@ -28,6 +29,8 @@ class Wanted:
     """Whose list, of `recommend`; None: the one that everybody gets."""
     product_id: str | None = None
     """Which product's list, of `similar` and `bought_together`."""
+    query: str | None = None
+    """What is searched for, of `search`."""
     n: int = 10
     context: Context = field(default_factory=Context)
     """Where it is asked for; one that says nothing fits every rule."""
@@ -71,7 +74,7 @@ def preview(
         wanted: which list.
 
     Raises:
-        InputError: the rule names what the shop does not have, n is out of range, or the list needs a product.
+        InputError: the rule names what the shop does not have, n is out of range, or the list needs a product or words.
         UnknownProduct: the bundle does not hold the product of the list.
     """
     about, counts = check_rule(ready.shelf, rule), tuple(since)
@@ -94,6 +97,10 @@ def _list(
         return trending(ready, since, n=n, filter=bounds)
     if wanted.list == "new":
         return newest(ready, n=n, filter=bounds)
+    if wanted.list == "search":
+        if wanted.query is None:
+            raise InputError("the list search is about what a customer searches for; say what (q)")
+        return search(ready, wanted.query, n=n, filter=bounds).answer
     if wanted.product_id is None:
         raise InputError(f"the list {wanted.list} is about a product; say which one")
     if wanted.list == "similar":

@@ -21,7 +21,7 @@ Action = Literal["pin", "boost", "bury", "hide", "cap"]
 ACTIONS: tuple[Action, ...] = get_args(Action)
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 WEEKDAYS: tuple[Weekday, ...] = get_args(Weekday)
-ListName = Literal["recommend", "similar", "bought_together", "trending", "new"]
+ListName = Literal["recommend", "similar", "bought_together", "trending", "new", "search"]
 """Lists that rules change."""
 LISTS: tuple[ListName, ...] = get_args(ListName)
 MAX_RULES = 200

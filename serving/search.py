@@ -1,4 +1,4 @@
-"""How a search is answered, as a story: understand -> filter -> words, meaning, taste, demand -> rank.
+"""How a search is answered, as a story: understand -> filter -> words, meaning, taste, demand -> rank -> rules.
 
 A product that is searched for has words of the search, or a text that means the same. Its score is a sum of four parts,
 each between 0 and its weight, and an answer names them: BM25 of the words over the best product's, the cosine of the
@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float, Int
 from cypher.errors import InputError
 from gnn.score import top_products
 from serving.answer import Answer, Contribution, Filter, Item, Reason, check_page
+from serving.arrangement import marked
 from serving.lexicon import Lexicon
 from serving.query import MAX_QUERY, Mention, Understood, understand
 from serving.ready import Ready
@@ -65,7 +66,7 @@ def search(
         text: as it was typed.
         n: how many.
         offset: how many of the best to skip.
-        filter: what may be in the answer beside what the search says; None: what is in stock.
+        filter: what may be in the answer beside what the search says, and rules of the shop; None: what is in stock.
         taste: score of each product for a user; None: for nobody.
         words: how reasons are told; None: in the shop's language.
 
@@ -76,7 +77,8 @@ def search(
     _check_text(text)
     lexicon, names = ready.search.made
     understood = understand(text, lexicon, names, has_prices=bool(np.isfinite(ready.shelf.price).any()))
-    allowed, removed = ready.allow(filter or Filter(), None)
+    bounds = filter or Filter()
+    allowed, removed = ready.allow(bounds, None)
     for bound in understood.prices:
         allowed &= ready.shelf.selection.select(bound)
     lap("understand")
@@ -85,22 +87,30 @@ def search(
     parts, fits = _parts(ready, lexicon, understood, allowed, text=text, taste=taste)
     lap("score")
     total = np.sum(list(parts.values()), axis=0)
-    ranked = top_products(total, fits, k=offset + n)[offset:]
+    arranged, told = ready.arranged(bounds.rules), words or ready.words()
+    ordered = arranged.order(total, fits, k=offset + n, best=top_products)
+    rows = ordered.rows[offset:]
     lap("rank")
-    reason = (Reason.MATCH,)
-    told = describe_item(words or ready.words(), (), reason)
-    items = []
-    for place, row in enumerate(ranked.tolist(), start=1):
-        terms = tuple(Contribution(name, None, float(part[row])) for name, part in parts.items())
-        source = max(terms, key=lambda term: term.value).kernel
-        key = ready.bundle.snapshot.ids("Product")[row]
-        score = sum(term.value for term in terms)
-        items.append(Item(key, offset + place, score, source, reason, (), terms, told))
-    answer = Answer(tuple(items), ready.bundle.version, ready.bundle.snapshot.hash, 0, removed)
+    items = _items(ready, parts, rows, first_rank=offset + 1, words=told)
+    answer = Answer(items, ready.bundle.version, ready.bundle.snapshot.hash, 0, removed)
+    answer = marked(arranged, answer, rows, ordered.pinned, told)
     filters = (*map(str, understood.prices), *(str(mention.words) for mention in used))
-    corrected = _corrected(lexicon, understood, ranked)
+    corrected = _corrected(lexicon, understood, top_products(total, fits, k=1))
     lap("reasons")
     return Found(answer, understood, filters, tuple(str(mention.words) for mention in dropped), corrected)
+
+
+def _items(
+    ready: Ready, parts: dict[str, Scores], rows: Int[np.ndarray, " place"], *, first_rank: int, words: Words
+) -> tuple[Item, ...]:
+    """The products of a page with what their scores are made of."""
+    reason, ids = (Reason.MATCH,), ready.bundle.snapshot.ids("Product")
+    told, items = describe_item(words, (), reason), []
+    for rank, row in enumerate(rows.tolist(), start=first_rank):
+        terms = tuple(Contribution(name, None, float(part[row])) for name, part in parts.items())
+        source = max(terms, key=lambda term: term.value).kernel
+        items.append(Item(ids[row], rank, sum(term.value for term in terms), source, reason, (), terms, told))
+    return tuple(items)
 
 
 def _check_text(text: str) -> None:
@@ -194,12 +204,12 @@ def _places(values: Scores, fits: Bool[np.ndarray, " product"]) -> Scores:
     return found
 
 
-def _corrected(lexicon: Lexicon, understood: Understood, ranked: Int[np.ndarray, " place"]) -> dict[str, str]:
+def _corrected(lexicon: Lexicon, understood: Understood, best_first: Int[np.ndarray, " place"]) -> dict[str, str]:
     """Words that the catalogue does not have, each with what the best product says in its place."""
     found = {}
     for term, options in zip(understood.terms, understood.options, strict=True):
-        if lexicon.knows(term.stem) or not options or not len(ranked):
+        if lexicon.knows(term.stem) or not options or not len(best_first):
             continue
-        best = max(options, key=lambda option: option.weight * lexicon.scores(option.term.stem)[ranked[0]])
+        best = max(options, key=lambda option: option.weight * lexicon.scores(option.term.stem)[best_first[0]])
         found[term.word] = best.term.word
     return found

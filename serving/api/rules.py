@@ -19,6 +19,7 @@ from serving.api.services import Services, services_of
 from serving.api.shape import iso_time
 from serving.api.values import Body, Device, Time, Where, Whereabouts, Word, to_ms
 from serving.arrangement import check_rule
+from serving.query import MAX_QUERY
 from serving.records import moment_of
 from serving.rule_log import KeptRule
 from serving.rule_preview import Preview, Wanted, preview
@@ -117,6 +118,9 @@ class PreviewBody(Body):
     list_: ListName = Field("recommend", alias="list", description="Which list.", examples=["recommend"])
     user_id: UserId | None = Field(None, description="Of `recommend`; null: nobody in particular.", examples=["u1"])
     product_id: Id | None = Field(None, description="Of `similar` and `bought_together`.", examples=["p01"])
+    q: str | None = Field(
+        None, min_length=1, max_length=MAX_QUERY, pattern=r"\S", description="Of `search`.", examples=[None]
+    )
     n: int = Field(10, ge=1, le=MAX_SHOWN, description="Products of the list.", examples=[5])
     device: Device | None = None
     place: Whereabouts | None = None
@@ -255,7 +259,14 @@ async def preview_rule(request: Request, name: RuleName, body: PreviewBody) -> R
     here = services_of(request)
     rule = here.rules.log.find(name).rule if body.rule is None else _rule(here, body.rule, name)
     here_is = Context(device=body.device, place=body.place)
-    wanted = Wanted(list=body.list_, user_id=body.user_id, product_id=body.product_id, n=body.n, context=here_is)
+    wanted = Wanted(
+        list=body.list_,
+        user_id=body.user_id,
+        product_id=body.product_id,
+        query=body.q,
+        n=body.n,
+        context=here_is,
+    )
 
     def find(services: Services, served: Served) -> dict[str, Any]:
         since = services.recent.counts(after=served.bundle.events_applied)

@@ -50,7 +50,7 @@ async def find_products(request: Request, query: Annotated[SearchQuery, Query()]
     by the brands, categories and prices that it names."""
 
     def look(services: Services, served: Served) -> tuple[Facts | None, Callable[[], dict[str, Any]]]:
-        bounds = services.said(query.filter())
+        bounds = services.ruled(query.filter(), "search")
 
         def find() -> dict[str, Any]:
             own = served if query.user is None else services.current.of(query.user)

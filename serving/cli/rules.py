@@ -151,6 +151,7 @@ def preview_rule(
     user: Annotated[str | None, typer.Option("--user", help="Whose list; not given: nobody's in particular.")] = None,
     list_: Annotated[str, typer.Option("--list", help=f"Which list: {', '.join(LISTS)}.")] = "recommend",
     product: Annotated[str | None, typer.Option("--product", help="Of similar and bought_together.")] = None,
+    query: Annotated[str | None, typer.Option("--query", metavar="WORDS", help="Of search.")] = None,
     n: Annotated[int, typer.Option("-n", min=1, max=100, help="Products of the list.")] = 10,
     device: Annotated[str | None, typer.Option("--device", help="On what it is shown, such as phone.")] = None,
     place: Annotated[str | None, typer.Option("--place", help="Where it is asked from, such as de.")] = None,
@@ -168,7 +169,7 @@ def preview_rule(
     ready, user = open_ready(settings), None if user is None else settings.user(user)
     context = Context(device=device, place=place)
     others = fitting(others, context, settings.section("lists", ListsConfig).clock())
-    wanted = Wanted(list=list_, user_id=user, product_id=product, n=n, context=context)
+    wanted = Wanted(list=list_, user_id=user, product_id=product, query=query, n=n, context=context)
     with EventLog.open(settings.state, settings.secret_file) as events:
         found = preview(ready, events, (), rule, others, wanted)
     if as_json:

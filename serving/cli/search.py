@@ -13,8 +13,10 @@ from serving.cli.output import print_json, print_table, say
 from serving.events import EventLog
 from serving.history import past_of
 from serving.records import moment_of
+from serving.rule_log import rules_now
 from serving.search import search as search_products
 from serving.settings import load_settings
+from serving.slots import ListsConfig
 
 
 def search(
@@ -42,14 +44,21 @@ def search(
             moment = moment_of(log, user)
             past = past_of(ready.bundle, moment, RecommendRequest(user_id=user), now_ms=moment.now_ms)
             taste = ready.bundle.scorer.score(past.read())
-    text, where = " ".join(words), None if where is None else settings.saved_filters().expand(where)
-    found = search_products(ready, text, n=n, filter=Filter(where=where), taste=taste, words=ready.words(lang))
+    where = None if where is None else settings.saved_filters().expand(where)
+    rules = rules_now(settings.state, "search", settings.section("lists", ListsConfig).clock())
+    bounds, told = Filter(where=where, rules=rules), ready.words(lang)
+    found = search_products(ready, " ".join(words), n=n, filter=bounds, taste=taste, words=told)
     cards = Cards(ready.bundle.snapshot)
     if as_json:
         print_json(shape_search(found, cards, stamp=stamp_since(started), debug=True))
         return
-    rows = [(item.rank, name_of(item.product_id, cards), item.score, item.source) for item in found.answer.items]
-    print_table(("rank", "product", "score", "mostly by"), rows)
+    columns, rows = ["rank", "product", "score", "mostly by"], []
+    if any(item.rules for item in found.answer.items):
+        columns.append("moved by")
+    for item in found.answer.items:
+        moved = ", ".join(mark.name for mark in item.rules)
+        rows.append((item.rank, name_of(item.product_id, cards), item.score, item.source, moved)[: len(columns)])
+    print_table(columns, rows)
     for word, meant in found.corrected.items():
         say(f"{word!r} is in no product; taken for {meant!r}")
     if found.filters:

@@ -22,7 +22,7 @@ class Rule:
     """Products that it is about."""
     hours: str | None = None
     """Hours of the day that it holds in, `[lists] time_zone`; null: all day."""
-    lists: Sequence[Literal["recommend", "similar", "bought_together", "trending", "new"]] | None = None
+    lists: Sequence[Literal["recommend", "similar", "bought_together", "trending", "new", "search"]] | None = None
     """Lists that it changes; empty: all."""
     most: int | None = None
     """Of a cap: how many products."""
@@ -88,7 +88,7 @@ class PreviewRuleOptions(TypedDict, total=False):
 
     device: str | None
     """What the list is shown on, in a word of the shop's; rules may hold for it."""
-    list: Literal["recommend", "similar", "bought_together", "trending", "new"]
+    list: Literal["recommend", "similar", "bought_together", "trending", "new", "search"]
     """Which list."""
     n: int
     """Products of the list."""
@@ -96,6 +96,8 @@ class PreviewRuleOptions(TypedDict, total=False):
     """Where it is asked from, in a word of the shop's; rules may hold for it."""
     product_id: str | None
     """Of `similar` and `bought_together`."""
+    q: str | None
+    """Of `search`."""
     rule: Rule | None
     """What it would say; null: as it is kept, whether it holds or not."""
     user_id: str | None
@@ -131,7 +133,7 @@ class WriteRuleOptions(TypedDict, total=False):
     """Products that it is about."""
     hours: str | None
     """Hours of the day that it holds in, `[lists] time_zone`; null: all day."""
-    lists: Sequence[Literal["recommend", "similar", "bought_together", "trending", "new"]]
+    lists: Sequence[Literal["recommend", "similar", "bought_together", "trending", "new", "search"]]
     """Lists that it changes; empty: all."""
     most: int | None
     """Of a cap: how many products."""

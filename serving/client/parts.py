@@ -70,7 +70,7 @@ class KeptRule:
     """Of the rule as it is kept, for `If-Match`; another one whenever it is written."""
     filter: str | None
     hours: str | None
-    lists: list[Literal["recommend", "similar", "bought_together", "trending", "new"]]
+    lists: list[Literal["recommend", "similar", "bought_together", "trending", "new", "search"]]
     most: int | None
     name: str
     note: str

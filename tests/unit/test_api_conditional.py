@@ -120,7 +120,7 @@ def product(client: TestClient) -> None:
     ("change", "changed"),
     [
         (event, {"/v1/trending?n=3"}),
-        (rule, {"/v1/trending?n=3", "/v1/new?days=9999", "/v1/bought-together/p02", "/v1/rules"}),
+        (rule, {*LISTS, "/v1/rules"}),
         (product, {*LISTS, "/v1/rules"}),
     ],
     ids=["event", "rule", "product"],

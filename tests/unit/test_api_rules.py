@@ -243,6 +243,8 @@ def test_lists_about_a_product_need_one(client: TestClient, name: str) -> None:
 
     assert (422, "invalid-request", f"the list {name} is about a product; say which one") == (status, word, detail)
     assert 200 == client.post("/v1/rules/any/preview", json={**wish, "product_id": "p01"}).status_code
+    searched = problem(client.post("/v1/rules/any/preview", json={"rule": HIDE, "list": "search"}))
+    assert (422, True) == (searched[0], "say what (q)" in searched[2])
 
 
 @pytest.mark.parametrize("name", ["trending", "new"])

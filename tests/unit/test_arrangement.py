@@ -19,6 +19,7 @@ from serving.home import home_of
 from serving.ready import Ready, prepare
 from serving.recommend import recommend, similar
 from serving.rules import Rule
+from serving.search import search
 from serving.surfaces import Basket, bought_together, newest, trending
 from tests.support.models import random_bundle
 from tests.worlds import PRODUCTS, tiny_shop
@@ -213,6 +214,38 @@ def test_what_is_pinned_further_down_does_not_stand_on_an_earlier_page(ready: Re
     assert others[:3] == ids(listed(ready, pin, n=3))
     assert [others[3], first, others[4]] == ids(listed(ready, pin, n=3, offset=3))
     assert [*others, first] == ids(listed(ready, replace(pin, positions=(100,))))
+
+
+def test_a_search_goes_by_rules_within_what_fits_it(ready: Ready) -> None:
+    def found(*rules: Rule) -> Answer:
+        return search(ready, "tea", n=10, filter=Filter(rules=rules)).answer
+
+    plain, others = ids(found()), [key for key in IDS if key not in ids(found())]
+    assert len(plain) > 2
+    assert others
+
+    hidden = found(rule("hide", product_ids=(plain[0],)))
+    pinned = found(rule("pin", product_ids=(others[0], plain[-1])))
+    lifted = found(rule("boost", product_ids=(plain[-1],), strength=1.0))
+
+    assert plain[1:] == ids(hidden)
+    assert [plain[-1], *plain[:-1]] == ids(pinned)
+    assert [("one", "pin")] == [(mark.name, mark.action) for mark in pinned.items[0].rules]
+    assert ids(lifted).index(plain[-1]) < len(plain) - 1
+    assert {item.product_id: item.score for item in found().items} == {
+        item.product_id: item.score for item in lifted.items
+    }
+
+
+def test_the_best_product_says_what_a_mistyped_word_means_whatever_is_pinned(ready: Ready) -> None:
+    plain = search(ready, "acme teaa", n=10)
+    last = plain.answer.items[-1].product_id
+
+    ruled = search(ready, "acme teaa", n=10, filter=Filter(rules=(rule("pin", product_ids=(last,)),)))
+
+    assert last == ruled.answer.items[0].product_id
+    assert plain.corrected == ruled.corrected
+    assert plain.corrected
 
 
 @pytest.mark.parametrize("name", ["similar", "bought_together", "trending", "new"])

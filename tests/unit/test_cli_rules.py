@@ -71,6 +71,11 @@ def test_lists_on_a_terminal_go_by_it(capsys: pytest.CaptureFixture[str]) -> Non
     assert "moved by" in told
     assert "Promoted by the shop" in told
     with pytest.raises(SystemExit):
+        main(["search", "tea", "--json"])
+    assert ["first", "no-tea"] == json.loads(capsys.readouterr().out)["rules"]
+    alone = json.loads(run(capsys, "preview", "no-tea", "--list", "search", "--query", "tea", "--json"))
+    assert alone["left"]
+    with pytest.raises(SystemExit):
         main(["explain", "u2", "p02", "--json"])
     assert "rule" == json.loads(capsys.readouterr().out)["removed_by"]
 
@@ -84,7 +89,7 @@ def test_lists_on_a_terminal_go_by_it(capsys: pytest.CaptureFixture[str]) -> Non
         (["put", "x", "cap"], "a cap needs most"),
         (["delete", "x"], "no rule is named 'x'; there are none"),
         (["preview", "x"], "no rule is named 'x'; there are none"),
-        (["preview", "x", "--list", "search"], "--list must be one of recommend, similar"),
+        (["preview", "x", "--list", "home"], "--list must be one of recommend, similar"),
     ],
 )
 def test_what_makes_no_sense_is_refused(

@@ -13,7 +13,7 @@ from serving.slots import ListsConfig
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "a bad name": ({"name": "Spring Tea"}, "a rule is called by small letters, digits, - and _"),
     "an unknown action": ({"action": "shout"}, "action must be one of pin, boost, bury, hide, cap, got 'shout'"),
-    "an unknown list": ({"lists": ("search",)}, "lists must be of recommend, similar"),
+    "an unknown list": ({"lists": ("basket",)}, "lists must be of recommend, similar"),
     "no products": ({"where": None}, "say which products it is about"),
     "two ways to say which": ({"product_ids": ("p01",)}, "give a filter or product_ids, not both"),
     "too many ids": ({"where": None, "product_ids": ("p",) * (MAX_IDS + 1)}, "500 at most, got 501; use a filter"),

@@ -1828,7 +1828,7 @@ export interface components {
              *       "recommend"
              *     ]
              */
-            lists: ("recommend" | "similar" | "bought_together" | "trending" | "new")[];
+            lists: ("recommend" | "similar" | "bought_together" | "trending" | "new" | "search")[];
             /**
              * Most
              * @example null
@@ -2909,7 +2909,7 @@ export interface components {
              * @example recommend
              * @enum {string}
              */
-            list?: "recommend" | "similar" | "bought_together" | "trending" | "new";
+            list?: "recommend" | "similar" | "bought_together" | "trending" | "new" | "search";
             /**
              * N
              * @description Products of the list.
@@ -2925,6 +2925,12 @@ export interface components {
              * @example p01
              */
             product_id?: string | null;
+            /**
+             * Q
+             * @description Of `search`.
+             * @example null
+             */
+            q?: string | null;
             /** @description What it would say; null: as it is kept, whether it holds or not. */
             rule?: components["schemas"]["RuleIn"] | null;
             /**
@@ -3994,7 +4000,7 @@ export interface components {
              *       "recommend"
              *     ]
              */
-            lists?: ("recommend" | "similar" | "bought_together" | "trending" | "new")[];
+            lists?: ("recommend" | "similar" | "bought_together" | "trending" | "new" | "search")[];
             /**
              * Most
              * @description Of a cap: how many products.
