@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +86,8 @@ class BatchJob:
     """Filter in words; None: every product that is available."""
     rules: str = "[]"
     """Business rules of the lists, JSON; those of the first run."""
+    new_every: int = 0
+    """In which of the places one is kept for something new; 0: none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,8 @@ def recommend_to_all(  # who, what, from where and to where: each on its own
         users: ids, sorted and different; one that the model does not know gets what the API gives it.
         out: the file; it appears when it is whole. Parts stand beside it until then.
         source: bundle, settings of reasons and event log.
-        wish: n, paths, language, the filter in words and the rules; its user and the rest of its filter are ignored.
+        wish: n, paths, language, the filter in words, the rules and the places kept for what is new; its user and the
+            rest of its filter are ignored.
         workers: processes; at least 1.
         restart: throw away what an earlier run with other arguments left.
         progress: called after each part, in users.
@@ -139,6 +142,7 @@ def recommend_to_all(  # who, what, from where and to where: each on its own
         now_ms=_now_ms(),
         where=wish.filter.where,
         rules=_RULES.dump_json(wish.filter.rules, exclude_defaults=True).decode(),
+        new_every=wish.new_every,
     )
     job = _agree(parts, job)
     blocks = {number: users[first : first + BLOCK] for number, first in enumerate(range(0, len(users), BLOCK))}
@@ -233,9 +237,9 @@ def _write_part(path: Path, users: Sequence[str], job: BatchJob) -> None:
 def lists_of(ready: Ready, log: EventLog, users: Sequence[str], job: BatchJob) -> pa.Table:
     """Return the lists of some users as a table of COLUMNS."""
     rows, bounds = [], Filter(where=job.where, rules=_RULES.validate_json(job.rules))
+    wish = RecommendRequest(n=job.n, paths=job.paths, language=job.language, filter=bounds, new_every=job.new_every)
     for user in users:
-        request = RecommendRequest(user_id=user, n=job.n, paths=job.paths, language=job.language, filter=bounds)
-        answer = recommend(ready, log, request, now_ms=job.now_ms)
+        answer = recommend(ready, log, replace(wish, user_id=user), now_ms=job.now_ms)
         versions = {"model_version": answer.model_version, "graph_version": answer.graph_version}
         rows += [{"user_id": user, **_row(item), **versions} for item in answer.items]
     return pa.Table.from_pylist(rows, schema=COLUMNS)

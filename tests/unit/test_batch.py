@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -16,9 +17,11 @@ from cypher.errors import InputError
 from gnn.bundles import BundleStore
 from kg.snapshot import build_snapshot
 from serving.answer import Filter, RecommendRequest
+from serving.arrivals import ready_with_arrivals
 from serving.batch import COLUMNS, BatchStopped, Source, recommend_to_all
 from serving.cli.main import main
 from serving.events import EventLog
+from serving.products import ProductLog
 from serving.ready import prepare
 from serving.reason_config import ReasonConfig
 from serving.recommend import recommend
@@ -74,6 +77,22 @@ def test_each_list_is_the_one_that_a_single_answer_gives(home: Path, tmp_path: P
             assert {answer.model_version} == {row["model_version"] for row in mine}
     assert any(row["paths"] for row in rows)
     assert not (tmp_path / "lists.parquet.parts").exists()
+
+
+def test_places_are_kept_for_new_products_as_in_single_answers(tmp_path: Path) -> None:
+    publish_tiny_bundle(tmp_path / "bundles")
+    source, wish = source_of(tmp_path), replace(WISH, new_every=2)
+    with ProductLog.open(source.state) as log:
+        log.append([("p11", {"product_id": "p11", "title": "Oolong tea", "categories": ["Tea"]})], known=())
+
+    recommend_to_all(["u1", "u2"], tmp_path / "lists.parquet", source=source, wish=wish, workers=1)
+
+    rows = pq.read_table(tmp_path / "lists.parquet").to_pylist()
+    ready = ready_with_arrivals(BundleStore(source.bundles).load(source.version), source.state)
+    with EventLog.open(source.state) as events:
+        answers = [recommend(ready, events, replace(wish, user_id=user)) for user in ("u1", "u2")]
+    assert [item.product_id for answer in answers for item in answer.items] == [row["product_id"] for row in rows]
+    assert [("p11", 2)] * 2 == [(row["product_id"], row["rank"]) for row in rows if "EXPLORATION" in row["reasons"]]
 
 
 def test_blocks_and_processes_make_no_difference(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
