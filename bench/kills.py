@@ -1,7 +1,8 @@
 """`python -m bench.kills`: a retraining is killed again and again, and still makes the model of an undisturbed one.
 
 A small generated shop is learned from once undisturbed. Then the job is killed (SIGKILL) right after every step it
-records, one run a step, and at random moments; each time it is started again until it ends. All that while an API
+records, one run a step, in the middle of each training, and at random moments; each time it is started again until it
+ends. All that while an API
 serves the shop to a client that holds every answer against the others of the same version. Told are the kills, how far
 each job had come, whether every job ended with the same model (`model_hash`), and what the client saw.
 """
@@ -24,14 +25,18 @@ from bench.figures import commit_name, processor_name
 from bench.readers import Readers
 from bench.serving import COMMAND, running
 from gnn.bundles import BundleStore
+from gnn.checkpoint import FILE
 from kg.input_folder import write_folder
 from kg.sources.generated import generated_shop
 from serving.runs import Run, RunLog
 
+TRAINING = ("train", "evaluate", "fit on everything")
+"""Steps that train the network."""
 STEPS = ("snapshot", "watch", "encode", "train", "evaluate", "fit on everything", "explain", "gate", "publish")
 SETTINGS = """[train]
-epochs = 2
-min_steps = 2
+small_epochs = 3
+min_steps = 100
+checkpoint_minutes = 0.001
 device = "cpu"
 [model]
 dim = 16
@@ -83,6 +88,14 @@ class Job:
         _kill(process)
         return len(self.latest(process.pid).steps)
 
+    def kill_in_training(self, step: str) -> bool:
+        """Start it, kill it when a step has written the state of its training, and return whether it was killed."""
+        process, place, state = self.start(), STEPS.index(step), self.home / "work" / "training" / FILE
+        while process.poll() is None and not (len(self.latest(process.pid).steps) == place and state.exists()):
+            time.sleep(_LOOK_S)
+        _kill(process)
+        return process.returncode < 0
+
     def kill_at(self, seconds: float) -> int | None:
         """Start it, kill it after some seconds, and return how many steps it had recorded; None where it had ended."""
         process = self.start()
@@ -129,6 +142,24 @@ def at_boundaries(job: Job, expected: str) -> list[dict[str, Any]]:
     return found
 
 
+def in_training(job: Job, expected: str) -> list[dict[str, Any]]:
+    """Kill one job in the training of each step that trains, then let it end."""
+    found = []
+    for step in TRAINING:
+        _forget(job)
+        killed = job.kill_in_training(step)
+        seconds = job.run()
+        with RunLog.open(job.home / "state.db") as log:
+            lines = {entry.name: entry.line for entry in next(iter(log.all(limit=1))).steps}
+        went_on = "its training went on" in lines[step]
+        same = job.model == expected
+        found.append(
+            {"killed_in": step, "killed": killed, "went_on": went_on, "then_s": round(seconds, 1), "same": same}
+        )
+        print(json.dumps(found[-1]), flush=True)
+    return found
+
+
 def at_random(job: Job, expected: str, *, kills: int, within_s: float, seed: int) -> dict[str, Any]:
     """Kill jobs at random moments, one job again and again until it ends, until so many kills have happened."""
     draw, jobs, same, steps = random.Random(seed), 0, 0, list[int]()
@@ -168,10 +199,11 @@ def measure(*, kills: int, seed: int) -> dict[str, Any]:
             with Readers(
                 server.address, job.store.current().snapshot.ids("User")[:20], clients=1, pause_s=0.1
             ) as readers:
-                boundaries = at_boundaries(job, expected)
+                boundaries, training = at_boundaries(job, expected), in_training(job, expected)
                 drawn = at_random(job, expected, kills=kills, within_s=1.2 * seconds, seed=seed)
             seen = readers.seen()
-        return {"undisturbed_s": round(seconds, 1), "boundaries": boundaries, "random": drawn, "client": seen}
+        found = {"boundaries": boundaries, "in_training": training, "random": drawn, "client": seen}
+        return {"undisturbed_s": round(seconds, 1), **found}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -183,10 +215,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     found = {"processor": processor_name(), "threads": os.cpu_count(), "commit": commit_name()}
     found |= measure(kills=options.kills, seed=options.seed)
-    print(json.dumps({name: found[name] for name in ("undisturbed_s", "random", "client")}))
+    print(json.dumps({name: found[name] for name in ("undisturbed_s", "in_training", "random", "client")}))
     if options.json is not None:
         options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    good = all(entry["same"] for entry in found["boundaries"]) and found["random"]["same"] == found["random"]["jobs"]
+    told = [*found["boundaries"], *found["in_training"]]
+    good = all(entry["same"] for entry in told) and found["random"]["same"] == found["random"]["jobs"]
     return 0 if good and not found["client"]["failed"] and not found["client"]["mixed"] else 1
 
 

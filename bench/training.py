@@ -1,13 +1,16 @@
 """`python -m bench.training`: what training the network costs on a synthetic shop, epoch by epoch.
 
 The shop is as large as the classical Amazon-book benchmark unless told otherwise. Text vectors are random: what they
-say does not matter for the time. Also the time of the typed path operators and the other kernels (`--kernels`), and
-where the time of a step goes (`--profile`).
+say does not matter for the time. Also the time of the typed path operators and the other kernels (`--kernels`), where
+the time of a step goes (`--profile`), and what it costs to write the state of the training down
+(`--checkpoint-minutes`).
 """
 
 import argparse
 import json
+import logging
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +22,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from bench.figures import commit_name, processor_name
 from bench.synthetic import synthetic_shop
+from gnn import checkpoint
 from gnn.config import KernelConfig, ModelConfig, TrainConfig
 from gnn.examples import make_examples
 from gnn.graph import build_graph
@@ -59,8 +63,11 @@ def measure_training(
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
     kinds = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if device.type == "cuda" else [])]
-    with Meter() as meter:
-        trained = train_network(data, examples, model=model, config=config)
+    writes = _Writes()
+    with tempfile.TemporaryDirectory() as room, writes, Meter() as meter:
+        folder = Path(room) if config.checkpoint_minutes else None
+        trained = train_network(data, examples, model=model, config=config, checkpoint=folder)
+        size = sum(file.stat().st_size for file in Path(room).iterdir())
     found = {
         "num_nodes": int(sum(data[label].num_nodes for label in data.node_types)),
         "num_edges": int(sum(data[kind].num_edges for kind in data.edge_types)),
@@ -73,12 +80,36 @@ def measure_training(
         "peak_rss_mb": round(meter.peak_rss_mb),
         "peak_device_mb": round(torch.cuda.max_memory_allocated() / MIB) if device.type == "cuda" else None,
     }
+    if writes.seconds:
+        share = sum(writes.seconds) / trained.took_s
+        found["checkpoint"] = {"writes_s": writes.seconds, "size_mb": round(size / MIB, 1), "share": round(share, 5)}
     if with_profile:
         with profile(activities=kinds) as taken:
             train_network(data, examples, model=model, config=config, stop_after=1)
         by = "self_cuda_time_total" if device.type == "cuda" else "self_cpu_time_total"
         print(taken.key_averages().table(sort_by=by, row_limit=25, max_name_column_width=50))
     return found
+
+
+class _Writes(logging.Handler):
+    """Gathers the seconds that each writing of the state takes."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.seconds: list[float] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take the seconds of one writing."""
+        self.seconds.append(vars(record)["took_s"])
+
+    def __enter__(self) -> "_Writes":
+        checkpoint.logger.addHandler(self)
+        checkpoint.logger.setLevel(logging.DEBUG)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        checkpoint.logger.setLevel(logging.NOTSET)
+        checkpoint.logger.removeHandler(self)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -93,6 +124,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--kernels", action="store_true", help="also build every kernel that is not learned")
     parser.add_argument("--profile", action="store_true", help="also tell which operators take the time of an epoch")
+    parser.add_argument(
+        "--checkpoint-minutes", type=float, default=0.0, metavar="M", help="write the state down so often; 0: never"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here")
     options = parser.parse_args(argv)
     size = {name: getattr(options, name) for name in ("users", "products", "purchases", "edges")}
@@ -100,7 +134,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     snapshot = synthetic_snapshot(**size)
     found: dict[str, Any] = {**size, "snapshot_s": round(time.perf_counter() - start, 2)}
     logits = options.examples * options.products if options.examples else TrainConfig().logits_per_epoch
-    config = TrainConfig(epochs=options.epochs, device=device.type, logits_per_epoch=logits)  # type: ignore[arg-type]
+    config = TrainConfig(
+        epochs=options.epochs,
+        device=device.type,  # type: ignore[arg-type]
+        logits_per_epoch=logits,
+        checkpoint_minutes=options.checkpoint_minutes,
+    )
     model = ModelConfig(dim=options.dim, layers=options.layers)
     if options.kernels:
         clock = Stopwatch()

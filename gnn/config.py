@@ -115,8 +115,13 @@ class TrainConfig:
     """Start values, order of examples, hidden vectors."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to train; auto takes a GPU when there is one."""
+    checkpoint_minutes: float = 5.0
+    """Minutes from one writing of the state of a training to the next, besides those at the ends of epochs: a run that
+    was killed goes on from there; 0: the training of a step begins anew."""
 
     def __post_init__(self) -> None:
+        if self.checkpoint_minutes < 0:
+            raise ConfigError(f"[train] checkpoint_minutes must be 0 or more, got {self.checkpoint_minutes}")
         for name in (
             "epochs",
             "small_epochs",

@@ -2,11 +2,12 @@
 
 Each stage fits the kernels and the network anew on what it may see. What stays the same from stage to stage is the
 decision (`gnn.decision`): the few numbers of the blend, and how long the network is trained. Nothing is written to disk
-here.
+here but, where the caller names a folder, the state of a training that is under way (`gnn.checkpoint`).
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -62,6 +63,8 @@ class NetworkPlan:
     """Gives the value of a kernel after each epoch; None: all epochs are run."""
     warm: Warm | None = None
     """What to go on from, with a schedule of its own; None: it begins anew."""
+    checkpoint: Path | None = None
+    """Folder of the state that a killed training is gone on from; None: none is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +86,20 @@ def tune(
     config: LearnConfig,
     clock: Stopwatch,
     split: SplitName | None = None,
+    checkpoint: Path | None = None,
     progress: Progress = silent,
 ) -> Tuned:
     """Fit on the training part and let the validation targets decide everything that is left open.
+
+    Args:
+        snapshot: everything.
+        vectors: text vectors.
+        config: settings.
+        clock: counts seconds.
+        split: how to split; None: by time where there are times.
+        checkpoint: folder of the state that a killed training is gone on from, here and below; it is the caller's to
+            delete when what comes out is safe. None: none is kept.
+        progress: called as work moves.
 
     Raises:
         TooLittleData: the events do not suffice for a split.
@@ -93,7 +107,7 @@ def tune(
     parts = split_for(snapshot, config=config, split=split)
     exclude_seen = repeat_share(parts.train, parts.valid) < config.repeats_from
     trial = Trial(parts.train, parts.valid, exclude_seen)
-    stage, fused = tune_kernels(trial, vectors, config=config, clock=clock, progress=progress)
+    stage, fused = tune_kernels(trial, vectors, config=config, clock=clock, checkpoint=checkpoint, progress=progress)
     chose: dict[str, Mapping[str, Any]] = {}
     for name in CHEAP_BASELINES:
         with clock.lap(f"baseline {name}"):
@@ -124,6 +138,7 @@ def tune_kernels(
     config: LearnConfig,
     clock: Stopwatch,
     with_network: bool = True,
+    checkpoint: Path | None = None,
     progress: Progress = silent,
 ) -> tuple[Stage, dict[str, Fused]]:
     """Fit every kernel on what a trial has seen and learn the blends from its targets.
@@ -134,12 +149,15 @@ def tune_kernels(
         config: settings.
         clock: counts seconds.
         with_network: whether the network is trained; without it both blends are the same.
+        checkpoint: folder of the state of a training, as for `tune`.
         progress: called as work moves.
 
     Returns:
         What was fitted, and the blend of the whole model and of the model without the network.
     """
-    plan = NetworkPlan(trial.targets.follows, validate=_network_judge(trial, config)) if with_network else None
+    plan = None
+    if with_network:
+        plan = NetworkPlan(trial.targets.follows, validate=_network_judge(trial, config), checkpoint=checkpoint)
     stage = fit_stage(trial.seen, vectors, config=config, clock=clock, network=plan, progress=progress)
     variants: dict[str, tuple[str, ...]] = {WITHOUT_NETWORK: (NETWORK,)}
     if with_network:
@@ -158,7 +176,7 @@ def tune_kernels(
     return stage, blends
 
 
-def measure(
+def measure(  # noqa: PLR0913  # what is fitted, by which decision, beside what, and what is told meanwhile
     split: DataSplit,
     decision: Decision,
     vectors: Vectors,
@@ -166,6 +184,7 @@ def measure(
     config: LearnConfig,
     clock: Stopwatch,
     rivals: Mapping[str, Blend] | None = None,
+    checkpoint: Path | None = None,
     progress: Progress = silent,
 ) -> tuple[Stage, Report]:
     """Fit again with the validation part and rank the test targets: the only time they are looked at.
@@ -177,13 +196,14 @@ def measure(
         config: settings.
         clock: has the seconds of the tuning, and counts those of the fit.
         rivals: other blends to rank on the same kernels, by name.
+        checkpoint: folder of the state of a training, as for `tune`.
         progress: called as work moves.
 
     Returns:
         The stage, and the report of the whole model, the model without the network, the rivals and every baseline.
     """
-    seen = split.train_valid
-    stage = fit_stage(seen, vectors, config=config, clock=clock, network=later_plan(decision), progress=progress)
+    seen, plan = split.train_valid, later_plan(decision, checkpoint)
+    stage = fit_stage(seen, vectors, config=config, clock=clock, network=plan, progress=progress)
     fitted = []
     trial = Trial(seen, split.test, decision.exclude_seen)
     for name, blend in {**decision.blends, **(rivals or {})}.items():
@@ -202,7 +222,7 @@ def measure(
     )
 
 
-def finish(
+def finish(  # noqa: PLR0913  # what is fitted, by which decision, from where, and what is told meanwhile
     snapshot: Snapshot,
     vectors: Vectors,
     decision: Decision,
@@ -210,6 +230,7 @@ def finish(
     config: LearnConfig,
     clock: Stopwatch,
     warm: Warm | None = None,
+    checkpoint: Path | None = None,
     progress: Progress = silent,
 ) -> tuple[Stage, Scorer]:
     """Fit on every event there is, with the blend that validation chose: the model that is served.
@@ -221,9 +242,10 @@ def finish(
         config: settings.
         clock: counts seconds.
         warm: an earlier network to go on from; None: it is trained anew.
+        checkpoint: folder of the state of a training, as for `tune`.
         progress: called as work moves.
     """
-    plan = later_plan(decision)
+    plan = later_plan(decision, checkpoint)
     if plan is not None and warm is not None:
         plan = replace(plan, epochs=None, warm=warm)
     stage = fit_stage(snapshot, vectors, config=config, clock=clock, network=plan, progress=progress)
@@ -259,8 +281,10 @@ def fit_stage(
             validate=network.validate,
             stop_after=network.epochs,
             clock=clock,
+            checkpoint=network.checkpoint,
             progress=progress,
         )
+    clock.add(NETWORK, trained.before_s)
     return Stage((*kernels, trained.kernel), priors, trained)
 
 
@@ -270,9 +294,11 @@ def network_epochs(stage: Stage, blend: Blend) -> int | None:
     return None if stage.trained is None or NETWORK not in names else stage.trained.best_epoch
 
 
-def later_plan(decision: Decision) -> NetworkPlan | None:
+def later_plan(decision: Decision, checkpoint: Path | None = None) -> NetworkPlan | None:
     """Return how a later stage trains the network: anew, as long as was best; None where it has no weight."""
-    return None if decision.epochs is None else NetworkPlan(decision.follows, epochs=decision.epochs)
+    if decision.epochs is None:
+        return None
+    return NetworkPlan(decision.follows, epochs=decision.epochs, checkpoint=checkpoint)
 
 
 def network_scorer(kernel: EmbeddingKernel, priors: Float[np.ndarray, "prior product"], *, follows: bool) -> Scorer:

@@ -1,7 +1,8 @@
 """Training of the graph attention network: full-catalogue softmax, strong L2, early stop on validation.
 
 The graph is propagated once a step, and a step holds thousands of examples: their losses go back through the graph
-together. Batches are cut on the device, and on a GPU nothing waits for the outcome of a step before the epoch ends.
+together. Batches are cut on the device, and on a GPU nothing waits for the outcome of a step before the epoch ends,
+unless the state is written (`gnn.checkpoint`).
 """
 
 import logging
@@ -9,8 +10,9 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -19,6 +21,14 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from gnn.batches import Batch, cut_batch, place
+from gnn.checkpoint import (
+    TrainingCheckpoint,
+    TrainingState,
+    fingerprint,
+    load_optimiser,
+    optimiser_parts,
+    shaping_packages,
+)
 from gnn.config import ModelConfig, TrainConfig
 from gnn.errors import ConfigError, NonFiniteLoss, TooLittleData
 from gnn.examples import Examples, shuffle_events
@@ -60,7 +70,9 @@ class Trained:
     epochs_s: tuple[float, ...]
     """Seconds of the steps of each epoch, validation left out."""
     took_s: float
-    """Seconds of everything."""
+    """Seconds of everything, those of an interrupted training before included."""
+    before_s: float = 0.0
+    """Seconds that an interrupted training had taken, which this one went on from; 0: it began anew."""
 
 
 def train_network(  # noqa: PLR0913  # what to learn from, how, from where and until when: each on its own
@@ -73,9 +85,13 @@ def train_network(  # noqa: PLR0913  # what to learn from, how, from where and u
     start: Weights | None = None,
     stop_after: int | None = None,
     clock: Stopwatch | None = None,
+    checkpoint: Path | None = None,
     progress: Progress = silent,
 ) -> Trained:
     """Train the network on the steps of a snapshot's users.
+
+    With a checkpoint a training that was killed goes on where it was, and gives the same weights on a CPU. What it has
+    written stays when it has ended, so that its caller can take what comes next up without it; the caller deletes it.
 
     Args:
         data: the graph of the same snapshot (gnn.graph).
@@ -87,45 +103,40 @@ def train_network(  # noqa: PLR0913  # what to learn from, how, from where and u
         stop_after: epochs after which training ends although its schedule goes on, as a later stage repeats an earlier
             one; None: it runs to its end.
         clock: counts the seconds of STAGES; those of a GPU only when it is exact.
+        checkpoint: folder of the state that a killed training is gone on from; None: none is kept.
         progress: called once an optimiser step.
 
     Raises:
         TooLittleData: no user has two steps.
         NonFiniteLoss: the loss is not a number any more.
     """
-    began = time.perf_counter()
+    began, clock = time.perf_counter(), clock or Stopwatch()
     torch.manual_seed(config.seed)
-    device = pick_device(config.device)
-    network = GraphAttentionNetwork(data, model).to_device(device)
+    network = GraphAttentionNetwork(data, model).to_device(pick_device(config.device))
     if start is not None:
         network.load_state_dict(dict(start))
     if not len(examples):
         raise TooLittleData("no user has two steps, so there is nothing to predict; add events")
-    clock = clock or Stopwatch()
-    trainer = _Trainer(network, examples, config, clock)
-    losses: list[float] = []
-    values: list[float] = []
-    epochs_s: list[float] = []
-    best: Weights = _copy(network)
-    for epoch in range(trainer.epochs):
-        started = time.perf_counter()
-        losses.append(trainer.run_epoch(epoch, progress))
-        epochs_s.append(time.perf_counter() - started)
+    told = {"validated": validate is not None, "stop_after": stop_after}
+    which = "" if checkpoint is None else _which(network, data, examples, config, start or {}, told)
+    file = TrainingCheckpoint(checkpoint, which, every_s=60.0 * config.checkpoint_minutes)
+    trainer = _Trainer(network, examples, config, clock, file)
+    before_s, course = trainer.go_on(), trainer.course
+    course.began = began - before_s
+    last = trainer.epochs if stop_after is None else min(stop_after, trainer.epochs)
+    while not course.is_over(last, config.patience):
+        trainer.run_epoch(progress)
         if validate is not None:
             with clock.lap(STAGES[-1]):
-                values.append(validate(_kernel(network)))
-            if int(np.argmax(values)) == epoch:
-                best = _copy(network)
-            logger.info("epoch done", extra={"epoch": epoch + 1, "loss": losses[-1], "value": values[-1]})
-            if epoch - int(np.argmax(values)) > config.patience:
-                break
-        if stop_after is not None and epoch + 1 >= stop_after:
-            break
+                course.values.append(validate(_kernel(network)))
+            if course.best_epoch == len(course.losses):
+                course.best = _copy(network)
+            facts = {"epoch": len(course.losses), "loss": course.losses[-1], "value": course.values[-1]}
+            logger.info("epoch done", extra=facts)
+        trainer.keep(after_epoch=True)
     if validate is not None:
-        network.load_state_dict(dict(best))
-    took = time.perf_counter() - began
-    epoch = int(np.argmax(values)) + 1 if values else len(losses)
-    return Trained(_kernel(network), _copy(network), epoch, tuple(losses), tuple(values), tuple(epochs_s), took)
+        network.load_state_dict(dict(course.best))
+    return course.outcome(network, before_s)
 
 
 def pick_device(name: Literal["auto", "cpu", "cuda"]) -> torch.device:
@@ -144,13 +155,62 @@ def has_fast_bf16() -> bool:
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported() and torch.cpu._is_avx512_bf16_supported())
 
 
+def _which(  # everything that decides how a training goes
+    network: GraphAttentionNetwork,
+    data: HeteroData,
+    examples: Examples,
+    config: TrainConfig,
+    start: Weights,
+    told: Mapping[str, Any],
+) -> str:
+    """Return what tells a training from any other one."""
+    train = {name: value for name, value in asdict(config).items() if name != "checkpoint_minutes"}
+    plain = {"model": asdict(network.config), "train": train, "device": network.text.device.type, **told}
+    steps = {name: getattr(examples, name) for name in examples.__slots__}
+    return fingerprint({**plain, "packages": shaping_packages()}, data.to_dict(), steps, start)
+
+
+@dataclass(slots=True)
+class _Course:
+    """What the epochs of a training gave so far."""
+
+    began: float = 0.0
+    """When it began, by the clock of this process; earlier by what an interrupted training had taken."""
+    losses: list[float] = field(default_factory=list)
+    values: list[float] = field(default_factory=list)
+    epochs_s: list[float] = field(default_factory=list)
+    best: Weights = field(default_factory=dict)
+    """Parameters of the best epoch; empty without validation."""
+
+    @property
+    def best_epoch(self) -> int:
+        """Epoch with the best value, from 1; the last one without validation."""
+        return int(np.argmax(self.values)) + 1 if self.values else len(self.losses)
+
+    def is_over(self, last: int, patience: int) -> bool:
+        """Return whether no further epoch is wanted: there were enough, or the best is too long ago."""
+        return len(self.losses) >= last or len(self.losses) - self.best_epoch > patience
+
+    def outcome(self, network: GraphAttentionNetwork, before_s: float) -> Trained:
+        """Return the outcome, with what the network holds now."""
+        losses, values, epochs_s = tuple(self.losses), tuple(self.values), tuple(self.epochs_s)
+        took_s = time.perf_counter() - self.began
+        return Trained(_kernel(network), _copy(network), self.best_epoch, losses, values, epochs_s, took_s, before_s)
+
+
 class _Trainer:
-    """State of one training: network, optimiser, schedule, generators."""
+    """State of one training: network, optimiser, schedule, generators, and the place that it has come to."""
 
     def __init__(
-        self, network: GraphAttentionNetwork, examples: Examples, config: TrainConfig, clock: Stopwatch
+        self,
+        network: GraphAttentionNetwork,
+        examples: Examples,
+        config: TrainConfig,
+        clock: Stopwatch,
+        file: TrainingCheckpoint,
     ) -> None:
-        self.network, self.examples, self.config, self.clock = network, examples, config, clock
+        self.network, self.examples, self.config, self.clock, self.file = network, examples, config, clock, file
+        self.course, self.done = _Course(), 0
         self.device = device = network.text.device
         self.placed = place(examples, device)
         self.rng = np.random.default_rng(config.seed)
@@ -159,9 +219,9 @@ class _Trainer:
         self.per_epoch = max(1, min(len(examples), int(config.logits_per_epoch / num_products)))
         rows = max(1, min(config.batch_size, _BLOCK_LOGITS[device.type] // num_products))
         self.blocks = Blocks(rows, torch.bfloat16 if device.type == "cuda" or has_fast_bf16() else torch.float32)
-        per_pass = math.ceil(self.per_epoch / config.step_size)
-        self.passes = math.ceil(config.min_steps / per_pass)
-        self.steps = per_pass * self.passes
+        self.per_pass = math.ceil(self.per_epoch / config.step_size)
+        self.passes = math.ceil(config.min_steps / self.per_pass)
+        self.steps = self.per_pass * self.passes
         self.epochs = config.epochs if self.passes == 1 else config.small_epochs
         self.optimiser = torch.optim.AdamW(
             network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
@@ -172,22 +232,89 @@ class _Trainer:
             total_steps=max(self.steps * self.epochs + 1, _LEAST_STEPS),
             pct_start=0.2,
         )
+        self.total = torch.zeros((), device=device)
+        self.epoch_began = 0.0
+        self.epoch_before_s = 0.0
+        self.dealt = self._drawn()
+        self.order = torch.zeros(0, dtype=torch.int64, device=device)
 
-    def run_epoch(self, epoch: int, progress: Progress) -> float:
-        """Run some passes and return their mean loss."""
-        per_step, done = self.config.step_size, epoch * self.steps
-        total = torch.zeros((), device=self.device)
-        for _ in range(self.passes):
-            if not self.examples.ordered:
-                self.placed = place(shuffle_events(self.examples, self.rng), self.device)
-            order = torch.randperm(len(self.placed), generator=self.generator, device=self.device)[: self.per_epoch]
-            for start in range(0, self.per_epoch, per_step):
-                total += self._run_step(order[start : start + per_step])
-                done += 1
-                if self.device.type == "cpu":  # a GPU is only waited for at the end of the epoch
-                    self._finite(total)
-                progress("train", done, self.epochs * self.steps)
-        return self._finite(total) / (self.per_epoch * self.passes)
+    def run_epoch(self, progress: Progress) -> None:
+        """Run the steps of an epoch that are left; its mean loss and its seconds go to the course."""
+        per_step, before = self.config.step_size, len(self.course.losses) * self.steps
+        self.epoch_began = time.perf_counter()
+        for step in range(self.done - before, self.steps):
+            if step % self.per_pass == 0:
+                self._deal()
+            start = step % self.per_pass * per_step
+            self.total += self._run_step(self.order[start : start + per_step])
+            self.done += 1
+            if self.device.type == "cpu":  # a GPU is only waited for at the end of the epoch
+                self._finite(self.total)
+            self.keep(after_epoch=False)
+            progress("train", self.done, self.epochs * self.steps)
+        self.course.losses.append(self._finite(self.total) / (self.per_epoch * self.passes))
+        self.course.epochs_s.append(self.epoch_before_s + time.perf_counter() - self.epoch_began)
+        self.total, self.epoch_before_s = torch.zeros_like(self.total), 0.0
+
+    def _deal(self) -> None:
+        """Draw the order of a pass; where no order of events is known, that of each user's events too."""
+        self.dealt = self._drawn()
+        if not self.examples.ordered:
+            self.placed = place(shuffle_events(self.examples, self.rng), self.device)
+        order = torch.randperm(len(self.placed), generator=self.generator, device=self.device)
+        self.order = order[: self.per_epoch]
+
+    def _drawn(self) -> tuple[dict[str, Any], Tensor]:
+        """Where the generators are: what they draw next follows from it."""
+        return dict(self.rng.bit_generator.state), self.generator.get_state()
+
+    def keep(self, *, after_epoch: bool) -> None:
+        """Write the state down where it is time to."""
+        if not self.file.is_due(after_epoch=after_epoch):
+            return
+        self._finite(self.total)
+        course, now, (rng, generator) = self.course, time.perf_counter(), self._drawn()
+        groups, moments = optimiser_parts(self.optimiser)
+        plain = {
+            "done": self.done,
+            "losses": course.losses,
+            "values": course.values,
+            "epochs_s": course.epochs_s,
+            "epoch_s": 0.0 if after_epoch else self.epoch_before_s + now - self.epoch_began,
+            "took_s": now - course.began,
+            "groups": groups,
+            "schedule": self.schedule.state_dict(),
+            "rng": rng,
+            "dealt": self.dealt[0],
+        }
+        own = {"total": self.total, "generator": generator, "dealt": self.dealt[1]}
+        tensors = {"network": self.network.state_dict(), "optimiser": moments, "best": course.best, "own": own}
+        self.file.save(TrainingState(plain, tensors))
+
+    def go_on(self) -> float:
+        """Take the state up that the same training has left, if it has, and return the seconds it had taken."""
+        found = self.file.load()
+        if found is None:
+            return 0.0
+        plain, tensors, course = found.plain, found.tensors, self.course
+        self.network.load_state_dict(dict(tensors["network"]))
+        load_optimiser(self.optimiser, plain["groups"], tensors["optimiser"])
+        self.schedule.load_state_dict(plain["schedule"])
+        self.done, self.epoch_before_s = plain["done"], plain["epoch_s"]
+        self.total = tensors["own"]["total"].to(self.device)
+        course.losses, course.values, course.epochs_s = plain["losses"], plain["values"], plain["epochs_s"]
+        course.best = tensors["best"]
+        if self.done % self.per_pass:  # in the middle of a pass, whose order is drawn again
+            self._draw_on(plain["dealt"], tensors["own"]["dealt"])
+            self._deal()
+        self._draw_on(plain["rng"], tensors["own"]["generator"])
+        logger.info("training goes on", extra={"epoch": len(course.losses) + 1, "step": self.done})
+        return float(plain["took_s"])
+
+    def _draw_on(self, rng: dict[str, Any], generator: Tensor) -> None:
+        """Put the generators where they were."""
+        self.rng.bit_generator.state = rng
+        self.generator.set_state(generator)
 
     def _finite(self, total: Float[Tensor, ""]) -> float:
         """Wait for a sum of losses and return it."""

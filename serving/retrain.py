@@ -1,11 +1,13 @@
 """The job, as a story: watch -> encode -> train -> evaluate -> fit -> explain -> gate -> publish.
 
 Each step is a function with a name that begins by looking whether an earlier run of the same job finished it
-(`serving.checkpoint`), so a job that was killed goes on where it was and makes the same bundle. Where the snapshot
-comes from (a graph, files) and how progress is drawn is the caller's business.
+(`serving.checkpoint`), so a job that was killed goes on where it was and makes the same bundle. A training that was
+under way goes on in its middle (`gnn.checkpoint`). Where the snapshot comes from (a graph, files) and how progress is
+drawn is the caller's business.
 """
 
 import logging
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,7 +18,7 @@ from gnn.bundles import BundleStore
 from gnn.canary import canary_from_now
 from gnn.decision import Decision, decision_from_json, decision_to_json
 from gnn.errors import BundleError
-from gnn.learn import Vectors, finish, measure, split_for, tune
+from gnn.learn import Stage, Vectors, finish, measure, split_for, tune
 from gnn.report import WHOLE, Report, report_from_json, report_to_json
 from gnn.stopwatch import Stopwatch
 from gnn.warm import Warm
@@ -130,6 +132,12 @@ def _publish(version: str, job: "_Job") -> str:
     return bundles.canary.begin(canary).words
 
 
+def _went_on(stage: Stage) -> str:
+    """Say that the network of a stage was not trained anew, but went on from where an interrupted run was."""
+    before_s = stage.trained.before_s if stage.trained else 0.0
+    return f"; its training went on from the {before_s:.0f} s of the run before" if before_s else ""
+
+
 def _live(bundles: BundleStore) -> Bundle | None:
     try:
         return bundles.current()
@@ -202,12 +210,18 @@ class _Job:
             return None, decision_from_json(kept["decision"])
         before, learn = self.clock.laps, self.config.learn
         tuned = tune(
-            self.snapshot, vectors, config=learn, clock=self.clock, split=self.config.split, progress=self.progress
+            self.snapshot,
+            vectors,
+            config=learn,
+            clock=self.clock,
+            split=self.config.split,
+            checkpoint=self._training,
+            progress=self.progress,
         )
         epochs = len(tuned.stage.trained.losses) if tuned.stage.trained else 0
         seconds = {name: took - before.get(name, 0.0) for name, took in self.clock.laps.items()}
         facts = {"decision": decision_to_json(tuned.decision), "seconds": seconds}
-        line = f"{len(tuned.stage.kernels)} kernels, network stopped after {epochs} epochs{why}"
+        line = f"{len(tuned.stage.kernels)} kernels, network stopped after {epochs} epochs{_went_on(tuned.stage)}{why}"
         self._finished(steps, "train", facts, line)
         return None, tuned.decision
 
@@ -228,10 +242,18 @@ class _Job:
         learn, split = self.config.learn, split_for(self.snapshot, config=self.config.learn, split=self.config.split)
         settings = None if self.live is None else self.live.decision
         rivals = {} if settings is None else {LIVE_SETTINGS: settings.blends[WHOLE]}
-        _, report = measure(
-            split, decision, vectors, config=learn, clock=self.clock, rivals=rivals, progress=self.progress
+        stage, report = measure(
+            split,
+            decision,
+            vectors,
+            config=learn,
+            clock=self.clock,
+            rivals=rivals,
+            checkpoint=self._training,
+            progress=self.progress,
         )
-        self._finished(steps, "evaluate", {"report": report_to_json(report)}, report.sentences()[0], report)
+        line = f"{report.sentences()[0]}{_went_on(stage)}"
+        self._finished(steps, "evaluate", {"report": report_to_json(report)}, line, report)
         return report
 
     def fit(self, steps: Steps, vectors: Vectors, decision: Decision, *, encoder: Path, warm: Warm | None) -> Path:
@@ -242,7 +264,14 @@ class _Job:
         self.place.work.forget("explain")
         learn = self.config.learn
         final, scorer = finish(
-            self.snapshot, vectors, decision, config=learn, clock=self.clock, warm=warm, progress=self.progress
+            self.snapshot,
+            vectors,
+            decision,
+            config=learn,
+            clock=self.clock,
+            warm=warm,
+            checkpoint=self._training,
+            progress=self.progress,
         )
         content = BundleContent(
             snapshot=self.snapshot,
@@ -259,7 +288,8 @@ class _Job:
             decision=decision,
         )
         write_draft(content, draft)
-        self._finished(steps, "fit on everything", {}, f"{len(content.scorer.kernels)} kernels carry weight")
+        line = f"{len(content.scorer.kernels)} kernels carry weight{_went_on(final)}"
+        self._finished(steps, "fit on everything", {}, line)
         return draft
 
     def explain(self, steps: Steps, draft: Path) -> Explained:
@@ -325,6 +355,11 @@ class _Job:
         self.place.work.write("seal", {"version": bundle.version})
         return bundle
 
+    @property
+    def _training(self) -> Path | None:
+        """Where the state of the training that is under way is kept, until its step is finished."""
+        return self.place.work.folder("training")
+
     def _kept(self, steps: Steps, name: str) -> dict[str, Any] | None:
         """What an earlier run of the same job wrote down when it finished a step."""
         kept = self.place.work.read(name)
@@ -336,4 +371,6 @@ class _Job:
         self, steps: Steps, name: str, facts: Mapping[str, Any], line: str, report: Report | None = None
     ) -> None:
         self.place.work.write(name, {**facts, "line": line})
+        if self._training is not None:
+            shutil.rmtree(self._training, ignore_errors=True)
         steps.says(line, report)

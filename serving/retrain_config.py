@@ -41,6 +41,7 @@ class RetrainConfig:
 
 
 def describe(config: RetrainConfig) -> dict[str, Any]:
-    """Return the settings as plain values."""
+    """Return the settings as plain values, all but how often the state of a training is written."""
     plain: dict[str, Any] = asdict(config)
+    del plain["learn"]["train"]["checkpoint_minutes"]  # which nothing follows from
     return plain

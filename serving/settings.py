@@ -164,6 +164,11 @@ class Settings:
         return self.home / "work"
 
     @property
+    def training(self) -> Path:
+        """Folder in which `whycart train` and `evaluate` keep the state of a training, until they end."""
+        return self.home / "training"
+
+    @property
     def state(self) -> Path:
         """File of the operational state (events received, runs)."""
         return self.home / "state.db"

@@ -6,6 +6,7 @@ job is `serving.cli.retrain`'s, published models are looked after by `serving.cl
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -17,7 +18,7 @@ import typer
 from cypher.errors import InputError
 from encoders.config import EncoderConfig, EncodeReport
 from gnn.config import FuseConfig, KernelConfig, LearnConfig, ModelConfig, TrainConfig
-from gnn.learn import measure, tune
+from gnn.learn import Tuned, Vectors, measure, tune
 from gnn.measure import Measured
 from gnn.report import Report, report_to_json
 from gnn.split import SplitName
@@ -122,7 +123,7 @@ def train(
     """Train a model on a snapshot.
 
     Fits and tunes, and prints what validation chose. Nothing is measured on test users and nothing is published:
-    that is for 'whycart evaluate' and 'whycart retrain'.
+    that is for 'whycart evaluate' and 'whycart retrain'. Killed and run again, the network's training goes on.
 
     Example: whycart train --data shop --profile
     """
@@ -135,7 +136,8 @@ def train(
             made = read_snapshot(settings, data, cutoff=until, progress=progress)
         with clock.lap("encode"):
             _, vectors, _ = encode_nodes(made, config.encoder, cache=settings.cache, progress=progress)
-        tuned = tune(made, vectors, config=config.learn, clock=clock, split=split, progress=progress)
+        tuned = _tune(made, vectors, settings, config, clock, progress)
+    shutil.rmtree(settings.training, ignore_errors=True)
     if as_json:
         print_json(tuned_facts(tuned, clock))
     else:
@@ -186,8 +188,17 @@ def evaluate(
     with progress_bars(wanted=not as_json) as progress:
         made = read_snapshot(settings, data, cutoff=until, progress=progress)
         _, vectors, _ = encode_nodes(made, config.encoder, cache=settings.cache, progress=progress)
-        tuned = tune(made, vectors, config=config.learn, clock=clock, split=split, progress=progress)
-        _, report = measure(tuned.split, tuned.decision, vectors, config=config.learn, clock=clock, progress=progress)
+        tuned = _tune(made, vectors, settings, config, clock, progress)
+        _, report = measure(
+            tuned.split,
+            tuned.decision,
+            vectors,
+            config=config.learn,
+            clock=clock,
+            checkpoint=settings.training / "measure",
+            progress=progress,
+        )
+    shutil.rmtree(settings.training, ignore_errors=True)
     facts = report_to_json(report) | {"snapshot": made.hash, "seconds": clock.laps}
     file = out or settings.home / EVALUATION
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -197,6 +208,26 @@ def evaluate(
         return
     tell_report(report)
     say(f"written to {file}")
+
+
+def _tune(
+    made: Snapshot,
+    vectors: Vectors,
+    settings: Settings,
+    config: RetrainConfig,
+    clock: Stopwatch,
+    progress: Progress,
+) -> Tuned:
+    """Tune, and go on where a command that was killed was."""
+    return tune(
+        made,
+        vectors,
+        config=config.learn,
+        clock=clock,
+        split=config.split,
+        checkpoint=settings.training / "tune",
+        progress=progress,
+    )
 
 
 def read_config(

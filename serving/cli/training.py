@@ -37,7 +37,9 @@ def tell_tuned(tuned: Tuned, clock: Stopwatch) -> None:
     print_table(("evidence", "weight and decay that validation chose", "fit s"), _timed(rows, clock))
     trained = tuned.stage.trained
     if trained is not None:
-        say(f"network: {len(trained.losses)} epochs in {trained.took_s:.1f} s, the best was epoch {trained.best_epoch}")
+        before = f", {trained.before_s:.1f} s of them before it was interrupted" if trained.before_s else ""
+        took = f"{len(trained.losses)} epochs in {trained.took_s:.1f} s{before}"
+        say(f"network: {took}; the best was epoch {trained.best_epoch}")
     for name, fused in tuned.fused.items():
         say(f"{name}: value {fused.value:.4f} on {len(tuned.split.valid.users):,} validation users")
     say("measure it with 'whycart evaluate', publish with 'whycart retrain'")

@@ -97,6 +97,21 @@ def test_training_tells_what_validation_chose_and_publishes_nothing(project: Pat
     assert published(project) is None
 
 
+def test_a_training_that_was_interrupted_goes_on(project: Path, shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(*args: object, **kwargs: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("gnn.learn.fuse", stopped)
+        assert 130 == main_code("train", "--data", str(shop))
+    assert (project / ".whycart" / "training" / "tune").is_dir()
+
+    text = run("train", "--data", shop)
+
+    assert "s of them before it was interrupted; the best was epoch 1" in " ".join(text.split())
+    assert not (project / ".whycart" / "training").exists()
+
+
 def test_a_profile_says_where_the_time_went(project: Path, shop: Path) -> None:
     text = run("train", "--data", shop, "--profile")
 

@@ -10,6 +10,7 @@ import pytest
 
 from gnn.bundle import Bundle
 from gnn.bundles import BundleStore
+from kg.progress import Progress, silent
 from kg.snapshot import Snapshot, build_snapshot
 from kg.sources.generated import generated_shop
 from serving import retrain as job
@@ -45,11 +46,17 @@ def undisturbed(snapshot: Snapshot, tmp_path_factory: pytest.TempPathFactory) ->
     return run(snapshot, room, room)
 
 
-def run(snapshot: Snapshot, room: Path, cache: Path, done: Callable[[StepOutcome], None] | None = None) -> Bundle:
+def run(
+    snapshot: Snapshot,
+    room: Path,
+    cache: Path,
+    done: Callable[[StepOutcome], None] | None = None,
+    progress: Progress = silent,
+) -> Bundle:
     work = Checkpoint(room / "work")
     work.begin({"job": 1}, resume=True)
     place = Place(BundleStore(room / "bundles"), cache / "cache", work)
-    return retrain(snapshot, place, config=quick_config(), step_done=done).bundle
+    return retrain(snapshot, place, config=quick_config(), step_done=done, progress=progress).bundle
 
 
 @pytest.mark.parametrize("step", ["train", "fit on everything", "gate"])
@@ -72,6 +79,32 @@ def test_a_job_that_ended_after_a_step_does_not_do_it_again_and_makes_the_same_m
     kept = [outcome.name for outcome in later if outcome.line.endswith("(by the run before, which was interrupted)")]
     assert [name for name in STEPS[2:6] if STEPS.index(name) <= STEPS.index(step)] == kept
     assert not list((tmp_path / "bundles").glob(".draft*"))
+
+
+def test_a_job_that_ended_in_the_second_epoch_of_a_training_goes_on_there(
+    snapshot: Snapshot, undisturbed: Bundle, tmp_path: Path
+) -> None:
+    cache, told, trained = undisturbed.folder.parents[1], list[StepOutcome](), list[int]()
+
+    def ends(step: str, done: int, total: int | None) -> None:
+        if step == "train" and done > 24:
+            raise Stopped
+
+    def watched(step: str, done: int, total: int | None) -> None:
+        if step == "train":
+            trained.append(done)
+
+    with pytest.raises(Stopped):
+        run(snapshot, tmp_path, cache, progress=ends)
+    assert (tmp_path / "work" / "training").is_dir()
+    again = run(snapshot, tmp_path, cache, told.append, progress=watched)
+
+    assert undisturbed.model_hash == again.model_hash
+    assert 25 == trained[0]
+    lines = {outcome.name: outcome.line for outcome in told}
+    assert "; its training went on from the" in lines["train"]
+    assert "went on" not in lines["fit on everything"]
+    assert not (tmp_path / "work" / "training").exists()
 
 
 def test_a_job_that_ended_between_sealing_and_publishing_publishes_what_it_sealed(
