@@ -29,7 +29,7 @@ from gnn.graph import build_graph
 from gnn.kernels import build_kernels
 from gnn.meter import Meter
 from gnn.stopwatch import Stopwatch
-from gnn.train import pick_device, train_network
+from gnn.train import TrainingFiles, pick_device, train_network
 from kg.schema import GraphSchema
 from kg.snapshot import Snapshot, build_snapshot
 from kg.validate import check_tables
@@ -66,7 +66,7 @@ def measure_training(
     writes = _Writes()
     with tempfile.TemporaryDirectory() as room, writes, Meter() as meter:
         folder = Path(room) if config.checkpoint_minutes else None
-        trained = train_network(data, examples, model=model, config=config, checkpoint=folder)
+        trained = train_network(data, examples, model=model, config=config, files=TrainingFiles(checkpoint=folder))
         size = sum(file.stat().st_size for file in Path(room).iterdir())
     found = {
         "num_nodes": int(sum(data[label].num_nodes for label in data.node_types)),

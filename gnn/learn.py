@@ -2,12 +2,11 @@
 
 Each stage fits the kernels and the network anew on what it may see. What stays the same from stage to stage is the
 decision (`gnn.decision`): the few numbers of the blend, and how long the network is trained. Nothing is written to disk
-here but, where the caller names a folder, the state of a training that is under way (`gnn.checkpoint`).
+here but, where the caller names folders, what belongs to a training that is under way (`gnn.train.TrainingFiles`).
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,7 +27,7 @@ from gnn.report import WHOLE, WITHOUT_NETWORK, Fitted, Report, describe_blend, m
 from gnn.score import Blend, Decay, Scorer, scorer_of
 from gnn.split import DataSplit, SplitName, Trial, repeat_share, split_snapshot
 from gnn.stopwatch import Stopwatch
-from gnn.train import Trained, train_network
+from gnn.train import NO_FILES, Trained, TrainingFiles, train_network
 from gnn.warm import Warm, carry_over, warm_config
 from kg.kernels import EmbeddingKernel, Kernel
 from kg.progress import Progress, silent
@@ -63,8 +62,8 @@ class NetworkPlan:
     """Gives the value of a kernel after each epoch; None: all epochs are run."""
     warm: Warm | None = None
     """What to go on from, with a schedule of its own; None: it begins anew."""
-    checkpoint: Path | None = None
-    """Folder of the state that a killed training is gone on from; None: none is kept."""
+    files: TrainingFiles = NO_FILES
+    """What the training writes while it is under way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +85,7 @@ def tune(
     config: LearnConfig,
     clock: Stopwatch,
     split: SplitName | None = None,
-    checkpoint: Path | None = None,
+    files: TrainingFiles = NO_FILES,
     progress: Progress = silent,
 ) -> Tuned:
     """Fit on the training part and let the validation targets decide everything that is left open.
@@ -97,8 +96,7 @@ def tune(
         config: settings.
         clock: counts seconds.
         split: how to split; None: by time where there are times.
-        checkpoint: folder of the state that a killed training is gone on from, here and below; it is the caller's to
-            delete when what comes out is safe. None: none is kept.
+        files: what the training of the network writes while it is under way.
         progress: called as work moves.
 
     Raises:
@@ -107,7 +105,7 @@ def tune(
     parts = split_for(snapshot, config=config, split=split)
     exclude_seen = repeat_share(parts.train, parts.valid) < config.repeats_from
     trial = Trial(parts.train, parts.valid, exclude_seen)
-    stage, fused = tune_kernels(trial, vectors, config=config, clock=clock, checkpoint=checkpoint, progress=progress)
+    stage, fused = tune_kernels(trial, vectors, config=config, clock=clock, files=files, progress=progress)
     chose: dict[str, Mapping[str, Any]] = {}
     for name in CHEAP_BASELINES:
         with clock.lap(f"baseline {name}"):
@@ -138,7 +136,7 @@ def tune_kernels(
     config: LearnConfig,
     clock: Stopwatch,
     with_network: bool = True,
-    checkpoint: Path | None = None,
+    files: TrainingFiles = NO_FILES,
     progress: Progress = silent,
 ) -> tuple[Stage, dict[str, Fused]]:
     """Fit every kernel on what a trial has seen and learn the blends from its targets.
@@ -149,7 +147,7 @@ def tune_kernels(
         config: settings.
         clock: counts seconds.
         with_network: whether the network is trained; without it both blends are the same.
-        checkpoint: folder of the state of a training, as for `tune`.
+        files: what the training of the network writes while it is under way.
         progress: called as work moves.
 
     Returns:
@@ -157,7 +155,7 @@ def tune_kernels(
     """
     plan = None
     if with_network:
-        plan = NetworkPlan(trial.targets.follows, validate=_network_judge(trial, config), checkpoint=checkpoint)
+        plan = NetworkPlan(trial.targets.follows, validate=_network_judge(trial, config), files=files)
     stage = fit_stage(trial.seen, vectors, config=config, clock=clock, network=plan, progress=progress)
     variants: dict[str, tuple[str, ...]] = {WITHOUT_NETWORK: (NETWORK,)}
     if with_network:
@@ -184,7 +182,7 @@ def measure(  # noqa: PLR0913  # what is fitted, by which decision, beside what,
     config: LearnConfig,
     clock: Stopwatch,
     rivals: Mapping[str, Blend] | None = None,
-    checkpoint: Path | None = None,
+    files: TrainingFiles = NO_FILES,
     progress: Progress = silent,
 ) -> tuple[Stage, Report]:
     """Fit again with the validation part and rank the test targets: the only time they are looked at.
@@ -196,13 +194,13 @@ def measure(  # noqa: PLR0913  # what is fitted, by which decision, beside what,
         config: settings.
         clock: has the seconds of the tuning, and counts those of the fit.
         rivals: other blends to rank on the same kernels, by name.
-        checkpoint: folder of the state of a training, as for `tune`.
+        files: what the training of the network writes while it is under way.
         progress: called as work moves.
 
     Returns:
         The stage, and the report of the whole model, the model without the network, the rivals and every baseline.
     """
-    seen, plan = split.train_valid, later_plan(decision, checkpoint)
+    seen, plan = split.train_valid, later_plan(decision, files)
     stage = fit_stage(seen, vectors, config=config, clock=clock, network=plan, progress=progress)
     fitted = []
     trial = Trial(seen, split.test, decision.exclude_seen)
@@ -230,7 +228,7 @@ def finish(  # noqa: PLR0913  # what is fitted, by which decision, from where, a
     config: LearnConfig,
     clock: Stopwatch,
     warm: Warm | None = None,
-    checkpoint: Path | None = None,
+    files: TrainingFiles = NO_FILES,
     progress: Progress = silent,
 ) -> tuple[Stage, Scorer]:
     """Fit on every event there is, with the blend that validation chose: the model that is served.
@@ -242,10 +240,10 @@ def finish(  # noqa: PLR0913  # what is fitted, by which decision, from where, a
         config: settings.
         clock: counts seconds.
         warm: an earlier network to go on from; None: it is trained anew.
-        checkpoint: folder of the state of a training, as for `tune`.
+        files: what the training of the network writes while it is under way.
         progress: called as work moves.
     """
-    plan = later_plan(decision, checkpoint)
+    plan = later_plan(decision, files)
     if plan is not None and warm is not None:
         plan = replace(plan, epochs=None, warm=warm)
     stage = fit_stage(snapshot, vectors, config=config, clock=clock, network=plan, progress=progress)
@@ -281,7 +279,7 @@ def fit_stage(
             validate=network.validate,
             stop_after=network.epochs,
             clock=clock,
-            checkpoint=network.checkpoint,
+            files=network.files,
             progress=progress,
         )
     clock.add(NETWORK, trained.before_s)
@@ -294,11 +292,11 @@ def network_epochs(stage: Stage, blend: Blend) -> int | None:
     return None if stage.trained is None or NETWORK not in names else stage.trained.best_epoch
 
 
-def later_plan(decision: Decision, checkpoint: Path | None = None) -> NetworkPlan | None:
+def later_plan(decision: Decision, files: TrainingFiles = NO_FILES) -> NetworkPlan | None:
     """Return how a later stage trains the network: anew, as long as was best; None where it has no weight."""
     if decision.epochs is None:
         return None
-    return NetworkPlan(decision.follows, epochs=decision.epochs, checkpoint=checkpoint)
+    return NetworkPlan(decision.follows, epochs=decision.epochs, files=files)
 
 
 def network_scorer(kernel: EmbeddingKernel, priors: Float[np.ndarray, "prior product"], *, follows: bool) -> Scorer:

@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,6 +30,8 @@ from gnn.checkpoint import (
     shaping_packages,
 )
 from gnn.config import ModelConfig, TrainConfig
+from gnn.course import Course
+from gnn.curves import Curves
 from gnn.errors import ConfigError, NonFiniteLoss, TooLittleData
 from gnn.examples import Examples, shuffle_events
 from gnn.model import Embeddings, GraphAttentionNetwork
@@ -75,6 +77,21 @@ class Trained:
     """Seconds that an interrupted training had taken, which this one went on from; 0: it began anew."""
 
 
+@dataclass(frozen=True, slots=True)
+class TrainingFiles:
+    """What a training writes while it is under way."""
+
+    checkpoint: Path | None = None
+    """Folder of the state that a killed training is gone on from, the caller's to delete when what comes out is safe;
+    None: none is kept."""
+    curves: Path | None = None
+    """Folder of the event file for TensorBoard, of this training alone; None: there is none."""
+
+
+NO_FILES = TrainingFiles()
+"""Nothing is written."""
+
+
 def train_network(  # noqa: PLR0913  # what to learn from, how, from where and until when: each on its own
     data: HeteroData,
     examples: Examples,
@@ -85,7 +102,7 @@ def train_network(  # noqa: PLR0913  # what to learn from, how, from where and u
     start: Weights | None = None,
     stop_after: int | None = None,
     clock: Stopwatch | None = None,
-    checkpoint: Path | None = None,
+    files: TrainingFiles = NO_FILES,
     progress: Progress = silent,
 ) -> Trained:
     """Train the network on the steps of a snapshot's users.
@@ -103,12 +120,13 @@ def train_network(  # noqa: PLR0913  # what to learn from, how, from where and u
         stop_after: epochs after which training ends although its schedule goes on, as a later stage repeats an earlier
             one; None: it runs to its end.
         clock: counts the seconds of STAGES; those of a GPU only when it is exact.
-        checkpoint: folder of the state that a killed training is gone on from; None: none is kept.
+        files: what is written meanwhile.
         progress: called once an optimiser step.
 
     Raises:
         TooLittleData: no user has two steps.
         NonFiniteLoss: the loss is not a number any more.
+        ConfigError: curves are asked for and what writes them is not installed.
     """
     began, clock = time.perf_counter(), clock or Stopwatch()
     torch.manual_seed(config.seed)
@@ -118,25 +136,27 @@ def train_network(  # noqa: PLR0913  # what to learn from, how, from where and u
     if not len(examples):
         raise TooLittleData("no user has two steps, so there is nothing to predict; add events")
     told = {"validated": validate is not None, "stop_after": stop_after}
-    which = "" if checkpoint is None else _which(network, data, examples, config, start or {}, told)
-    file = TrainingCheckpoint(checkpoint, which, every_s=60.0 * config.checkpoint_minutes)
-    trainer = _Trainer(network, examples, config, clock, file)
-    before_s, course = trainer.go_on(), trainer.course
-    course.began = began - before_s
-    last = trainer.epochs if stop_after is None else min(stop_after, trainer.epochs)
-    while not course.is_over(last, config.patience):
-        trainer.run_epoch(progress)
-        if validate is not None:
-            with clock.lap(STAGES[-1]):
-                course.values.append(validate(_kernel(network)))
-            if course.best_epoch == len(course.losses):
-                course.best = _copy(network)
-            facts = {"epoch": len(course.losses), "loss": course.losses[-1], "value": course.values[-1]}
-            logger.info("epoch done", extra=facts)
-        trainer.keep(after_epoch=True)
+    which = "" if files.checkpoint is None else _which(network, data, examples, config, start or {}, told)
+    file = TrainingCheckpoint(files.checkpoint, which, every_s=60.0 * config.checkpoint_minutes)
+    with Curves(files.curves, _settings(model, config)) as curves:
+        trainer = _Trainer(network, examples, config, clock, file, curves)
+        before_s, course = trainer.go_on(), trainer.course
+        course.began = began - before_s
+        last = trainer.epochs if stop_after is None else min(stop_after, trainer.epochs)
+        while not course.is_over(last, config.patience):
+            trainer.run_epoch(progress)
+            if validate is not None:
+                with clock.lap(STAGES[-1]):
+                    course.values.append(validate(_kernel(network)))
+                if course.best_epoch == len(course.losses):
+                    trainer.best = _copy(network)
+            course.tell(curves)
+            trainer.keep(after_epoch=True)
     if validate is not None:
-        network.load_state_dict(dict(course.best))
-    return course.outcome(network, before_s)
+        network.load_state_dict(dict(trainer.best))
+    took_s = time.perf_counter() - course.began
+    figures = (tuple(course.losses), tuple(course.values), tuple(course.epochs_s))
+    return Trained(_kernel(network), _copy(network), course.best_epoch, *figures, took_s, before_s)
 
 
 def pick_device(name: Literal["auto", "cpu", "cuda"]) -> torch.device:
@@ -155,6 +175,14 @@ def has_fast_bf16() -> bool:
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported() and torch.cpu._is_avx512_bf16_supported())
 
 
+def _settings(model: ModelConfig, config: TrainConfig) -> dict[str, Any]:
+    """Return the settings of a training by section and key, without what decides nothing."""
+    parts = {"model": asdict(model), "train": asdict(config)}
+    plain = {f"{section}.{key}": value for section, part in parts.items() for key, value in part.items()}
+    del plain["train.checkpoint_minutes"]
+    return plain
+
+
 def _which(  # everything that decides how a training goes
     network: GraphAttentionNetwork,
     data: HeteroData,
@@ -164,38 +192,9 @@ def _which(  # everything that decides how a training goes
     told: Mapping[str, Any],
 ) -> str:
     """Return what tells a training from any other one."""
-    train = {name: value for name, value in asdict(config).items() if name != "checkpoint_minutes"}
-    plain = {"model": asdict(network.config), "train": train, "device": network.text.device.type, **told}
+    plain = {**_settings(network.config, config), "device": network.text.device.type, **told}
     steps = {name: getattr(examples, name) for name in examples.__slots__}
     return fingerprint({**plain, "packages": shaping_packages()}, data.to_dict(), steps, start)
-
-
-@dataclass(slots=True)
-class _Course:
-    """What the epochs of a training gave so far."""
-
-    began: float = 0.0
-    """When it began, by the clock of this process; earlier by what an interrupted training had taken."""
-    losses: list[float] = field(default_factory=list)
-    values: list[float] = field(default_factory=list)
-    epochs_s: list[float] = field(default_factory=list)
-    best: Weights = field(default_factory=dict)
-    """Parameters of the best epoch; empty without validation."""
-
-    @property
-    def best_epoch(self) -> int:
-        """Epoch with the best value, from 1; the last one without validation."""
-        return int(np.argmax(self.values)) + 1 if self.values else len(self.losses)
-
-    def is_over(self, last: int, patience: int) -> bool:
-        """Return whether no further epoch is wanted: there were enough, or the best is too long ago."""
-        return len(self.losses) >= last or len(self.losses) - self.best_epoch > patience
-
-    def outcome(self, network: GraphAttentionNetwork, before_s: float) -> Trained:
-        """Return the outcome, with what the network holds now."""
-        losses, values, epochs_s = tuple(self.losses), tuple(self.values), tuple(self.epochs_s)
-        took_s = time.perf_counter() - self.began
-        return Trained(_kernel(network), _copy(network), self.best_epoch, losses, values, epochs_s, took_s, before_s)
 
 
 class _Trainer:
@@ -208,9 +207,11 @@ class _Trainer:
         config: TrainConfig,
         clock: Stopwatch,
         file: TrainingCheckpoint,
+        curves: Curves,
     ) -> None:
-        self.network, self.examples, self.config, self.clock, self.file = network, examples, config, clock, file
-        self.course, self.done = _Course(), 0
+        self.network, self.examples, self.config = network, examples, config
+        self.clock, self.file, self.curves = clock, file, curves
+        self.course, self.done, self.best = Course(), 0, dict[str, Tensor]()
         self.device = device = network.text.device
         self.placed = place(examples, device)
         self.rng = np.random.default_rng(config.seed)
@@ -245,9 +246,12 @@ class _Trainer:
         for step in range(self.done - before, self.steps):
             if step % self.per_pass == 0:
                 self._deal()
-            start = step % self.per_pass * per_step
-            self.total += self._run_step(self.order[start : start + per_step])
+            start, rate = step % self.per_pass * per_step, float(self.schedule.get_last_lr()[0])
+            chosen = self.order[start : start + per_step]
+            found = self._run_step(chosen)
+            self.total += found
             self.done += 1
+            self.curves.step(self.done, loss=found / len(chosen), rate=rate)
             if self.device.type == "cpu":  # a GPU is only waited for at the end of the epoch
                 self._finite(self.total)
             self.keep(after_epoch=False)
@@ -288,7 +292,7 @@ class _Trainer:
             "dealt": self.dealt[0],
         }
         own = {"total": self.total, "generator": generator, "dealt": self.dealt[1]}
-        tensors = {"network": self.network.state_dict(), "optimiser": moments, "best": course.best, "own": own}
+        tensors = {"network": self.network.state_dict(), "optimiser": moments, "best": self.best, "own": own}
         self.file.save(TrainingState(plain, tensors))
 
     def go_on(self) -> float:
@@ -303,7 +307,7 @@ class _Trainer:
         self.done, self.epoch_before_s = plain["done"], plain["epoch_s"]
         self.total = tensors["own"]["total"].to(self.device)
         course.losses, course.values, course.epochs_s = plain["losses"], plain["values"], plain["epochs_s"]
-        course.best = tensors["best"]
+        self.best = dict(tensors["best"])
         if self.done % self.per_pass:  # in the middle of a pass, whose order is drawn again
             self._draw_on(plain["dealt"], tensors["own"]["dealt"])
             self._deal()
@@ -375,5 +379,5 @@ def _kernel(network: GraphAttentionNetwork) -> EmbeddingKernel:
     return EmbeddingKernel("network", made.query.float().cpu().numpy(), made.target.float().cpu().numpy())
 
 
-def _copy(network: GraphAttentionNetwork) -> Weights:
+def _copy(network: GraphAttentionNetwork) -> dict[str, Tensor]:
     return {name: tensor.detach().cpu().clone() for name, tensor in network.state_dict().items()}

@@ -21,6 +21,7 @@ from gnn.errors import BundleError
 from gnn.learn import Stage, Vectors, finish, measure, split_for, tune
 from gnn.report import WHOLE, Report, report_from_json, report_to_json
 from gnn.stopwatch import Stopwatch
+from gnn.train import TrainingFiles
 from gnn.warm import Warm
 from kg.progress import Progress, silent
 from kg.snapshot import Snapshot
@@ -55,6 +56,8 @@ class Place:
     """Folder of vectors and of the exported encoder; it may be deleted at any time."""
     work: Checkpoint = field(default_factory=Checkpoint)
     """What an earlier run of the same job finished, and where this one notes what it finishes."""
+    curves: Path | None = None
+    """Folder of this run's event files for TensorBoard, one below for each training; None: there are none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +218,7 @@ class _Job:
             config=learn,
             clock=self.clock,
             split=self.config.split,
-            checkpoint=self._training,
+            files=self._files("train"),
             progress=self.progress,
         )
         epochs = len(tuned.stage.trained.losses) if tuned.stage.trained else 0
@@ -249,7 +252,7 @@ class _Job:
             config=learn,
             clock=self.clock,
             rivals=rivals,
-            checkpoint=self._training,
+            files=self._files("evaluate"),
             progress=self.progress,
         )
         line = f"{report.sentences()[0]}{_went_on(stage)}"
@@ -270,7 +273,7 @@ class _Job:
             config=learn,
             clock=self.clock,
             warm=warm,
-            checkpoint=self._training,
+            files=self._files("fit on everything"),
             progress=self.progress,
         )
         content = BundleContent(
@@ -359,6 +362,11 @@ class _Job:
     def _training(self) -> Path | None:
         """Where the state of the training that is under way is kept, until its step is finished."""
         return self.place.work.folder("training")
+
+    def _files(self, step: str) -> TrainingFiles:
+        """What the training of a step writes while it is under way."""
+        curves = self.place.curves
+        return TrainingFiles(self._training, None if curves is None else curves / step.replace(" ", "-"))
 
     def _kept(self, steps: Steps, name: str) -> dict[str, Any] | None:
         """What an earlier run of the same job wrote down when it finished a step."""

@@ -1,5 +1,7 @@
 """Writes runs of the retraining to MLflow: settings, figures, what the gate decided, card, report and page.
 
+Also says where the event files of trainings go, which `gnn.curves` writes.
+
 The project's own record (`serving.runs`) is whole without it; a server that does not answer stops nobody.
 """
 
@@ -13,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gnn.bundles import BundleStore
+from gnn.curves import check_curves
 from gnn.manifest import CARD, REPORT
 from serving.errors import ConfigError
 from serving.model_page import model_page
@@ -39,13 +42,31 @@ def check_tracking(config: TrackingConfig) -> None:
     """Make sure that runs can be written where they should be.
 
     Raises:
-        ConfigError: MLflow is asked for and not installed.
+        ConfigError: MLflow or TensorBoard is asked for and what writes for it is not installed.
     """
     if config.mlflow_uri and importlib.util.find_spec("mlflow") is None:
         raise ConfigError(
             "[tracking] mlflow_uri is set and MLflow is not installed: pip install 'whycart[tracking]', or take the "
             "setting out"
         )
+    if config.tensorboard is not None:
+        check_curves()
+
+
+def curves_folder(config: TrackingConfig, run: str) -> Path | None:
+    """Return the folder of a run's event files; None where nobody asked for them.
+
+    Args:
+        config: where to.
+        run: name of the run.
+
+    Raises:
+        ConfigError: what writes them is not installed.
+    """
+    if config.tensorboard is None:
+        return None
+    check_curves()
+    return config.tensorboard.expanduser() / run
 
 
 def track(config: TrackingConfig, bundles: BundleStore, run: Run) -> None:

@@ -1,6 +1,7 @@
 """Where runs are written down beside the project's own records."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from serving.errors import ConfigError
 
@@ -14,6 +15,9 @@ class TrackingConfig:
     whycart[tracking]`."""
     experiment: str = "whycart"
     """Name of the experiment there; it is created when it is not there."""
+    tensorboard: Path | None = None
+    """Folder of event files for TensorBoard: losses, validation, step size and seconds of each training, live; None:
+    there are none. Needs `pip install whycart[tracking]`."""
 
     def __post_init__(self) -> None:
         if self.mlflow_uri and not self.experiment.strip():

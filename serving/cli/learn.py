@@ -23,6 +23,7 @@ from gnn.measure import Measured
 from gnn.report import Report, report_to_json
 from gnn.split import SplitName
 from gnn.stopwatch import Stopwatch
+from gnn.train import TrainingFiles
 from kg.operators import OperatorConfig
 from kg.progress import Progress
 from kg.snapshot import Snapshot, build_snapshot
@@ -32,7 +33,7 @@ from serving.alert_config import AlertConfig
 from serving.cli.output import print_json, print_table, progress_bars, say
 from serving.cli.reasons import evaluate_reasons
 from serving.cli.times import parse_time
-from serving.cli.training import tell_profile, tell_tuned, tuned_facts
+from serving.cli.training import tell_profile, tell_tuned, training_files, tuned_facts
 from serving.folder_input import read_input
 from serving.gate.config import GateConfig
 from serving.graph_input import snapshot_of_graph
@@ -128,7 +129,7 @@ def train(
     Example: whycart train --data shop --profile
     """
     settings, until = load_settings(), parse_time(cutoff)
-    config = read_config(settings, split=split, cutoff=until)
+    config, files = read_config(settings, split=split, cutoff=until), training_files(settings, "train")
     use_all_cores()
     clock = Stopwatch(exact=profile)
     with progress_bars(wanted=not as_json) as progress:
@@ -136,7 +137,7 @@ def train(
             made = read_snapshot(settings, data, cutoff=until, progress=progress)
         with clock.lap("encode"):
             _, vectors, _ = encode_nodes(made, config.encoder, cache=settings.cache, progress=progress)
-        tuned = _tune(made, vectors, settings, config, clock, progress)
+        tuned = _tune(made, vectors, config, clock, files("train"), progress)
     shutil.rmtree(settings.training, ignore_errors=True)
     if as_json:
         print_json(tuned_facts(tuned, clock))
@@ -182,20 +183,20 @@ def evaluate(
     if in_graph or against is not None:
         raise InputError("--in-graph and --against look at reasons; give --reasons too")
     settings, until = load_settings(), parse_time(cutoff)
-    config = read_config(settings, split=split, cutoff=until, k=k)
+    config, files = read_config(settings, split=split, cutoff=until, k=k), training_files(settings, "evaluate")
     use_all_cores()
     clock = Stopwatch()
     with progress_bars(wanted=not as_json) as progress:
         made = read_snapshot(settings, data, cutoff=until, progress=progress)
         _, vectors, _ = encode_nodes(made, config.encoder, cache=settings.cache, progress=progress)
-        tuned = _tune(made, vectors, settings, config, clock, progress)
+        tuned = _tune(made, vectors, config, clock, files("train"), progress)
         _, report = measure(
             tuned.split,
             tuned.decision,
             vectors,
             config=config.learn,
             clock=clock,
-            checkpoint=settings.training / "measure",
+            files=files("evaluate"),
             progress=progress,
         )
     shutil.rmtree(settings.training, ignore_errors=True)
@@ -213,19 +214,18 @@ def evaluate(
 def _tune(
     made: Snapshot,
     vectors: Vectors,
-    settings: Settings,
     config: RetrainConfig,
     clock: Stopwatch,
+    files: TrainingFiles,
     progress: Progress,
 ) -> Tuned:
-    """Tune, and go on where a command that was killed was."""
     return tune(
         made,
         vectors,
         config=config.learn,
         clock=clock,
         split=config.split,
-        checkpoint=settings.training / "tune",
+        files=files,
         progress=progress,
     )
 

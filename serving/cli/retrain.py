@@ -55,7 +55,7 @@ from serving.retrain_config import RetrainConfig, describe
 from serving.runs import Run, RunRecorder, recorded_run
 from serving.settings import Settings, load_settings
 from serving.steps import StepOutcome
-from serving.tracking import check_tracking, track
+from serving.tracking import check_tracking, curves_folder, track
 from serving.tracking_config import TrackingConfig
 from serving.versions import package_versions
 
@@ -103,7 +103,8 @@ def retrain(
         return
     settings, until = load_settings(), parse_time(cutoff)
     config = read_config(settings, split=split, cutoff=until, incremental=incremental)
-    tracker = _tracker(settings)
+    tracking = settings.section("tracking", TrackingConfig)
+    tracker = _tracker(settings, tracking)
     use_all_cores()
     with (
         _stoppable(),
@@ -124,7 +125,7 @@ def retrain(
         record.step("snapshot", time.perf_counter() - started, _counts_of(made))
         done = run_retrain(
             made,
-            Place(bundles, settings.cache, work),
+            Place(bundles, settings.cache, work, curves_folder(tracking, record.run.run_id)),
             config=config,
             applied=applied,
             forced=forced,
@@ -172,9 +173,8 @@ def _forced(force_publish: bool, reason: str | None) -> str | None:
     return reason
 
 
-def _tracker(settings: Settings) -> Callable[[Run], None] | None:
+def _tracker(settings: Settings, config: TrackingConfig) -> Callable[[Run], None] | None:
     """What writes the run down elsewhere when it has ended; None: nobody asked for it."""
-    config = settings.section("tracking", TrackingConfig)
     check_tracking(config)
     return functools.partial(track, config, open_models(settings)) if config.mlflow_uri else None
 

@@ -1,13 +1,28 @@
-"""What `whycart train` tells: what validation chose, and where the time went."""
+"""What `whycart train` writes and tells: files of the training, what validation chose, and where the time went."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 from gnn.learn import Tuned
 from gnn.report import WHOLE, describe_blend
 from gnn.stopwatch import Stopwatch
-from gnn.train import STAGES
+from gnn.train import STAGES, TrainingFiles
 from serving.cli.output import print_table, say
+from serving.settings import Settings
+from serving.tracking import curves_folder
+from serving.tracking_config import TrackingConfig
+
+
+def training_files(settings: Settings, command: str) -> Callable[[str], TrainingFiles]:
+    """Return what gives the files of a step of this command: of the state of its training, and of its curves.
+
+    Raises:
+        ConfigError: curves are asked for and what writes them is not installed.
+    """
+    run = f"{command}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    curves = curves_folder(settings.section("tracking", TrackingConfig), run)
+    return lambda step: TrainingFiles(settings.training / step, None if curves is None else curves / step)
 
 
 def tuned_facts(tuned: Tuned, clock: Stopwatch) -> dict[str, Any]:

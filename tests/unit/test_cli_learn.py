@@ -104,12 +104,27 @@ def test_a_training_that_was_interrupted_goes_on(project: Path, shop: Path, monk
     with monkeypatch.context() as patch:
         patch.setattr("gnn.learn.fuse", stopped)
         assert 130 == main_code("train", "--data", str(shop))
-    assert (project / ".whycart" / "training" / "tune").is_dir()
+    assert (project / ".whycart" / "training" / "train").is_dir()
 
     text = run("train", "--data", shop)
 
     assert "s of them before it was interrupted; the best was epoch 1" in " ".join(text.split())
     assert not (project / ".whycart" / "training").exists()
+
+
+def test_each_training_of_a_run_has_curves_of_its_own_where_a_folder_is_named(
+    project: Path, shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WHYCART_TRACKING_TENSORBOARD", "curves")
+
+    run("retrain", "--data", shop)
+    run("train", "--data", shop)
+
+    (entry,) = json.loads(run("runs", "list", "--json"))["runs"]
+    (alone,) = (path.name for path in (project / "curves").iterdir() if path.name.startswith("train-"))
+    found = {str(path.parent.relative_to(project / "curves")) for path in project.glob("curves/*/*/events.out.*")}
+    assert {f"{entry['run_id']}/train", f"{alone}/train"} <= found
+    assert {entry["run_id"], alone} == {Path(name).parts[0] for name in found}
 
 
 def test_a_profile_says_where_the_time_went(project: Path, shop: Path) -> None:

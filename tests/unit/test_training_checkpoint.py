@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from gnn.config import ModelConfig, TrainConfig
 from gnn.errors import ConfigError
 from gnn.examples import make_examples
 from gnn.graph import build_graph
-from gnn.train import Trained, train_network
+from gnn.train import Trained, TrainingFiles, train_network
 from kg.kernels import EmbeddingKernel
 from kg.progress import Progress, silent
 from kg.snapshot import Snapshot
@@ -49,8 +50,12 @@ def killed_at(step: int) -> Progress:
     return progress
 
 
-def run(
-    folder: Path | None,
+def run(folder: Path | None, config: TrainConfig = CONFIG, **options: Any) -> Trained:
+    return run_with(TrainingFiles(folder), config, **options)
+
+
+def run_with(
+    files: TrainingFiles,
     config: TrainConfig = CONFIG,
     *,
     snapshot: Snapshot = BOARD,
@@ -70,7 +75,7 @@ def run(
         config=config,
         validate=validate,
         stop_after=stop_after,
-        checkpoint=folder,
+        files=files,
         progress=progress,
     )
 
