@@ -6,7 +6,7 @@ here but, where the caller names folders, what belongs to a training that is und
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float
 
 from gnn.baselines import CHEAP_BASELINES, make_baseline
+from gnn.checkpoint import fingerprint
 from gnn.climb import make_judge
 from gnn.config import LearnConfig
 from gnn.decision import Decision
@@ -155,6 +156,7 @@ def tune_kernels(
     """
     plan = None
     if with_network:
+        files = replace(files, judged_by=_judged_by(trial, config))
         plan = NetworkPlan(trial.targets.follows, validate=_network_judge(trial, config), files=files)
     stage = fit_stage(trial.seen, vectors, config=config, clock=clock, network=plan, progress=progress)
     variants: dict[str, tuple[str, ...]] = {WITHOUT_NETWORK: (NETWORK,)}
@@ -311,6 +313,13 @@ def _network_judge(trial: Trial, config: LearnConfig) -> Callable[[EmbeddingKern
     judge = make_judge(replace(trial, exclude_seen=True), k=config.k, seed=config.train.seed)
     priors = build_priors(trial.seen, config=config.kernels)
     return lambda kernel: judge(network_scorer(kernel, priors, follows=trial.targets.follows))
+
+
+def _judged_by(trial: Trial, config: LearnConfig) -> str:
+    """Hash of what the values of that judge follow from."""
+    told = {"seen": trial.seen.hash, "now_ms": trial.targets.now_ms, "k": config.k, "kernels": asdict(config.kernels)}
+    targets = {name: getattr(trial.targets, name) for name in trial.targets.__slots__}
+    return fingerprint(told, {name: rows for name, rows in targets.items() if isinstance(rows, np.ndarray)})
 
 
 def _fit_laps(name: str, stage: Stage) -> tuple[str, ...]:

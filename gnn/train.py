@@ -86,6 +86,8 @@ class TrainingFiles:
     None: none is kept."""
     curves: Path | None = None
     """Folder of the event file for TensorBoard, of this training alone; None: there is none."""
+    judged_by: str = ""
+    """Hash of what validation rests on: a training that is judged by something else is another one."""
 
 
 NO_FILES = TrainingFiles()
@@ -135,7 +137,7 @@ def train_network(  # noqa: PLR0913  # what to learn from, how, from where and u
         network.load_state_dict(dict(start))
     if not len(examples):
         raise TooLittleData("no user has two steps, so there is nothing to predict; add events")
-    told = {"validated": validate is not None, "stop_after": stop_after}
+    told = {"validated": validate is not None, "judged_by": files.judged_by, "stop_after": stop_after}
     which = "" if files.checkpoint is None else _which(network, data, examples, config, start or {}, told)
     file = TrainingCheckpoint(files.checkpoint, which, every_s=60.0 * config.checkpoint_minutes)
     with Curves(files.curves, _settings(model, config)) as curves:
@@ -183,7 +185,7 @@ def _settings(model: ModelConfig, config: TrainConfig) -> dict[str, Any]:
     return plain
 
 
-def _which(  # everything that decides how a training goes
+def _which(
     network: GraphAttentionNetwork,
     data: HeteroData,
     examples: Examples,

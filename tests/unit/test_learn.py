@@ -119,6 +119,23 @@ def test_the_network_is_the_last_kernel_and_the_plain_blend_does_without_it() ->
     assert not blends[WITHOUT_NETWORK].blend.weights[-1].any()
 
 
+def test_other_targets_judge_another_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    snapshot, told = random_snapshot(0, users=20, events=400), []
+
+    def spied(*args: Any, **kwargs: Any) -> Trained:
+        told.append(kwargs["files"].judged_by)
+        return train_network(*args, **kwargs)
+
+    monkeypatch.setattr("gnn.learn.train_network", spied)
+    trial = trial_of(snapshot)
+    other = replace(trial, targets=replace(trial.targets, product=trial.targets.product[::-1].copy()))
+    for one, config in ((trial, QUICK), (trial, QUICK), (other, QUICK), (trial, replace(QUICK, k=QUICK.k + 1))):
+        tune_kernels(one, drawn_vectors(snapshot), config=config, clock=Stopwatch())
+
+    assert told[0] == told[1]
+    assert 3 == len(set(told))
+
+
 def test_a_later_stage_trains_the_network_anew_as_long_as_was_best(monkeypatch: pytest.MonkeyPatch) -> None:
     snapshot, told = random_snapshot(0, users=20, events=400), []
 

@@ -183,6 +183,7 @@ OTHERS: dict[str, Callable[[Path], Trained]] = {
     "vectors": lambda folder: run(folder, seed=1),
     "events": lambda folder: run(folder, snapshot=random_snapshot(0)),
     "validation": lambda folder: run(folder, validate=worse_and_worse),
+    "judge": lambda folder: run_with(TrainingFiles(folder, judged_by="others")),
     "length": lambda folder: run(folder, stop_after=2),
 }
 
