@@ -217,7 +217,7 @@ def _paths(product: Mapping[str, Any], like: str) -> dict[str, str]:
     word = str(product["title"]).rsplit(" ", 1)[-1]
     return {
         "new": "/v1/new?n=500",
-        "similar": f"/v1/similar/{quoted}?n=100",
+        "similar": f"/v1/similar/{quoted}?n=500",  # of popcorns there are hundreds that are as alike
         "search": f"/v1/search?q={word}",
         "kept places of recommend": "/v1/recommend/somebody?n=100&new_every=2",
     }
