@@ -93,8 +93,8 @@ class TrainingCheckpoint:
             return
         started, part = time.monotonic(), None
         tensors = {
-            f"{part}/{name}": tensor.detach().cpu().contiguous()
-            for part, named in state.tensors.items()
+            f"{kind}/{name}": tensor.detach().cpu().contiguous()
+            for kind, named in state.tensors.items()
             for name, tensor in named.items()
         }
         plain = json.dumps(state.plain)

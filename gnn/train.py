@@ -138,8 +138,9 @@ def train_network(  # noqa: PLR0913  # what to learn from, how, from where and u
     if not len(examples):
         raise TooLittleData("no user has two steps, so there is nothing to predict; add events")
     told = {"validated": validate is not None, "judged_by": files.judged_by, "stop_after": stop_after}
-    which = "" if files.checkpoint is None else _which(network, data, examples, config, start or {}, told)
-    file = TrainingCheckpoint(files.checkpoint, which, every_s=60.0 * config.checkpoint_minutes)
+    folder = files.checkpoint if config.checkpoint_minutes else None
+    which = "" if folder is None else _which(network, data, examples, config, start or {}, told)
+    file = TrainingCheckpoint(folder, which, every_s=60.0 * config.checkpoint_minutes)
     with Curves(files.curves, _settings(model, config)) as curves:
         trainer = _Trainer(network, examples, config, clock, file, curves)
         before_s, course = trainer.go_on(), trainer.course

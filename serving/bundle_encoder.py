@@ -27,8 +27,9 @@ class BundleEncoder:
         self._files = {
             name: digest for name, digest in bundle.manifest.get("files", {}).items() if name.startswith(f"{_FOLDER}/")
         }
-        same = before is not None and bool(self._files) and before._files == self._files
-        self._opened: QueryEncoder | None = before._opened if same and before is not None else None
+        self._opened: QueryEncoder | None = None
+        if before is not None and self._files and before._files == self._files:
+            self._opened = before._opened
 
     def encode(self, texts: Sequence[str]) -> Float[np.ndarray, "text dim"] | None:
         """Return a unit vector a text, None where the bundle has no encoder."""

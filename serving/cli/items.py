@@ -1,13 +1,16 @@
 """Items on a terminal: the model they come from and how they are called. Shared by the commands that show some."""
 
 import time
+from collections.abc import Callable, Iterable
 from typing import Annotated
 
 import typer
 
+from serving.answer import Item
 from serving.api.cards import Cards
 from serving.api.shape import Stamp
 from serving.arrivals import ready_with_arrivals
+from serving.cli.output import print_table
 from serving.model_store import open_models
 from serving.ready import Ready
 from serving.reason_config import read_reasons
@@ -43,6 +46,25 @@ def stamp_since(started: float, *, recommendation_id: str | None = None) -> Stam
     """
     took_ms = round((time.perf_counter() - started) * 1000, 3)
     return Stamp(request_id="terminal", took_ms=took_ms, degraded=False, recommendation_id=recommendation_id)
+
+
+def tell_items(items: Iterable[Item], cards: Cards, *, last: str, said: Callable[[Item], str]) -> None:
+    """Print a list as a table; where rules moved items, with the rules.
+
+    Args:
+        items: best first.
+        cards: what products are called.
+        last: head of the column that says something of each item.
+        said: what it says.
+    """
+    shown = tuple(items)
+    columns, rows = ["rank", "product", "score", last], []
+    if any(item.rules for item in shown):
+        columns.append("moved by")
+    for item in shown:
+        moved = ", ".join(mark.name for mark in item.rules)
+        rows.append((item.rank, name_of(item.product_id, cards), item.score, said(item), moved)[: len(columns)])
+    print_table(columns, rows)
 
 
 def name_of(product_id: str, cards: Cards) -> str:

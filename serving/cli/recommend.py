@@ -6,7 +6,6 @@ Lists and reasons come from `serving.recommend`; here they are told.
 import json
 import os
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -17,8 +16,8 @@ from serving.answer import Filter, Item, RecommendRequest
 from serving.api.cards import Cards
 from serving.api.shape import shape_answer
 from serving.cli.batch import write_lists
-from serving.cli.items import AsJson, Lang, name_of, open_ready, stamp_since
-from serving.cli.output import print_json, print_table, say
+from serving.cli.items import AsJson, Lang, name_of, open_ready, stamp_since, tell_items
+from serving.cli.output import print_json, say
 from serving.cli.recorded import record_list
 from serving.events import EventLog
 from serving.recommend import recommend as recommend_products
@@ -79,7 +78,7 @@ def recommend(
     if as_json:
         print_json(shown)
         return
-    _tell_items(answer.items, cards)
+    tell_items(answer.items, cards, last="why", said=lambda item: item.text)
     if paths:
         for item in answer.items:
             _tell_paths(item, cards)
@@ -87,16 +86,6 @@ def recommend(
         say("nothing is left to recommend; every product was removed: " + _counts(answer.removed))
     if recorded:
         say(f"recommendation {list_id}: look it up with 'whycart explain --id {list_id}'")
-
-
-def _tell_items(items: Sequence[Item], cards: Cards) -> None:
-    columns, rows = ["rank", "product", "score", "why"], []
-    if any(item.rules for item in items):
-        columns.append("moved by")
-    for item in items:
-        moved = ", ".join(mark.name for mark in item.rules)
-        rows.append((item.rank, name_of(item.product_id, cards), item.score, item.text, moved)[: len(columns)])
-    print_table(columns, rows)
 
 
 def _tell_paths(item: Item, cards: Cards) -> None:

@@ -8,7 +8,7 @@ import typer
 
 from cypher.errors import InputError
 from serving.api.cards import Cards
-from serving.api.rules import shape_preview, shape_rule
+from serving.api.rules_answers import shape_preview, shape_rule
 from serving.arrangement import check_rule
 from serving.cli.items import name_of, open_ready
 from serving.cli.output import print_json, print_table, say

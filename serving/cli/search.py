@@ -8,8 +8,8 @@ import typer
 from serving.answer import Filter, RecommendRequest
 from serving.api.cards import Cards
 from serving.api.shape import shape_search
-from serving.cli.items import AsJson, Lang, name_of, open_ready, stamp_since
-from serving.cli.output import print_json, print_table, say
+from serving.cli.items import AsJson, Lang, open_ready, stamp_since, tell_items
+from serving.cli.output import print_json, say
 from serving.events import EventLog
 from serving.history import past_of
 from serving.records import moment_of
@@ -52,16 +52,10 @@ def search(
     if as_json:
         print_json(shape_search(found, cards, stamp=stamp_since(started), debug=True))
         return
-    columns, rows = ["rank", "product", "score", "mostly by"], []
-    if any(item.rules for item in found.answer.items):
-        columns.append("moved by")
-    for item in found.answer.items:
-        moved = ", ".join(mark.name for mark in item.rules)
-        rows.append((item.rank, name_of(item.product_id, cards), item.score, item.source, moved)[: len(columns)])
-    print_table(columns, rows)
+    tell_items(found.answer.items, cards, last="mostly by", said=lambda item: item.source)
     for word, meant in found.corrected.items():
         say(f"{word!r} is in no product; taken for {meant!r}")
     if found.filters:
         say(f"filtered by {' and '.join(found.filters)}")
-    if not rows:
+    if not found.answer.items:
         say("nothing was found; fewer or other words may find something")
